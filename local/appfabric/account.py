@@ -1,0 +1,138 @@
+"""What one account has of AppFabric in one Region: the state that the operations read and change."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from threading import RLock
+from typing import Any
+
+from local.appfabric.destinations import Arn, Destination
+from local.appfabric.errors import not_found
+from local.appfabric.faults import Orders, Outcome
+
+Parameters = Mapping[str, Any]
+
+
+class Account:
+    """Ingestion destinations, and the parents they lie in.
+
+    Attributes:
+        destinations: those there are, by ARN.
+        missing: UUIDs of app bundles and ingestions that do not exist; every other one does.
+        page_size: the most entries a List answers, whatever `maxResults` allows.
+        outcomes: what becomes of the next destinations.
+        created_by: by client token, the parameters it came with and the ARN it made.
+        pages: by nextToken, the ingestion it is for and the last ARN answered.
+        now: the time of day, with its zone.
+        lock: held by whoever reads or changes any of these.
+    """
+
+    def __init__(self, *, region: str, account_id: str, now: Callable[[], datetime]) -> None:
+        self.destinations: dict[str, Destination] = {}
+        self.missing: set[str] = set()
+        self.page_size = 100
+        self.outcomes = Orders[Outcome]()
+        self.created_by: dict[str, tuple[Parameters, str]] = {}
+        self.pages: dict[str, tuple[str, str]] = {}
+        self.now = now
+        self.lock = RLock()
+        self._region = region
+        self._account_id = account_id
+        self._lingering: dict[str, Destination] = {}
+
+    def place(
+        self,
+        *,
+        arn: str,
+        processing: dict[str, Any],
+        destination: dict[str, Any],
+        tags: dict[str, str] | None = None,
+        status: str | None = "Active",
+        status_reason: str | None = None,
+        created_at: datetime | None = None,
+        updated_at: datetime | None = None,
+    ) -> Destination:
+        """Put a destination there as if it had always been, unjudged but for its ARN.
+
+        Raises:
+            ValueError: `arn` is not the ARN of an ingestion destination.
+        """
+        created_at = created_at or self.now()
+        placed = Destination(
+            arn=arn,
+            processing=processing,
+            destination=destination,
+            tags=dict(tags or {}),
+            status=status,
+            status_reason=status_reason,
+            created_at=created_at,
+            updated_at=updated_at or created_at,
+        )
+        with self.lock:
+            self.destinations[str(placed.path)] = placed
+        return placed
+
+    def clear(self) -> None:
+        """Forget everything but the page size."""
+        for kept in (self.destinations, self.missing, self.created_by, self.pages, self._lingering):
+            kept.clear()
+        self.outcomes.clear()
+
+    def ingestion(self, request: Parameters) -> Arn | None:
+        """The ingestion a request names, in the account of whichever identifier is an ARN; None if missing."""
+        bundle, ingestion = request["appBundleIdentifier"], request["ingestionIdentifier"]
+        if not (arn := Arn.parse(ingestion)):
+            home = Arn(partition="aws", region=self._region, account_id=self._account_id, bundle=bundle)
+            arn = replace(Arn.parse(bundle) or home, ingestion=ingestion)
+        well_formed = arn.ingestion and Arn.parse(arn.ingestion_arn)
+        here = arn.lies_in(bundle, ingestion) and arn.region == self._region
+        return arn if well_formed and here and self._parents_exist(arn) else None
+
+    def in_ingestion(self, request: Parameters) -> list[Destination]:
+        """The destinations of the ingestion a request names."""
+        return _in_ingestion(request, self.destinations.values())
+
+    def find(self, request: Parameters, *, even_deleted: bool = False) -> Destination:
+        """The destination a request names, with `even_deleted` also one that lingers.
+
+        Raises:
+            ServiceError: it or one of its parents does not exist.
+        """
+        lingering = self._lingering.values() if even_deleted else ()
+        identifier = request["ingestionDestinationIdentifier"]
+        for destination in _in_ingestion(request, [*self.destinations.values(), *lingering]):
+            named = identifier in (destination.arn, destination.path.destination)
+            if named and self._parents_exist(destination.path):
+                return destination
+        raise not_found(identifier)
+
+    def tagged(self, request: Parameters) -> Destination:
+        """The destination that the `resourceArn` of a request names.
+
+        Raises:
+            ServiceError: it or one of its parents does not exist.
+        """
+        destination = self.destinations.get(request["resourceArn"])
+        if destination is None or not self._parents_exist(destination.path):
+            raise not_found(request["resourceArn"])
+        return destination
+
+    def remove(self, destination: Destination) -> None:
+        """Take a destination away; one that lingers goes with the last of its Gets."""
+        self.destinations.pop(destination.arn, None)
+        if destination.lingering_gets:
+            self._lingering[destination.arn] = destination
+        else:
+            self._lingering.pop(destination.arn, None)
+
+    def is_lingering(self, destination: Destination) -> bool:
+        """Whether a destination was deleted and can still be read."""
+        return destination.arn in self._lingering
+
+    def _parents_exist(self, arn: Arn) -> bool:
+        return self.missing.isdisjoint({arn.bundle, arn.ingestion})
+
+
+def _in_ingestion(request: Parameters, destinations: Iterable[Destination]) -> list[Destination]:
+    parents = request["appBundleIdentifier"], request["ingestionIdentifier"]
+    return [destination for destination in destinations if destination.path.lies_in(*parents)]

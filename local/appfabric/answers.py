@@ -1,0 +1,71 @@
+"""Answers and errors, written as AppFabric's service model describes them."""
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC
+from typing import Any
+from uuid import uuid4
+
+from botocore.model import ListShape, OperationModel, Shape, StructureShape
+
+from local.appfabric.errors import ServiceError
+from local.appfabric.model import error_shape
+from local.appfabric.wire import Answer
+
+# What a required member of an error says where nobody said more: guesses, since AWS publishes none.
+_UNSAID = {
+    "resourceId": "unknown",
+    "resourceType": "IngestionDestination",
+    "serviceCode": "appfabric",
+    "quotaCode": "L-00000000",
+    "reason": "other",
+}
+
+
+def success(operation: OperationModel, output: Mapping[str, Any]) -> Answer:
+    """The answer to a call that took effect, with the status and the members of the operation's model."""
+    status = operation.http["responseCode"]
+    if status == 204:
+        return Answer(status=status, headers=_headers())
+    return Answer(status=status, headers=_headers(), body=_json(serialised(operation.output_shape, output)))
+
+
+def failure(error: ServiceError) -> Answer:
+    """The answer to a call that failed; a modelled error has its model's status and required members.
+
+    A message nobody chose is the model's own description of the error.
+    """
+    body = dict(error.members)
+    status = error.http_status
+    message = error.message
+    if shape := error_shape(error.code):
+        status = status or shape.metadata["error"]["httpStatusCode"]
+        message = message or re.sub("<[^>]+>", "", shape.documentation)
+        body = {name: _UNSAID[name] for name in shape.required_members if name in _UNSAID} | body
+    headers = _headers() | {"x-amzn-ErrorType": error.code}
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
+    return Answer(status=status or 400, headers=headers, body=_json({"message": message, **body}))
+
+
+def serialised(shape: Shape | None, value: Any) -> Any:
+    """`value` as JSON carries it; a member that is None or unknown to `shape` is left out."""
+    if value is None:
+        return None
+    if isinstance(shape, StructureShape):
+        members = {name: serialised(member, value.get(name)) for name, member in shape.members.items()}
+        return {name: member for name, member in members.items() if member is not None}
+    if isinstance(shape, ListShape):
+        return [serialised(shape.member, item) for item in value]
+    if shape is not None and shape.type_name == "timestamp":
+        return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return value
+
+
+def _headers() -> dict[str, str]:
+    return {"Content-Type": "application/json", "x-amzn-RequestId": str(uuid4())}
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value).encode()

@@ -1,0 +1,149 @@
+"""The operations, named as boto3 names them: each takes an account and judged parameters, and gives the output."""
+
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from uuid import uuid4
+
+from local.appfabric.account import Account, Parameters
+from local.appfabric.destinations import Destination
+from local.appfabric.errors import ServiceError, invalid, not_found
+from local.appfabric.model import service_model
+
+# https://docs.aws.amazon.com/general/latest/gr/appfabric.html: for each ingestion, not adjustable.
+DESTINATIONS_PER_INGESTION = 5
+# The model says so of one request; of a resource it is AWS's general rule.
+TAGS_PER_RESOURCE = service_model().shape_for("TagList").metadata["max"]
+
+
+def create_ingestion_destination(account: Account, request: Parameters) -> Parameters:
+    """Make a destination, or answer the one that the same `clientToken` made before."""
+    ingestion = account.ingestion(request)
+    if ingestion is None:
+        # As seen by third parties for an ingestion; that a missing app bundle gives the same is a guess.
+        raise invalid("The specified ingestion does not exist")
+    _check_format(request["processingConfiguration"], request["destinationConfiguration"])
+    tags = _merged({}, request.get("tags", []))
+    token = request.get("clientToken", "")
+    wanted = {name: value for name, value in request.items() if name != "clientToken"}
+    wanted_before, arn = account.created_by.get(token, ({}, ""))
+    # Guess: a token whose destination was deleted since makes a new one.
+    if arn in account.destinations:
+        if wanted != wanted_before:
+            # `clientToken`'s description names this code; it is not modelled, and its status is a guess.
+            raise ServiceError("IdempotentParameterMismatch", "clientToken was used with other parameters")
+        return {"ingestionDestination": account.destinations[arn].described()}
+    if len(account.in_ingestion(request)) >= DESTINATIONS_PER_INGESTION:
+        members = {"resourceId": ingestion.ingestion_arn, "resourceType": "Ingestion"}
+        raise ServiceError("ServiceQuotaExceededException", members=members)
+    made_at = account.now()
+    made = Destination(
+        arn=str(replace(ingestion, destination=str(uuid4()))),
+        processing=request["processingConfiguration"],
+        destination=request["destinationConfiguration"],
+        tags=tags,
+        created_at=made_at,
+        updated_at=made_at,
+    )
+    _become(account, made, "CreateIngestionDestination")
+    account.destinations[made.arn] = made
+    if token:
+        account.created_by[token] = (wanted, made.arn)
+    return {"ingestionDestination": made.described()}
+
+
+def get_ingestion_destination(account: Account, request: Parameters) -> Parameters:
+    """Describe a destination."""
+    destination = account.find(request, even_deleted=True)
+    if destination.hidden_gets:
+        destination.hidden_gets -= 1
+        raise not_found(request["ingestionDestinationIdentifier"])
+    described = destination.described()
+    destination.pending_gets = max(0, destination.pending_gets - 1)
+    if account.is_lingering(destination):
+        destination.lingering_gets -= 1
+        account.remove(destination)
+    return {"ingestionDestination": described}
+
+
+def update_ingestion_destination(account: Account, request: Parameters) -> Parameters:
+    """Replace the destination configuration; that all of it is replaced, the prefix too, is a guess."""
+    destination = account.find(request)
+    _check_format(destination.processing, request["destinationConfiguration"])
+    destination.destination = request["destinationConfiguration"]
+    destination.updated_at = account.now()
+    _become(account, destination, "UpdateIngestionDestination")
+    return {"ingestionDestination": destination.described()}
+
+
+def delete_ingestion_destination(account: Account, request: Parameters) -> Parameters:
+    """Delete a destination."""
+    destination = account.find(request)
+    _become(account, destination, "DeleteIngestionDestination")
+    account.remove(destination)
+    return {}
+
+
+def list_ingestion_destinations(account: Account, request: Parameters) -> Parameters:
+    """List the ARNs of an ingestion's destinations, in pages; their order is a guess."""
+    ingestion = account.ingestion(request)
+    if ingestion is None:
+        raise not_found(request["ingestionIdentifier"], resource_type="Ingestion")
+    token_for, after = account.pages.get(request.get("nextToken", ""), ("", ""))
+    if "nextToken" in request and token_for != ingestion.ingestion_arn:
+        raise invalid("The nextToken is not valid")
+    arns = sorted(destination.arn for destination in account.in_ingestion(request) if destination.arn > after)
+    page = arns[: min(request.get("maxResults", account.page_size), account.page_size)]
+    next_token = None
+    if len(page) < len(arns):
+        next_token = secrets.token_urlsafe()
+        account.pages[next_token] = (ingestion.ingestion_arn, page[-1])
+    return {"ingestionDestinations": [{"arn": arn} for arn in page], "nextToken": next_token}
+
+
+def tag_resource(account: Account, request: Parameters) -> Parameters:
+    """Put tags on a destination, over those with the same keys."""
+    destination = account.tagged(request)
+    destination.tags = _merged(destination.tags, request["tags"])
+    return {}
+
+
+def untag_resource(account: Account, request: Parameters) -> Parameters:
+    """Take tags off a destination; that keys it does not have are ignored is a guess."""
+    destination = account.tagged(request)
+    destination.tags = {key: value for key, value in destination.tags.items() if key not in request["tagKeys"]}
+    return {}
+
+
+def list_tags_for_resource(account: Account, request: Parameters) -> Parameters:
+    """List a destination's tags."""
+    tags = account.tagged(request).tags
+    return {"tags": [{"key": key, "value": value} for key, value in tags.items()]}
+
+
+def _become(account: Account, destination: Destination, operation: str) -> None:
+    if outcome := account.outcomes.take(operation):
+        if outcome.status:
+            destination.status, destination.status_reason = outcome.status, outcome.status_reason
+        destination.pending_gets = outcome.pending_gets
+        destination.hidden_gets = outcome.hidden_gets
+        destination.lingering_gets = outcome.lingering_gets
+
+
+def _check_format(processing: Parameters, destination: Parameters) -> None:
+    # https://docs.aws.amazon.com/appfabric/latest/adminguide/ocsf-schema.html; the code of the error is a guess.
+    takes_json_only = "firehoseStream" in destination["auditLog"]["destination"]
+    if takes_json_only and processing["auditLog"]["format"] != "json":
+        raise invalid("An Amazon Data Firehose stream takes only the format json")
+
+
+def _merged(tags: Mapping[str, str], more: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    # https://docs.aws.amazon.com/general/latest/gr/aws_tagging.html; that AppFabric answers a breach of
+    # these with a ValidationException is a guess.
+    added = {tag["key"]: tag["value"] for tag in more}
+    if any(key.lower().startswith("aws:") for key in added):
+        raise invalid("Tag keys that begin with aws: are reserved")
+    merged = {**tags, **added}
+    if len(merged) > TAGS_PER_RESOURCE:
+        raise invalid(f"A resource has at most {TAGS_PER_RESOURCE} tags")
+    return merged

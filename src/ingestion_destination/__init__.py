@@ -1,0 +1,3 @@
+"""The lifecycle of an AWS AppFabric ingestion destination as a CloudFormation resource."""
+
+__version__ = "0.1.0"

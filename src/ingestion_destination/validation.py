@@ -1,0 +1,147 @@
+"""Reads properties and notes every mistake with its path, so that a user is told all of them at once.
+
+What a user wrote as a value is never told: it may be secret. What they wrote as a name is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+class Reader:
+    """One object of the properties.
+
+    Args:
+        value: What the template has in this place.
+        path: Where that is, "" for the properties themselves.
+        allowed: The names of the properties that the object may have.
+        problems: Where mistakes are noted.
+    """
+
+    def __init__(self, value: object, *, path: str, allowed: Sequence[str], problems: list[str]) -> None:
+        self.path = path
+        self._problems = problems
+        # None: the mistake of the whole object is noted, what would be in it is not asked for.
+        self._values = {k: v for k, v in value.items() if v is not None} if isinstance(value, Mapping) else None
+        if self._values is None:
+            self.problem(f"{path or 'ResourceProperties'} must be an object")
+            return
+        for name in self._values:
+            if name not in allowed:
+                self.problem(f"{self._at(shown(name))} is unknown{_did_you_mean(name, allowed)}")
+
+    def problem(self, text: str) -> None:
+        """Note a mistake."""
+        self._problems.append(text)
+
+    def has(self, name: str) -> bool:
+        """Whether the property is there."""
+        return self._values is not None and name in self._values
+
+    def object(self, name: str, *, allowed: Sequence[str]) -> Reader:
+        """An object that must be there."""
+        if self.has(name):
+            return Reader(self._value(name), path=self._at(name), allowed=allowed, problems=self._problems)
+        self._missing(name)
+        return _Absent(path=self._at(name), problems=self._problems)
+
+    def objects(self, name: str, *, allowed: Sequence[str], most: int) -> list[Reader]:
+        """A list of objects, empty if it is not there."""
+        values = self._value(name) if self.has(name) else []
+        if not isinstance(values, list):
+            self.problem(f"{self._at(name)} must be a list")
+            return []
+        if len(values) > most:
+            self.problem(f"{self._at(name)} must have at most {most} items (has {len(values)})")
+        return [
+            Reader(value, path=f"{self._at(name)}[{i}]", allowed=allowed, problems=self._problems)
+            for i, value in enumerate(values)
+        ]
+
+    def exactly_one(self, *names: str) -> str | None:
+        """The one name of these that is there; None, and a mistake, when none or several are."""
+        there = [name for name in names if self.has(name)]
+        if self._values is not None and len(there) != 1:
+            where = f"{self.path} must have" if self.path else "there must be"
+            has = " and ".join(there) or "none"
+            self.problem(f"{where} exactly one of {', '.join(names)} (has {has})")
+        return there[0] if len(there) == 1 else None
+
+    def text(
+        self,
+        name: str,
+        *,
+        optional: bool = False,
+        length: tuple[int, int] | None = None,
+        one_of: Sequence[str] = (),
+        pattern: tuple[re.Pattern[str], str] | None = None,
+    ) -> str:
+        """A string.
+
+        Args:
+            name: The property.
+            optional: Whether it may be absent.
+            length: The least and the most characters.
+            one_of: All that it may be.
+            pattern: What all of it must match, and how that is said to a user.
+
+        Returns:
+            The text, "" when it is absent or no string.
+        """
+        if not self.has(name):
+            if not optional:
+                self._missing(name)
+            return ""
+        value = _recast(self._value(name))
+        if value is None:
+            self.problem(f"{self._at(name)} must be a string")
+            return ""
+        if one_of and value not in one_of:
+            self.problem(f"{self._at(name)} must be one of {', '.join(one_of)}")
+        if length and not length[0] <= len(value) <= length[1]:
+            self.problem(f"{self._at(name)} must have {length[0]} to {length[1]} characters (has {len(value)})")
+        elif pattern and not pattern[0].fullmatch(value):
+            self.problem(f"{self._at(name)} must be {pattern[1]}")
+        return value
+
+    def _value(self, name: str) -> Any:
+        return (self._values or {})[name]
+
+    def _at(self, name: str) -> str:
+        return f"{self.path}.{name}" if self.path else name
+
+    def _missing(self, name: str) -> None:
+        if self._values is not None:
+            self.problem(f"{self._at(name)} is required")
+
+
+class _Absent(Reader):
+    """In the place of an object that is not there, which is noted already: nothing in it is asked for."""
+
+    def __init__(self, *, path: str, problems: list[str]) -> None:
+        self.path = path
+        self._problems = problems
+        self._values = None
+
+
+def shown(name: object) -> str:
+    """A name that a user wrote, short enough for a message and on one line."""
+    text = "".join(character if character.isprintable() else "?" for character in str(name))
+    return text if len(text) <= 64 else text[:63] + "…"
+
+
+def _recast(value: object) -> str | None:
+    """A scalar as CloudFormation sends it, a string; events written by hand may hold numbers or booleans."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, (str, int, float)) else None
+
+
+def _did_you_mean(name: object, allowed: Sequence[str]) -> str:
+    from difflib import get_close_matches  # only a mistake needs it
+
+    by_lower = {known.lower(): known for known in allowed}
+    close = get_close_matches(str(name).lower(), by_lower, n=1)
+    return f", did you mean {by_lower[close[0]]}?" if close else ""

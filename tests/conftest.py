@@ -1,0 +1,59 @@
+import io
+import json
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+# Whatever the machine's environment says of AWS, of certificates or of Powertools, no test may depend on it.
+for name in list(os.environ):
+    if name.startswith(("AWS_", "POWERTOOLS_")) or name in {"SSL_CERT_FILE", "SSL_CERT_DIR", "LOG_LEVEL"}:
+        del os.environ[name]
+os.environ["AWS_DEFAULT_REGION"] = "us-east-1"
+os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
+
+
+@pytest.fixture(autouse=True)
+def same_environment() -> Iterator[None]:
+    """A test that changes the environment for others is a defect."""
+    before = dict(os.environ)
+    yield
+    after = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+    assert after == {name: value for name, value in before.items() if name != "PYTEST_CURRENT_TEST"}
+
+
+class Logs:
+    """What the function wrote: Powertools' lines and CloudWatch's embedded metrics."""
+
+    def __init__(self, stream: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
+        self._stream = stream
+        self._capsys = capsys
+        self._printed = ""
+
+    @property
+    def text(self) -> str:
+        self._printed += self._capsys.readouterr().out
+        return self._stream.getvalue() + self._printed
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self._stream.getvalue().splitlines()]
+
+    def errors(self) -> list[dict[str, Any]]:
+        return [line for line in self.lines if line["level"] == "ERROR"]
+
+    def counted(self, metric: str) -> int:
+        """How often a metric was counted."""
+        lines = [json.loads(line) for line in self.text.splitlines() if '"_aws"' in line]
+        return int(sum(sum(line.get(metric, [])) for line in lines))
+
+
+@pytest.fixture
+def logs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Logs:
+    from ingestion_destination.observability import logger
+
+    stream = io.StringIO()
+    monkeypatch.setattr(logger.registered_handler, "stream", stream)
+    return Logs(stream, capsys)

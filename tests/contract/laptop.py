@@ -1,0 +1,260 @@
+"""CloudFormation's side of the contract, in-process: requests as it sends them, answers as it reads them.
+
+Time is the tests' own: nothing sleeps, and a call that would be cut is cut.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+import app
+from ingestion_destination.deadline import Time
+from ingestion_destination.delivery import Undelivered
+from local import appfabric
+
+BUNDLE = "arn:aws:appfabric:us-east-1:111122223333:appbundle/11111111-1111-4111-8111-111111111111"
+INGESTION = f"{BUNDLE}/ingestion/22222222-2222-4222-8222-222222222222"
+OTHER_INGESTION = f"{BUNDLE}/ingestion/33333333-3333-4333-8333-333333333333"
+STACK_ID = "arn:aws:cloudformation:us-east-1:111122223333:stack/audit-logs/51af3dc0-da77-11e4-872e-1234567db123"
+
+MUTATING = {
+    "CreateIngestionDestination",
+    "UpdateIngestionDestination",
+    "DeleteIngestionDestination",
+    "TagResource",
+    "UntagResource",
+}
+
+
+def properties(**changed: Any) -> dict[str, Any]:
+    """Valid properties; `None` takes one out."""
+    all_of_them = {
+        "ServiceToken": "arn:aws:lambda:us-east-1:111122223333:function:provider",
+        "ServiceTimeout": "720",
+        "AppBundleIdentifier": BUNDLE,
+        "IngestionIdentifier": INGESTION,
+        "ProcessingConfiguration": {"AuditLog": {"Schema": "ocsf", "Format": "json"}},
+        "DestinationConfiguration": to_bucket("audit-logs", prefix="saas"),
+        **changed,
+    }
+    return {name: value for name, value in all_of_them.items() if value is not None}
+
+
+def to_bucket(name: str, prefix: str | None = None) -> dict[str, Any]:
+    bucket = {"BucketName": name} | ({"Prefix": prefix} if prefix else {})
+    return {"AuditLog": {"Destination": {"S3Bucket": bucket}}}
+
+
+def to_stream(name: str) -> dict[str, Any]:
+    return {"AuditLog": {"Destination": {"FirehoseStream": {"StreamName": name}}}}
+
+
+def processing(schema: str, form: str) -> dict[str, Any]:
+    return {"AuditLog": {"Schema": schema, "Format": form}}
+
+
+@dataclass
+class FakeTime:
+    """A clock that stands still unless somebody sleeps."""
+
+    passed: float = 0.0
+    began: datetime = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
+    cuts: list[float] = field(default_factory=list)
+
+    def clock(self) -> float:
+        return 1000 + self.passed
+
+    def now(self) -> datetime:
+        return self.began + timedelta(seconds=self.passed)
+
+    def sleep(self, seconds: float) -> None:
+        end = self.passed + seconds
+        if self.cuts and min(self.cuts) < end:
+            self.passed = max(self.passed, min(self.cuts))
+            raise TimeoutError("cut")
+        self.passed = end
+
+    @contextmanager
+    def cut_after(self, seconds: float) -> Iterator[None]:
+        self.cuts.append(self.passed + seconds)
+        try:
+            yield
+        finally:
+            self.cuts.pop()
+
+    def as_time(self) -> Time:
+        return Time(clock=self.clock, now=self.now, sleep=self.sleep, cut_after=self.cut_after)
+
+
+@dataclass
+class Context:
+    """What of Lambda's context the function asks for."""
+
+    time: FakeTime
+    timeout: float
+    aws_request_id: str = "lambda-request"
+
+    def __post_init__(self) -> None:
+        self._ends = self.time.passed + self.timeout
+
+    def get_remaining_time_in_millis(self) -> int:
+        return max(int((self._ends - self.time.passed) * 1000), 0)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What CloudFormation reads."""
+
+    status: str
+    id: str
+    reason: str
+    data: dict[str, str]
+    body: dict[str, Any]
+    size: int
+    seconds: float
+
+
+@dataclass
+class Mailbox:
+    """Where answers are put; `refuse` says why, one a try, the next ones are not taken."""
+
+    time: FakeTime
+    received: list[tuple[str, bytes]] = field(default_factory=list)
+    refuse: list[Undelivered] = field(default_factory=list)
+
+    def put(self, address: str, body: bytes, *, ends: float) -> None:
+        assert self.time.clock() <= ends, "answered too late"
+        if self.refuse:
+            raise self.refuse.pop(0)
+        self.received.append((address, body))
+
+
+class CustomResource:
+    """One resource of a stack, its provider and its AppFabric."""
+
+    def __init__(self, *, timeout: float = 300, logical_id: str = "Destination") -> None:
+        self.time = FakeTime()
+        self.appfabric = appfabric.AppFabric(now=self.time.now, clock=self.time.clock, sleep=self.time.sleep)
+        self.mailbox = Mailbox(self.time)
+        self.timeout = timeout
+        self.logical_id = logical_id
+        self.cold_start()
+
+    def cold_start(self) -> None:
+        """A new container."""
+        client = boto3.client(
+            "appfabric",
+            region_name="us-east-1",
+            aws_access_key_id="AKIDEXAMPLE",
+            aws_secret_access_key="secret-key-of-the-role",
+            config=Config(read_timeout=30, retries={"mode": "standard", "total_max_attempts": 1}),
+        )
+        appfabric.attach(client, self.appfabric)
+        self.provider = app.Provider(
+            client=lambda: client, delivery=self.mailbox, time=self.time.as_time(), started=self.time.clock()
+        )
+
+    def event(self, request_type: str, **changed: Any) -> dict[str, Any]:
+        """A request as CloudFormation sends it; `None` takes something out."""
+        signed = self.time.now().strftime("%Y%m%dT%H%M%SZ")
+        request_id = str(uuid.uuid4())
+        event = {
+            "RequestType": request_type,
+            "ServiceToken": properties()["ServiceToken"],
+            "ResponseURL": f"https://answers.example/{request_id}%7CDestination?X-Amz-Date={signed}"
+            "&X-Amz-Signature=0123456789abcdef",
+            "StackId": STACK_ID,
+            "RequestId": request_id,
+            "LogicalResourceId": self.logical_id,
+            "ResourceType": "Custom::AppFabricIngestionDestination",
+            "ResourceProperties": properties(),
+            **changed,
+        }
+        return {name: value for name, value in event.items() if value is not None}
+
+    def send(self, event: dict[str, Any]) -> Answer:
+        """Run an event, which must be answered exactly once, in time and as CloudFormation documents."""
+        before, began = len(self.mailbox.received), self.time.passed
+        result = self.provider(event, Context(self.time, self.timeout))
+        assert result is None
+        (received,) = self.mailbox.received[before:]
+        return self.read(event, received, self.time.passed - began)
+
+    def read(self, event: dict[str, Any], received: tuple[str, bytes], seconds: float) -> Answer:
+        address, raw = received
+        body = json.loads(raw)
+        assert address == event["ResponseURL"]
+        assert len(raw) <= 4096
+        assert {key: body[key] for key in ("StackId", "RequestId", "LogicalResourceId")} == {
+            key: event[key] for key in ("StackId", "RequestId", "LogicalResourceId")
+        }
+        assert 0 < len(body["PhysicalResourceId"].encode()) <= 1024
+        assert all(isinstance(value, str) for value in body["Data"].values())
+        assert body["Status"] in {"SUCCESS", "FAILED"}
+        assert body["Status"] == "SUCCESS" or body["Reason"]
+        assert body["NoEcho"] is False
+        assert seconds < self.timeout
+        return Answer(
+            status=body["Status"],
+            id=body["PhysicalResourceId"],
+            reason=body["Reason"],
+            data=body["Data"],
+            body=body,
+            size=len(raw),
+            seconds=seconds,
+        )
+
+    def create(self, request: dict[str, Any] | None = None, **changed: Any) -> Answer:
+        return self.send(self.event("Create", ResourceProperties=request or properties(), **changed))
+
+    def update(self, id: str, new: dict[str, Any], old: dict[str, Any] | None = None, **changed: Any) -> Answer:
+        return self.send(
+            self.event(
+                "Update",
+                PhysicalResourceId=id,
+                ResourceProperties=new,
+                OldResourceProperties=old or properties(),
+                **changed,
+            )
+        )
+
+    def delete(self, id: str, request: dict[str, Any] | None = None, **changed: Any) -> Answer:
+        return self.send(
+            self.event("Delete", PhysicalResourceId=id, ResourceProperties=request or properties(), **changed)
+        )
+
+    @property
+    def owner_tags(self) -> dict[str, str]:
+        """The tags that say a destination is this resource's."""
+        return {
+            "custom-appfabric-ingestion-destination:StackId": STACK_ID,
+            "custom-appfabric-ingestion-destination:LogicalResourceId": self.logical_id,
+        }
+
+    def place(self, arn: str, **changed: Any) -> None:
+        """A destination that is there, as if somebody else had made it just now."""
+        there = {
+            "processing": {"auditLog": {"schema": "ocsf", "format": "json"}},
+            "destination": {"auditLog": {"destination": {"s3Bucket": {"bucketName": "audit-logs", "prefix": "saas"}}}},
+        }
+        self.appfabric.place(arn=arn, **there | changed)
+
+    def calls(self, *operations: str) -> list[appfabric.Call]:
+        """The calls so far, all or those of some operations."""
+        return [call for call in self.appfabric.calls if not operations or call.operation in operations]
+
+    def mutations(self) -> list[str]:
+        """The names of the changing calls so far."""
+        return [call.operation for call in self.appfabric.calls if call.operation in MUTATING]
+
+    def forget_calls(self) -> None:
+        self.appfabric.calls.clear()

@@ -1,0 +1,297 @@
+"""Create: what is sent to AppFabric, and what CloudFormation is told."""
+
+import json
+import uuid
+
+import pytest
+
+from local.appfabric import Fault, Outcome
+from tests.contract.laptop import (
+    BUNDLE,
+    INGESTION,
+    STACK_ID,
+    CustomResource,
+    properties,
+    to_bucket,
+    to_stream,
+)
+
+OWNER_TAGS = [
+    {"key": "custom-appfabric-ingestion-destination:LogicalResourceId", "value": "Destination"},
+    {"key": "custom-appfabric-ingestion-destination:StackId", "value": STACK_ID},
+]
+
+
+def test_a_bucket_is_mapped_property_by_property(resource: CustomResource) -> None:
+    event = resource.event("Create")
+    answer = resource.send(event)
+    (call,) = resource.calls()
+    assert call.parameters == {
+        "appBundleIdentifier": BUNDLE,
+        "ingestionIdentifier": INGESTION,
+        "processingConfiguration": {"auditLog": {"schema": "ocsf", "format": "json"}},
+        "destinationConfiguration": {
+            "auditLog": {"destination": {"s3Bucket": {"bucketName": "audit-logs", "prefix": "saas"}}}
+        },
+        "clientToken": event["RequestId"],
+        "tags": OWNER_TAGS,
+    }
+    assert answer.status == "SUCCESS"
+    assert answer.id in resource.appfabric.destinations
+    assert answer.data == {
+        "Arn": answer.id,
+        "AppBundleArn": BUNDLE,
+        "IngestionArn": INGESTION,
+        "Status": "Active",
+        "StatusReason": "",
+        "CreatedAt": "2026-11-22T12:00:00Z",
+        "UpdatedAt": "2026-11-22T12:00:00Z",
+    }
+
+
+def test_a_stream_is_mapped_alone(resource: CustomResource) -> None:
+    answer = resource.create(properties(DestinationConfiguration=to_stream("audit-logs")))
+    assert answer.status == "SUCCESS"
+    (call,) = resource.calls()
+    assert call.parameters["destinationConfiguration"] == {
+        "auditLog": {"destination": {"firehoseStream": {"streamName": "audit-logs"}}}
+    }
+
+
+def test_an_absent_prefix_stays_absent(resource: CustomResource) -> None:
+    resource.create(properties(DestinationConfiguration=to_bucket("audit-logs")))
+    (call,) = resource.calls()
+    assert call.parameters["destinationConfiguration"] == {
+        "auditLog": {"destination": {"s3Bucket": {"bucketName": "audit-logs"}}}
+    }
+
+
+def test_native_names_and_uuids_serve_as_well(resource: CustomResource) -> None:
+    answer = resource.create(
+        properties(
+            AppBundleIdentifier=None,
+            IngestionIdentifier=None,
+            AppBundleArn=BUNDLE[-36:],
+            IngestionArn=INGESTION[-36:],
+        )
+    )
+    assert answer.status == "SUCCESS"
+    assert answer.data["AppBundleArn"] == BUNDLE
+    assert answer.data["IngestionArn"] == INGESTION
+
+
+def test_tags_are_sent_as_strings_beside_the_owners(resource: CustomResource) -> None:
+    tags = [{"Key": "team", "Value": "security"}, {"Key": "cost", "Value": 14}, {"Key": "é😀", "Value": ""}]
+    answer = resource.create(properties(Tags=tags))
+    assert resource.appfabric.destinations[answer.id].tags == {
+        "team": "security",
+        "cost": "14",
+        "é😀": "",
+        **{tag["key"]: tag["value"] for tag in OWNER_TAGS},
+    }
+
+
+def test_48_tags_fit_beside_the_owners(resource: CustomResource) -> None:
+    tags = [{"Key": f"key-{i}", "Value": "value"} for i in range(48)]
+    assert resource.create(properties(Tags=tags)).status == "SUCCESS"
+    assert resource.create(properties(Tags=[*tags, {"Key": "one-more", "Value": ""}])).reason.startswith(
+        "InvalidRequest: Tags must have at most 48 items (has 49)"
+    )
+
+
+def test_the_same_event_again_makes_nothing_more(resource: CustomResource) -> None:
+    event = resource.event("Create")
+    first = resource.send(event)
+    # Lambda's own retry, in a new container, with the keys in another order
+    resource.cold_start()
+    again = resource.send(json.loads(json.dumps(event, sort_keys=True)))
+    assert again.id == first.id
+    assert again.data == first.data
+    assert len(resource.appfabric.destinations) == 1
+    one, two = resource.calls("CreateIngestionDestination")
+    assert one.parameters == two.parameters
+
+
+def test_a_request_id_that_is_no_uuid_gives_a_stable_token(resource: CustomResource) -> None:
+    event = resource.event("Create", RequestId="unique id for this create request")
+    assert resource.send(event).id == resource.send(event).id
+    one, two = (call.parameters["clientToken"] for call in resource.calls("CreateIngestionDestination"))
+    assert one == two == str(uuid.UUID(one))
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (Fault(error="ConflictException", message="There is one like this."), "ConflictException"),
+        (Fault(error="ValidationException"), "ValidationException"),
+        (Fault(error="AccessDeniedException", times=99), "AccessDeniedException"),
+        (Fault(error="ServiceQuotaExceededException"), "ServiceQuotaExceededException"),
+        (Fault(error="SomethingNew", http_status=418), "SomethingNew"),
+    ],
+)
+def test_a_refusal_is_told_with_its_code_first_and_leaves_nothing(
+    resource: CustomResource, error: Fault, code: str
+) -> None:
+    resource.time.sleep(61)  # the container is no longer new: no role is waited for
+    resource.appfabric.order(error)
+    event = resource.event("Create")
+    answer = resource.send(event)
+    assert answer.status == "FAILED"
+    assert answer.reason.startswith(f"{code}: ")
+    assert answer.id == f"not-created:{event['RequestId']}"
+    assert answer.data == {}
+    assert resource.mutations() == ["CreateIngestionDestination"]
+    assert not resource.appfabric.destinations
+
+
+def test_a_missing_ingestion_is_told_in_the_services_words(resource: CustomResource) -> None:
+    resource.appfabric.missing.add(INGESTION[-36:])
+    assert resource.create().reason == "ValidationException: The specified ingestion does not exist"
+
+
+def test_a_sixth_destination_is_told_to_be_one_too_many(resource: CustomResource) -> None:
+    for _ in range(5):
+        resource.create()
+    answer = resource.create()
+    assert answer.reason.startswith("ServiceQuotaExceededException: ")
+    assert "five destinations" in answer.reason
+
+
+def test_throttles_are_ridden_out_with_one_token(resource: CustomResource) -> None:
+    resource.appfabric.order(Fault(error="ThrottlingException", retry_after=7, times=20))
+    answer = resource.create()
+    assert answer.status == "SUCCESS"
+    calls = resource.calls("CreateIngestionDestination")
+    assert len(calls) == 21
+    assert len({call.parameters["clientToken"] for call in calls}) == 1
+    assert answer.seconds >= 20 * 7
+
+
+def test_a_throttle_without_end_is_told_before_lambdas_limit(impatient: CustomResource) -> None:
+    impatient.appfabric.order(Fault(error="ThrottlingException", message="Rate exceeded", times=9999))
+    event = impatient.event("Create")
+    answer = impatient.send(event)
+    assert answer.reason == "ThrottlingException: Rate exceeded"
+    assert answer.id == f"not-created:{event['RequestId']}"
+    assert 5 < answer.seconds < 14
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize(
+    "fault", [{"error": "InternalServerException"}, {"cut": True}, {"hang": 600}, {"error": "Odd", "http_status": 503}]
+)
+def test_a_fault_that_passes_leaves_one_destination(
+    resource: CustomResource, fault: dict[str, object], after: bool
+) -> None:
+    resource.appfabric.order(Fault(operation="CreateIngestionDestination", after=after, **fault))
+    answer = resource.create()
+    assert answer.status == "SUCCESS"
+    assert list(resource.appfabric.destinations) == [answer.id]
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        ({"cut": True}, "NetworkFailure"),
+        ({"hang": 600}, "NetworkFailure"),
+        ({"error": "InternalServerException"}, "Int"),
+    ],
+)
+def test_an_unanswered_create_is_looked_for_by_its_delete(
+    impatient: CustomResource, fault: dict[str, object], code: str
+) -> None:
+    impatient.appfabric.order(Fault(operation="CreateIngestionDestination", after=True, times=99, **fault))
+    event = impatient.event("Create")
+    answer = impatient.send(event)
+    assert answer.reason.startswith(code)
+    assert answer.id == f"unconfirmed:{event['RequestId']}"
+    assert len(impatient.appfabric.destinations) == 1
+    assert impatient.delete(answer.id).status == "SUCCESS"
+    assert not impatient.appfabric.destinations
+
+
+def test_a_conflict_with_what_an_unanswered_try_made_is_no_conflict(resource: CustomResource) -> None:
+    resource.appfabric.order(Fault(operation="CreateIngestionDestination", cut=True, after=True))
+    resource.appfabric.order(Fault(operation="CreateIngestionDestination", error="ConflictException"))
+    answer = resource.create()
+    assert answer.status == "SUCCESS"
+    assert list(resource.appfabric.destinations) == [answer.id]
+
+
+def test_a_failed_destination_is_told_with_its_reason_and_id(resource: CustomResource) -> None:
+    resource.appfabric.order(
+        Outcome(operation="CreateIngestionDestination", status="Failed", status_reason="The bucket is full.")
+    )
+    answer = resource.create()
+    assert answer.status == "FAILED"
+    assert answer.reason == "NotStabilized: the destination is Failed: The bucket is full."
+    assert answer.id in resource.appfabric.destinations
+    assert answer.seconds < 1
+    resource.delete(answer.id)
+    assert not resource.appfabric.destinations
+
+
+def test_a_status_that_is_not_told_yet_is_waited_for(resource: CustomResource) -> None:
+    resource.appfabric.order(Outcome(operation="CreateIngestionDestination", pending_gets=5, hidden_gets=3))
+    answer = resource.create()
+    assert answer.status == "SUCCESS"
+    assert answer.data["Status"] == "Active"
+
+
+def test_a_status_that_is_never_told_ends_in_time_with_the_arn(impatient: CustomResource) -> None:
+    impatient.appfabric.order(Outcome(operation="CreateIngestionDestination", pending_gets=9999))
+    answer = impatient.create()
+    assert answer.reason.startswith("NotStabilized: ")
+    assert answer.id in impatient.appfabric.destinations
+
+
+def test_a_destination_that_disappears_while_it_is_waited_for_is_not_made_again(resource: CustomResource) -> None:
+    resource.appfabric.order(Outcome(operation="CreateIngestionDestination", pending_gets=9999))
+    resource.appfabric.order(
+        Fault(operation="GetIngestionDestination", error="ResourceNotFoundException", skip=2, times=99)
+    )
+    answer = resource.create()
+    assert answer.reason.startswith("NotFound: ")
+    assert resource.mutations() == ["CreateIngestionDestination"]
+
+
+def test_an_answer_without_arn_is_a_failure_to_look_into(
+    resource: CustomResource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = resource.provider.client()
+    monkeypatch.setattr(client, "create_ingestion_destination", lambda **_: {"ingestionDestination": {}})
+    event = resource.event("Create")
+    answer = resource.send(event)
+    assert answer.reason.startswith("GeneralServiceException: ")
+    assert answer.id == f"unconfirmed:{event['RequestId']}"
+
+
+def test_an_id_in_a_create_is_ignored(resource: CustomResource) -> None:
+    answer = resource.create(PhysicalResourceId="somebody-elses")
+    assert answer.id in resource.appfabric.destinations
+
+
+def test_no_create_is_begun_240_s_after_the_request(resource: CustomResource) -> None:
+    event = resource.event("Create")
+    resource.time.sleep(241)
+    answer = resource.send(event)
+    assert answer.reason.startswith("NotStabilized: ")
+    assert answer.id == f"not-created:{event['RequestId']}"
+    assert not resource.calls()
+
+
+def test_a_role_that_has_not_arrived_yet_is_waited_for_in_a_new_container(resource: CustomResource) -> None:
+    resource.appfabric.order(Fault(error="AccessDeniedException", times=4))
+    assert resource.create().status == "SUCCESS"
+
+
+def test_a_role_that_never_arrives_is_waited_for_20_s(resource: CustomResource) -> None:
+    resource.appfabric.order(Fault(error="AccessDeniedException", times=9999))
+    answer = resource.create()
+    assert answer.reason.startswith("AccessDeniedException: ")
+    assert 10 < answer.seconds <= 20
+
+
+def test_the_wait_for_a_role_is_at_most_a_third_of_the_time(impatient: CustomResource) -> None:
+    impatient.appfabric.order(Fault(error="AccessDeniedException", times=9999))
+    assert impatient.create().seconds <= 5

@@ -1,0 +1,178 @@
+"""Delete: it always finds its way, and never to what is somebody else's."""
+
+import pytest
+
+from local.appfabric import Fault
+from tests.conftest import Logs
+from tests.contract.laptop import BUNDLE, INGESTION, OTHER_INGESTION, CustomResource, properties
+
+NEVER_MADE = f"{INGESTION}/ingestiondestination/99999999-9999-4999-8999-999999999999"
+MADE_UP = "audit-logs-Destination-1A2B3C4D5E6F"
+
+
+def test_the_destination_is_deleted_by_what_its_arn_says(resource: CustomResource) -> None:
+    made = resource.create()
+    resource.forget_calls()
+    # the properties are those of another ingestion by now, and not valid either
+    answer = resource.delete(made.id, {"IngestionIdentifier": OTHER_INGESTION, "Typo": "x"})
+    assert (answer.status, answer.id, answer.data) == ("SUCCESS", made.id, {})
+    (call,) = resource.calls()
+    assert call.operation == "DeleteIngestionDestination"
+    assert call.parameters == {
+        "appBundleIdentifier": BUNDLE,
+        "ingestionIdentifier": INGESTION,
+        "ingestionDestinationIdentifier": made.id,
+    }
+    assert answer.seconds < 5
+
+
+def test_deleted_twice_is_deleted(resource: CustomResource) -> None:
+    made = resource.create()
+    assert resource.delete(made.id).status == "SUCCESS"
+    assert resource.delete(made.id).status == "SUCCESS"
+
+
+@pytest.mark.parametrize("gone", [BUNDLE[-36:], INGESTION[-36:]])
+def test_with_its_parents_it_is_gone(resource: CustomResource, gone: str) -> None:
+    made = resource.create()
+    resource.appfabric.missing.add(gone)
+    assert resource.delete(made.id).status == "SUCCESS"
+
+
+def test_a_validation_exception_for_a_destination_that_is_gone_is_success(resource: CustomResource) -> None:
+    resource.appfabric.order(Fault(operation="DeleteIngestionDestination", error="ValidationException"))
+    assert resource.delete(NEVER_MADE).status == "SUCCESS"
+
+
+def test_a_validation_exception_for_a_destination_that_stands_is_told(resource: CustomResource) -> None:
+    made = resource.create()
+    resource.appfabric.order(
+        Fault(operation="DeleteIngestionDestination", error="ValidationException", message="Not now")
+    )
+    answer = resource.delete(made.id)
+    assert (answer.status, answer.id) == ("FAILED", made.id)
+    assert answer.reason.startswith("ValidationException: Not now")
+
+
+def test_a_refusal_is_told_with_the_id(resource: CustomResource) -> None:
+    made = resource.create()
+    resource.time.sleep(61)
+    resource.appfabric.order(Fault(operation="DeleteIngestionDestination", error="AccessDeniedException"))
+    answer = resource.delete(made.id)
+    assert (answer.status, answer.id) == ("FAILED", made.id)
+    assert answer.reason.startswith("AccessDeniedException: ")
+
+
+def test_throttles_are_ridden_out(resource: CustomResource) -> None:
+    made = resource.create()
+    resource.appfabric.order(Fault(operation="DeleteIngestionDestination", error="ThrottlingException", times=9))
+    assert resource.delete(made.id).status == "SUCCESS"
+
+
+def test_a_throttle_without_end_is_told_in_time(impatient: CustomResource) -> None:
+    made = impatient.create()
+    impatient.appfabric.order(Fault(error="ThrottlingException", times=9999))
+    answer = impatient.delete(made.id)
+    assert (answer.status, answer.id) == ("FAILED", made.id)
+    assert answer.reason.startswith("ThrottlingException: ")
+
+
+def test_what_was_not_created_needs_no_call(resource: CustomResource) -> None:
+    assert resource.delete("not-created:7f3c").status == "SUCCESS"
+    assert not resource.calls()
+
+
+def test_what_was_not_created_needs_no_client(resource: CustomResource) -> None:
+    resource.provider = type(resource.provider)(
+        client=lambda: 1 / 0,
+        delivery=resource.mailbox,
+        time=resource.time.as_time(),
+        started=0,
+    )
+    assert resource.delete("not-created:7f3c").status == "SUCCESS"
+    assert resource.create().reason.startswith("InternalFailure: ")
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        "audit-logs_Destination_ABCDEFGH",
+        "2026/11/22/[$LATEST]0123456789abcdef",
+        "arn:aws:s3:::audit-logs",
+        "arn:aws:appfabric:us-east-1:111122223333:appbundle/../../etc",
+        NEVER_MADE.replace("us-east-1", "eu-west-1"),
+        f"{NEVER_MADE}/more",
+    ],
+)
+def test_a_foreign_id_touches_nothing_of_others_and_looks_once(resource: CustomResource, foreign: str) -> None:
+    others = CustomResource(logical_id="Other")
+    others.appfabric = resource.appfabric
+    others.cold_start()
+    kept = others.create()
+    resource.place(NEVER_MADE)
+    answer = resource.delete(foreign)
+    assert (answer.status, answer.id) == ("SUCCESS", foreign)
+    assert set(resource.appfabric.destinations) == {kept.id, NEVER_MADE}
+    assert len(resource.calls("ListIngestionDestinations")) == 1
+
+
+@pytest.mark.parametrize(
+    "id", [MADE_UP, "audit-Destin-1A2B3C4D5E6F", "unconfirmed:7f3c", "audit-logs_Destination_ABCDEFGH"]
+)
+def test_what_a_create_left_is_found_by_its_owner_alone(resource: CustomResource, id: str) -> None:
+    resource.appfabric.page_size = 1
+    others = CustomResource(logical_id="Destinatio")
+    others.appfabric = resource.appfabric
+    others.cold_start()
+    kept = others.create()
+    left = resource.create()
+    assert resource.delete(id).status == "SUCCESS"
+    assert left.id not in resource.appfabric.destinations
+    assert kept.id in resource.appfabric.destinations
+
+
+def test_what_a_create_makes_while_its_delete_looks_is_found(resource: CustomResource) -> None:
+    def create_at_last(_call: object) -> None:
+        if len(resource.calls()) == 6:
+            resource.place(NEVER_MADE, tags=resource.owner_tags)
+
+    resource.appfabric.subscribe(create_at_last)
+    answer = resource.delete(MADE_UP)
+    assert answer.status == "SUCCESS"
+    assert not resource.appfabric.destinations
+    assert answer.seconds > 10
+
+
+def test_a_create_that_never_comes_is_looked_for_until_none_can_be_running(resource: CustomResource) -> None:
+    answer = resource.delete(MADE_UP)
+    assert answer.status == "SUCCESS"
+    assert answer.seconds == pytest.approx(275)
+    assert len(resource.calls("ListIngestionDestinations")) < 50
+
+
+def test_the_look_ends_before_the_service_timeout(resource: CustomResource) -> None:
+    answer = resource.delete(MADE_UP, properties(ServiceTimeout="90"))
+    assert answer.status == "SUCCESS"
+    assert answer.seconds == pytest.approx(60)
+
+
+def test_an_older_destination_of_this_resource_is_left_and_reported(resource: CustomResource, logs: Logs) -> None:
+    retained = resource.create()
+    resource.time.sleep(3 * 3600 + 1)
+    answer = resource.delete(MADE_UP)
+    assert answer.status == "SUCCESS"
+    assert retained.id in resource.appfabric.destinations
+    assert logs.counted("OrphansSuspected") == 1
+    (line,) = logs.errors()
+    assert line["arn"] == retained.id
+
+
+def test_without_parents_there_is_nothing_to_look_for(resource: CustomResource) -> None:
+    assert resource.delete(MADE_UP, {"AppBundleIdentifier": "x"}).status == "SUCCESS"
+    assert not resource.calls()
+
+
+def test_with_the_ingestion_gone_nothing_was_left(resource: CustomResource) -> None:
+    resource.create()
+    resource.appfabric.missing.add(INGESTION[-36:])
+    assert resource.delete("audit-logs_Destination_ABCDEFGH").status == "SUCCESS"

@@ -1,0 +1,220 @@
+"""Wrong properties and wrong events: one answer that names the path, or none, and never a call."""
+
+from typing import Any
+
+import pytest
+
+from ingestion_destination.envelope import NotARequest
+from tests.conftest import Logs
+from tests.contract.laptop import (
+    BUNDLE,
+    Context,
+    CustomResource,
+    processing,
+    properties,
+    to_bucket,
+    to_stream,
+)
+
+SECRET = "s3cr3t-value"
+
+
+def destination(value: Any) -> dict[str, Any]:
+    return {"AuditLog": {"Destination": value}}
+
+
+WRONG = {
+    "nothing": ({"AppBundleIdentifier": None}, "exactly one of AppBundleIdentifier, AppBundleArn (has none)"),
+    "both names": (
+        {"AppBundleArn": BUNDLE},
+        "exactly one of AppBundleIdentifier, AppBundleArn (has AppBundleIdentifier and AppBundleArn)",
+    ),
+    "no ingestion": ({"IngestionIdentifier": None}, "exactly one of IngestionIdentifier, IngestionArn (has none)"),
+    "upper-case UUID": (
+        {"IngestionIdentifier": "22222222-2222-4222-8222-22222222222A"},
+        "IngestionIdentifier must be an ARN or a lower-case UUID",
+    ),
+    "a list for a text": ({"IngestionIdentifier": [SECRET]}, "IngestionIdentifier must be a string"),
+    "an empty identifier": ({"IngestionIdentifier": ""}, "IngestionIdentifier must have 1 to 1011 characters (has 0)"),
+    "no processing": ({"ProcessingConfiguration": None}, "ProcessingConfiguration is required"),
+    "empty processing": ({"ProcessingConfiguration": {}}, "ProcessingConfiguration.AuditLog is required"),
+    "no schema": (
+        {"ProcessingConfiguration": {"AuditLog": {"Format": "json"}}},
+        "ProcessingConfiguration.AuditLog.Schema is required",
+    ),
+    "wrong case": (
+        {"ProcessingConfiguration": processing("OCSF", "json")},
+        "ProcessingConfiguration.AuditLog.Schema must be one of ocsf, raw",
+    ),
+    "wrong format": (
+        {"ProcessingConfiguration": processing("raw", "xml")},
+        "ProcessingConfiguration.AuditLog.Format must be one of json, parquet",
+    ),
+    "a text for an object": ({"ProcessingConfiguration": SECRET}, "ProcessingConfiguration must be an object"),
+    "no destination": ({"DestinationConfiguration": None}, "DestinationConfiguration is required"),
+    "neither": (
+        {"DestinationConfiguration": destination({})},
+        "DestinationConfiguration.AuditLog.Destination must have exactly one of S3Bucket, FirehoseStream (has none)",
+    ),
+    "both": (
+        {
+            "DestinationConfiguration": destination(
+                {"S3Bucket": {"BucketName": "abc"}, "FirehoseStream": {"StreamName": "abc"}}
+            )
+        },
+        "DestinationConfiguration.AuditLog.Destination must have exactly one of S3Bucket, FirehoseStream "
+        "(has S3Bucket and FirehoseStream)",
+    ),
+    "a list for an object": (
+        {"DestinationConfiguration": destination([{"S3Bucket": {"BucketName": SECRET}}])},
+        "DestinationConfiguration.AuditLog.Destination must be an object",
+    ),
+    "a typo": (
+        {"DestinationConfiguration": destination({"S3Bucket": {"BukcetName": SECRET}})},
+        "DestinationConfiguration.AuditLog.Destination.S3Bucket.BukcetName is unknown, did you mean BucketName?",
+    ),
+    "short bucket": (
+        {"DestinationConfiguration": to_bucket("ab")},
+        "S3Bucket.BucketName must have 3 to 63 characters (has 2)",
+    ),
+    "long bucket": (
+        {"DestinationConfiguration": to_bucket("a" * 64)},
+        "S3Bucket.BucketName must have 3 to 63 characters (has 64)",
+    ),
+    "long prefix": (
+        {"DestinationConfiguration": to_bucket("abc", prefix="p" * 121)},
+        "S3Bucket.Prefix must have 1 to 120 characters (has 121)",
+    ),
+    "empty prefix": (
+        {"DestinationConfiguration": destination({"S3Bucket": {"BucketName": "abc", "Prefix": ""}})},
+        "S3Bucket.Prefix must have 1 to 120 characters (has 0)",
+    ),
+    "long stream": (
+        {"DestinationConfiguration": to_stream("s" * 65)},
+        "FirehoseStream.StreamName must have 3 to 64 characters (has 65)",
+    ),
+    "parquet to a stream": (
+        {
+            "DestinationConfiguration": to_stream("abc"),
+            "ProcessingConfiguration": processing("ocsf", "parquet"),
+        },
+        "ProcessingConfiguration.AuditLog.Format must be json, a FirehoseStream takes no parquet",
+    ),
+    "tags as a map": ({"Tags": {"team": SECRET}}, "Tags must be a list"),
+    "a tag without value": ({"Tags": [{"Key": "team"}]}, "Tags[0].Value is required"),
+    "a tag without key": ({"Tags": [{"Value": SECRET}]}, "Tags[0].Key is required"),
+    "a long tag": ({"Tags": [{"Key": "k" * 129, "Value": "v" * 257}]}, "Tags[0].Value must have 0 to 256 characters"),
+    "a tag of AWS's": ({"Tags": [{"Key": "AWS:x", "Value": ""}]}, "Tags[0].Key must not begin with aws:"),
+    "a tag of ours": (
+        {"Tags": [{"Key": "custom-appfabric-ingestion-destination:StackId", "Value": ""}]},
+        "Tags[0].Key is kept for the function",
+    ),
+    "a tag twice": (
+        {"Tags": [{"Key": "a", "Value": "1"}, {"Key": "a", "Value": "2"}]},
+        "Tags[1].Key stands in Tags twice",
+    ),
+    "an unknown one": ({"Prefix": SECRET}, "Prefix is unknown"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=str)
+def test_a_wrong_property_is_named_and_no_call_is_made(resource: CustomResource, wrong: str) -> None:
+    changed, problem = WRONG[wrong]
+    event = resource.event("Create", ResourceProperties=properties(**changed))
+    answer = resource.send(event)
+    assert answer.reason.startswith("InvalidRequest: ")
+    assert problem in answer.reason
+    assert SECRET not in answer.reason
+    assert answer.id == f"not-created:{event['RequestId']}"
+    assert not resource.calls()
+
+
+def test_all_mistakes_are_told_at_once(resource: CustomResource) -> None:
+    answer = resource.create(
+        properties(ProcessingConfiguration=processing("xml", "json"), DestinationConfiguration=destination({}))
+    )
+    assert answer.reason == (
+        "InvalidRequest: ProcessingConfiguration.AuditLog.Schema must be one of ocsf, raw; "
+        "DestinationConfiguration.AuditLog.Destination must have exactly one of S3Bucket, FirehoseStream (has none)"
+    )
+
+
+def test_mistakes_that_do_not_fit_are_counted(resource: CustomResource) -> None:
+    answer = resource.create(properties(**{f"Unknown{i}": "" for i in range(100)}))
+    told, _, more = answer.reason.rpartition("; … and ")
+    assert len(answer.reason) <= 1000
+    assert more == f"{100 - told.count('is unknown')} more"
+    assert 20 < told.count("is unknown") < 100
+
+
+def test_one_mistake_that_is_too_long_keeps_its_head(resource: CustomResource) -> None:
+    answer = resource.create(properties(**{"é😀" * 3000: ""}))
+    assert answer.reason.startswith("InvalidRequest: é😀")
+    assert len(answer.reason) <= 1000
+
+
+def test_numbers_and_booleans_count_as_the_strings_that_cloudformation_makes_of_them(
+    resource: CustomResource,
+) -> None:
+    resource.create(properties(DestinationConfiguration=to_bucket(12345), Tags=[{"Key": "a", "Value": True}]))  # type: ignore[arg-type]
+    (call,) = resource.calls()
+    assert call.parameters["destinationConfiguration"]["auditLog"]["destination"]["s3Bucket"]["bucketName"] == "12345"
+    assert {"key": "a", "value": "true"} in call.parameters["tags"]
+
+
+@pytest.mark.parametrize("absent", [{"ResourceProperties": None}, {"ResourceProperties": "text"}])
+def test_absent_properties_fail_a_create_but_no_delete(resource: CustomResource, absent: dict[str, Any]) -> None:
+    made = resource.create()
+    event = resource.event("Create")
+    assert resource.send({**event, **absent}).reason.startswith("InvalidRequest: ")
+    event = resource.event("Delete", PhysicalResourceId=made.id)
+    assert resource.send({**event, **absent}).status == "SUCCESS"
+    assert not resource.appfabric.destinations
+
+
+@pytest.mark.parametrize("request_type", [None, "create", "Foo", 5, "", ["Create"]])
+def test_an_unknown_request_type_is_answered_failed(resource: CustomResource, request_type: object) -> None:
+    event = {**resource.event("Create", PhysicalResourceId="an-id"), "RequestType": request_type}
+    answer = resource.send(event)
+    assert answer.reason == "InvalidRequest: RequestType must be one of Create, Update, Delete"
+    assert answer.id == "an-id"
+    assert not resource.calls()
+
+
+NOT_REQUESTS: dict[str, Any] = {
+    "null": None,
+    "a list": [],
+    "a text": "Create",
+    "empty": {},
+    "a poll of crhelper's": {"CrHelperPoll": True},
+    "no address": {"ResponseURL": None},
+    "an empty address": {"ResponseURL": ""},
+    "plain http": {"ResponseURL": "http://answers.example/x"},
+    "a file": {"ResponseURL": "file:///etc/passwd"},
+    "no host": {"ResponseURL": "https:///x"},
+    "no port": {"ResponseURL": "https://host:port/x"},
+    "an address that is none": {"ResponseURL": ["https://answers.example/x"]},
+    "no stack": {"StackId": None},
+    "no request id": {"RequestId": ""},
+    "no logical id": {"LogicalResourceId": 5},
+}
+
+
+@pytest.mark.parametrize("wrong", NOT_REQUESTS, ids=str)
+@pytest.mark.parametrize("warm", [False, True])
+def test_what_is_no_request_is_refused_and_never_answered(
+    resource: CustomResource, wrong: str, warm: bool, logs: Logs
+) -> None:
+    if warm:
+        resource.create()
+    resource.forget_calls()
+    resource.mailbox.received.clear()
+    changed = NOT_REQUESTS[wrong]
+    event = {**resource.event("Create"), **changed} if isinstance(changed, dict) and changed else changed
+    with pytest.raises(NotARequest) as refusal:
+        resource.provider(event, Context(resource.time, 300))
+    assert not resource.mailbox.received
+    assert not resource.calls()
+    assert "Signature" not in str(refusal.value)
+    (line,) = logs.errors()
+    assert "StackId" not in line  # of the request before

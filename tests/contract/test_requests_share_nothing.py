@@ -1,0 +1,166 @@
+"""Size, text, state and secrets: what one request leaves to the next, to the log and to CloudFormation."""
+
+import logging
+import random
+from typing import Any
+
+import pytest
+
+from ingestion_destination.delivery import Undelivered
+from local.appfabric import Fault, Outcome
+from tests.conftest import Logs
+from tests.contract.laptop import Context, CustomResource, processing, properties, to_bucket, to_stream
+
+
+def test_a_long_status_reason_is_cut_and_the_arn_kept(resource: CustomResource) -> None:
+    resource.appfabric.order(
+        Outcome(operation="CreateIngestionDestination", status="Active", status_reason="😀" * 5000)
+    )
+    answer = resource.create()
+    assert answer.status == "SUCCESS"
+    assert answer.data["Arn"] == answer.id
+    assert answer.data["StatusReason"].startswith("😀😀")
+
+
+@pytest.mark.parametrize("text", ["x", "é", "漢", "😀", '"', "\\", "\n", "\ud800"])
+def test_a_long_error_keeps_its_code_and_fits(resource: CustomResource, text: str) -> None:
+    resource.appfabric.order(Fault(error="ConflictException", message=text * 10_000))
+    answer = resource.create()
+    assert answer.reason.startswith("ConflictException: ")
+    assert answer.size <= 4096
+    assert len(answer.reason) > 300
+
+
+def test_text_arrives_unchanged(resource: CustomResource) -> None:
+    resource.create(properties(DestinationConfiguration=to_bucket("abc", prefix="é/漢字/😀")))
+    (call,) = resource.calls()
+    assert "é/漢字/😀" in str(call.parameters)
+
+
+def test_requests_in_any_order_share_nothing(resource: CustomResource) -> None:
+    """Each answer is the one that a container of its own would give."""
+    kinds: dict[str, dict[str, Any]] = {
+        "good": properties(),
+        "wrong": properties(Tagz="x"),
+        "stream": properties(DestinationConfiguration=to_stream("abc")),
+        "conflict": properties(ProcessingConfiguration=processing("raw", "parquet")),
+    }
+    chance = random.Random(7)
+    for _ in range(100):
+        kind = chance.choice(list(kinds))
+        if kind == "conflict":
+            resource.appfabric.order(Fault(error="ConflictException", message="A twin"))
+        event = resource.event("Create", ResourceProperties=kinds[kind])
+        answer = resource.send(event)
+        if kind == "wrong":
+            assert answer.reason.startswith("InvalidRequest: Tagz")
+        elif kind == "conflict":
+            assert answer.reason.startswith("ConflictException: A twin")
+        else:
+            assert answer.reason == ""
+            assert answer.data["Arn"] == answer.id
+            resource.delete(answer.id)
+        assert (answer.status == "FAILED") == (kind in {"wrong", "conflict"})
+        assert bool(answer.data) == (answer.status == "SUCCESS")
+
+
+def test_whatever_the_code_raises_is_answered_and_tells_no_value(
+    resource: CustomResource, monkeypatch: pytest.MonkeyPatch, logs: Logs
+) -> None:
+    for raised in (SystemExit("s3cr3t"), KeyboardInterrupt("s3cr3t"), ZeroDivisionError("s3cr3t"), MemoryError()):
+
+        def fail(*_: object, raised: BaseException = raised) -> None:
+            raise raised
+
+        monkeypatch.setitem(__import__("app").HANDLERS, "Create", fail)
+        answer = resource.create()
+        assert answer.reason.startswith(f"InternalFailure: {type(raised).__name__}")
+    assert "s3cr3t" not in logs.text
+    assert "in fail" in logs.text
+
+
+def test_levels_and_handlers_of_others_stay(resource: CustomResource, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging.root, "level", logging.WARNING)
+    before = list(logging.root.handlers)
+    resource.create()
+    assert logging.root.level == logging.WARNING
+    assert logging.root.handlers == before
+
+
+def test_every_line_carries_the_request_and_never_the_address(resource: CustomResource, logs: Logs) -> None:
+    event = resource.event("Create", ResourceProperties=properties(Tagz="x"))
+    resource.send(event)
+    for line in logs.lines:
+        assert line["correlation_id"] == event["RequestId"]
+        assert line["StackId"] == event["StackId"]
+        assert line["LogicalResourceId"] == event["LogicalResourceId"]
+    assert logs.lines
+
+
+def test_no_log_holds_a_secret_at_debug_with_every_switch_on(
+    resource: CustomResource, logs: Logs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POWERTOOLS_LOGGER_LOG_EVENT", "true")
+    monkeypatch.setenv("POWERTOOLS_DEBUG", "true")
+    monkeypatch.setattr(logging.root, "level", logging.DEBUG)
+    from ingestion_destination.observability import logger
+
+    level = logger.log_level
+    logger.setLevel(logging.DEBUG)
+    try:
+        resource.create(properties(Tags=[{"Key": "t", "Value": "s3cr3t" * 50}]))
+        resource.create(properties(DestinationConfiguration=to_bucket("s3cr3t" * 20)))
+        resource.mailbox.refuse.append(Undelivered("answers.example answered HTTP 403", refused=True))
+        with pytest.raises(Undelivered) as undelivered:
+            resource.provider(resource.event("Create"), Context(resource.time, 300))
+        resource.appfabric.order(Fault(error="ConflictException"))
+        resource.create()
+    finally:
+        logger.setLevel(level)
+    text = logs.text + str(undelivered.value)
+    for secret in ("Signature", "0123456789abcdef", "s3cr3t", "secret-key-of-the-role", "AKIDEXAMPLE"):
+        assert secret not in text
+
+
+# What CloudFormation refuses to hear
+
+
+def test_a_create_whose_answer_is_refused_is_deleted_again(resource: CustomResource, logs: Logs) -> None:
+    resource.mailbox.refuse.append(Undelivered("HTTP 403", refused=True))
+    with pytest.raises(Undelivered):
+        resource.provider(resource.event("Create"), Context(resource.time, 300))
+    assert not resource.appfabric.destinations
+    assert logs.counted("AnswersUndelivered") == 1
+    assert logs.counted("OrphansRemoved") == 1
+
+
+def test_a_replacement_whose_answer_is_refused_is_deleted_again(resource: CustomResource) -> None:
+    made = resource.create()
+    event = resource.event(
+        "Update",
+        PhysicalResourceId=made.id,
+        ResourceProperties=properties(ProcessingConfiguration=processing("raw", "json")),
+        OldResourceProperties=properties(),
+    )
+    resource.mailbox.refuse.append(Undelivered("HTTP 403", refused=True))
+    with pytest.raises(Undelivered):
+        resource.provider(event, Context(resource.time, 300))
+    assert list(resource.appfabric.destinations) == [made.id]
+
+
+def test_a_change_whose_answer_is_refused_stays(resource: CustomResource) -> None:
+    made = resource.create()
+    resource.mailbox.refuse.append(Undelivered("HTTP 403", refused=True))
+    event = resource.event("Update", PhysicalResourceId=made.id, ResourceProperties=properties())
+    with pytest.raises(Undelivered):
+        resource.provider(event, Context(resource.time, 300))
+    assert list(resource.appfabric.destinations) == [made.id]
+
+
+def test_an_answer_that_did_not_arrive_is_given_by_the_next_run(resource: CustomResource) -> None:
+    event = resource.event("Create")
+    resource.mailbox.refuse.append(Undelivered("TimeoutError"))
+    with pytest.raises(Undelivered):
+        resource.provider(event, Context(resource.time, 300))
+    answer = resource.send(event)
+    assert list(resource.appfabric.destinations) == [answer.id]

@@ -1,0 +1,367 @@
+"""Update: in place, by replacement, of tags, of nothing; and what a rollback finds."""
+
+from typing import Any
+
+import pytest
+
+from local.appfabric import Fault, Outcome
+from tests.conftest import Logs
+from tests.contract.laptop import (
+    BUNDLE,
+    INGESTION,
+    OTHER_INGESTION,
+    CustomResource,
+    processing,
+    properties,
+    to_bucket,
+    to_stream,
+)
+
+MADE_UP = "audit-logs-Destination-1A2B3C4D5E6F"
+REPLACING = {
+    "schema": {"ProcessingConfiguration": processing("raw", "json")},
+    "format": {"ProcessingConfiguration": processing("ocsf", "parquet")},
+    "ingestion": {"IngestionIdentifier": OTHER_INGESTION},
+}
+
+
+@pytest.mark.parametrize(
+    "to",
+    [to_bucket("other-bucket", prefix="saas"), to_bucket("audit-logs"), to_bucket("audit-logs", "p"), to_stream("abc")],
+    ids=["bucket", "prefix removed", "prefix changed", "stream"],
+)
+def test_another_destination_is_set_in_place(resource: CustomResource, to: dict[str, Any]) -> None:
+    made = resource.create()
+    resource.forget_calls()
+    resource.time.sleep(60)
+    answer = resource.update(made.id, properties(DestinationConfiguration=to))
+    assert (answer.status, answer.id) == ("SUCCESS", made.id)
+    assert resource.mutations() == ["UpdateIngestionDestination"]
+    (call,) = resource.calls("UpdateIngestionDestination")
+    assert call.parameters["appBundleIdentifier"] == BUNDLE
+    assert call.parameters["ingestionIdentifier"] == INGESTION
+    assert call.parameters["ingestionDestinationIdentifier"] == made.id
+    assert set(answer.data) == set(made.data)
+    assert answer.data["CreatedAt"] == "2026-11-22T12:00:00Z"
+    assert answer.data["UpdatedAt"] == "2026-11-22T12:01:00Z"
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        {"ServiceTimeout": "300"},
+        {"ServiceToken": "arn:aws:lambda:us-east-1:111122223333:function:moved"},
+        {"AppBundleIdentifier": None, "AppBundleArn": BUNDLE[-36:]},
+        {"IngestionIdentifier": INGESTION[-36:]},
+        {"Tags": [{"Key": "b", "Value": "2"}, {"Key": "a", "Value": 1}]},
+    ],
+)
+def test_what_comes_to_the_same_changes_nothing(resource: CustomResource, same: dict[str, Any]) -> None:
+    tags = [{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}]
+    made = resource.create(properties(Tags=tags))
+    resource.forget_calls()
+    answer = resource.update(made.id, properties(**{"Tags": tags, **same}), properties(Tags=tags))
+    assert (answer.status, answer.id, answer.data) == ("SUCCESS", made.id, made.data)
+    assert not resource.mutations()
+
+
+@pytest.mark.parametrize("what", REPLACING)
+def test_what_cannot_be_changed_is_replaced_and_the_old_one_left_to_its_delete(
+    resource: CustomResource, what: str
+) -> None:
+    made = resource.create()
+    resource.forget_calls()
+    new = properties(**REPLACING[what])
+    event = resource.event(
+        "Update", PhysicalResourceId=made.id, ResourceProperties=new, OldResourceProperties=properties()
+    )
+    answer = resource.send(event)
+    assert answer.status == "SUCCESS"
+    assert set(resource.appfabric.destinations) == {made.id, answer.id}
+    assert answer.id != made.id
+    assert resource.mutations() == ["CreateIngestionDestination"]
+    (call,) = resource.calls("CreateIngestionDestination")
+    assert call.parameters["clientToken"] == event["RequestId"]
+    resource.delete(made.id)
+    assert set(resource.appfabric.destinations) == {answer.id}
+
+
+def test_a_replacement_run_again_makes_nothing_more(resource: CustomResource) -> None:
+    made = resource.create()
+    event = resource.event(
+        "Update",
+        PhysicalResourceId=made.id,
+        ResourceProperties=properties(**REPLACING["schema"]),
+        OldResourceProperties=properties(),
+    )
+    assert resource.send(event).id == resource.send(event).id
+    assert len(resource.appfabric.destinations) == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [("ConflictException", "made before the old one"), ("ServiceQuotaExceededException", "five destinations")],
+)
+def test_a_replacement_that_has_no_room_beside_the_old_one_says_what_to_do(
+    resource: CustomResource, error: str, says: str
+) -> None:
+    made = resource.create()
+    resource.appfabric.order(Fault(operation="CreateIngestionDestination", error=error))
+    answer = resource.update(made.id, properties(**REPLACING["schema"]))
+    assert (answer.status, answer.id) == ("FAILED", made.id)
+    assert answer.reason.startswith(f"{error}: ")
+    assert says in answer.reason
+    assert list(resource.appfabric.destinations) == [made.id]
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [{"status": "Failed", "status_reason": "Bucket is full"}, {"pending_gets": 9999}, {"hidden_gets": 9999}],
+    ids=str,
+)
+def test_a_replacement_that_does_not_become_active_is_deleted_again(
+    impatient: CustomResource, outcome: dict[str, Any]
+) -> None:
+    made = impatient.create()
+    impatient.appfabric.order(Outcome(operation="CreateIngestionDestination", **{"pending_gets": 1, **outcome}))
+    answer = impatient.update(made.id, properties(**REPLACING["schema"]))
+    assert (answer.status, answer.id) == ("FAILED", made.id)
+    assert answer.reason.startswith(("NotStabilized: ", "NotFound: "))
+    assert list(impatient.appfabric.destinations) == [made.id]
+
+
+@pytest.mark.parametrize("fault", [{"cut": True}, {"hang": 600}, {"error": "InternalServerException"}], ids=str)
+def test_a_replacement_without_an_answer_is_undone(impatient: CustomResource, fault: dict[str, Any]) -> None:
+    made = impatient.create()
+    impatient.appfabric.order(Fault(operation="CreateIngestionDestination", after=True, times=99, **fault))
+    answer = impatient.update(made.id, properties(**REPLACING["schema"]))
+    assert (answer.status, answer.id) == ("FAILED", made.id)
+    assert list(impatient.appfabric.destinations) == [made.id]
+
+
+def test_what_cannot_be_undone_is_told_once_and_counted(impatient: CustomResource, logs: Logs) -> None:
+    made = impatient.create()
+    impatient.appfabric.order(Outcome(operation="CreateIngestionDestination", status="Failed"))
+    impatient.appfabric.order(Fault(operation="DeleteIngestionDestination", error="ThrottlingException", times=999))
+    answer = impatient.update(made.id, properties(**REPLACING["schema"]))
+    assert (answer.status, answer.id) == ("FAILED", made.id)
+    (left,) = set(impatient.appfabric.destinations) - {made.id}
+    assert [line["arn"] for line in logs.errors() if "arn" in line] == [left]
+    assert logs.counted("OrphansSuspected") == 1
+
+
+@pytest.mark.parametrize("error", ["AccessDeniedException", "ValidationException", "InternalServerException"])
+@pytest.mark.parametrize("operation", ["GetIngestionDestination", "UpdateIngestionDestination", "TagResource"])
+def test_a_failed_update_echoes_the_id(impatient: CustomResource, operation: str, error: str) -> None:
+    made = impatient.create()
+    impatient.appfabric.order(Fault(operation=operation, error=error, times=999))
+    new = properties(DestinationConfiguration=to_stream("abc"), Tags=[{"Key": "a", "Value": "1"}])
+    answer = impatient.update(made.id, new)
+    assert (answer.status, answer.id) == ("FAILED", made.id)
+    assert answer.reason.startswith(f"{error}: ")
+
+
+def test_wrong_properties_echo_the_id_and_call_nothing(resource: CustomResource) -> None:
+    made = resource.create()
+    resource.forget_calls()
+    answer = resource.update(made.id, properties(Tagz="x"))
+    assert (answer.status, answer.id) == ("FAILED", made.id)
+    assert not resource.calls()
+
+
+def test_a_failed_destination_set_in_place_is_told(resource: CustomResource) -> None:
+    made = resource.create()
+    resource.appfabric.order(
+        Outcome(operation="UpdateIngestionDestination", status="Failed", status_reason="No such stream")
+    )
+    answer = resource.update(made.id, properties(DestinationConfiguration=to_stream("abc")))
+    assert (answer.status, answer.id) == ("FAILED", made.id)
+    assert answer.reason == "NotStabilized: the destination is Failed: No such stream"
+
+
+def test_a_destination_that_failed_since_blocks_no_update_of_tags(resource: CustomResource) -> None:
+    made = resource.create()
+    live = resource.appfabric.destinations[made.id]
+    live.status, live.status_reason = "Failed", "The bucket is full"
+    answer = resource.update(made.id, properties(Tags=[{"Key": "a", "Value": "1"}]))
+    assert answer.status == "SUCCESS"
+    assert (answer.data["Status"], answer.data["StatusReason"]) == ("Failed", "The bucket is full")
+
+
+def test_tags_follow_the_template_and_others_stay(resource: CustomResource) -> None:
+    old = [{"Key": "gone", "Value": "1"}, {"Key": "same", "Value": "1"}, {"Key": "changed", "Value": "1"}]
+    new = [{"Key": "same", "Value": "1"}, {"Key": "changed", "Value": "2"}, {"Key": "new", "Value": "1"}]
+    made = resource.create(properties(Tags=old))
+    resource.appfabric.destinations[made.id].tags["by-hand"] = "stays"
+    resource.forget_calls()
+    answer = resource.update(made.id, properties(Tags=new), properties(Tags=old))
+    assert (answer.status, answer.id) == ("SUCCESS", made.id)
+    assert resource.appfabric.destinations[made.id].tags == {
+        **resource.owner_tags,
+        "same": "1",
+        "changed": "2",
+        "new": "1",
+        "by-hand": "stays",
+    }
+    untag, tag = resource.calls("UntagResource", "TagResource")
+    assert untag.parameters["tagKeys"] == ["gone"]
+    assert {each["key"] for each in tag.parameters["tags"]} == {"changed", "new"}
+
+
+def test_all_tags_removed_keep_the_owners(resource: CustomResource) -> None:
+    old = [{"Key": "gone", "Value": "1"}]
+    made = resource.create(properties(Tags=old))
+    resource.update(made.id, properties(), properties(Tags=old))
+    assert resource.appfabric.destinations[made.id].tags == resource.owner_tags
+
+
+def test_a_broken_old_tag_list_is_no_obstacle(resource: CustomResource) -> None:
+    made = resource.create()
+    for old in ("text", [None, "x", {"Value": "no key"}], {"a": "b"}):
+        assert resource.update(made.id, properties(), properties(Tags=old)).status == "SUCCESS"
+
+
+def test_without_old_properties_the_live_destination_is_enough(resource: CustomResource) -> None:
+    made = resource.create()
+    event = resource.event(
+        "Update", PhysicalResourceId=made.id, ResourceProperties=properties(DestinationConfiguration=to_stream("abc"))
+    )
+    assert resource.send(event).id == made.id
+    assert resource.send(event).status == "SUCCESS"
+    assert len(resource.calls("UpdateIngestionDestination")) == 1
+
+
+def test_a_destination_that_was_deleted_by_hand_is_made_anew(resource: CustomResource) -> None:
+    made = resource.create()
+    resource.appfabric.destinations.clear()
+    answer = resource.update(made.id, properties())
+    assert answer.status == "SUCCESS"
+    assert answer.id != made.id
+    assert list(resource.appfabric.destinations) == [answer.id]
+
+
+@pytest.mark.parametrize("id", ["not-created:7f3c", "unconfirmed:7f3c", MADE_UP])
+def test_an_id_without_a_destination_gets_one_that_its_own_delete_leaves_alone(
+    resource: CustomResource, id: str
+) -> None:
+    answer = resource.update(id, properties())
+    assert answer.status == "SUCCESS"
+    assert list(resource.appfabric.destinations) == [answer.id]
+    # CloudFormation deletes the id that was replaced
+    resource.delete(id)
+    assert list(resource.appfabric.destinations) == [answer.id]
+    # and the destination is this resource's ever after
+    assert resource.update(answer.id, properties(Tags=[{"Key": "a", "Value": "1"}])).id == answer.id
+    replaced = resource.update(answer.id, properties(**REPLACING["schema"]))
+    assert resource.update(replaced.id, properties(), properties(**REPLACING["schema"])).id == answer.id
+
+
+@pytest.mark.parametrize("id", ["unconfirmed:7f3c", MADE_UP])
+def test_what_a_lost_create_made_is_taken(resource: CustomResource, id: str) -> None:
+    left = resource.create()
+    answer = resource.update(id, properties(DestinationConfiguration=to_stream("abc")))
+    assert (answer.status, answer.id) == ("SUCCESS", left.id)
+    resource.delete(id)
+    assert list(resource.appfabric.destinations) == [left.id]
+
+
+def test_any_other_id_is_refused_without_a_call(resource: CustomResource) -> None:
+    answer = resource.update("legacy-id", properties())
+    assert (answer.status, answer.id) == ("FAILED", "legacy-id")
+    assert not resource.calls()
+
+
+# Rollbacks
+
+
+def test_a_rollback_after_a_failed_change_in_place_restores(resource: CustomResource) -> None:
+    made = resource.create()
+    new = properties(DestinationConfiguration=to_stream("abc"))
+    resource.appfabric.order(Outcome(operation="UpdateIngestionDestination", status="Failed"))
+    assert resource.update(made.id, new).status == "FAILED"
+    resource.appfabric.order(Outcome(operation="UpdateIngestionDestination", status="Active"))
+    answer = resource.update(made.id, properties(), new)
+    assert (answer.status, answer.id) == ("SUCCESS", made.id)
+    assert "s3Bucket" in str(resource.appfabric.destinations[made.id].destination)
+
+
+def test_a_rollback_of_what_never_happened_changes_nothing(resource: CustomResource) -> None:
+    made = resource.create()
+    resource.forget_calls()
+    for what in REPLACING.values():
+        answer = resource.update(made.id, properties(), properties(**what))
+        assert (answer.status, answer.id) == ("SUCCESS", made.id)
+    assert not resource.mutations()
+
+
+def test_a_rollback_after_a_replacement_takes_the_old_one_back(resource: CustomResource) -> None:
+    made = resource.create()
+    new = properties(**REPLACING["ingestion"], Tags=[{"Key": "new", "Value": "1"}])
+    replaced = resource.update(made.id, new)
+    answer = resource.update(replaced.id, properties(), new)
+    assert (answer.status, answer.id) == ("SUCCESS", made.id)
+    resource.delete(replaced.id)
+    assert list(resource.appfabric.destinations) == [made.id]
+
+
+def test_a_rollback_takes_back_an_old_one_that_has_failed_since(resource: CustomResource) -> None:
+    made = resource.create()
+    resource.time.sleep(3600)
+    replaced = resource.update(made.id, properties(**REPLACING["schema"]))
+    resource.appfabric.destinations[made.id].status = "Failed"
+    answer = resource.update(replaced.id, properties(), properties(**REPLACING["schema"]))
+    assert (answer.status, answer.id, answer.data["Status"]) == ("SUCCESS", made.id, "Failed")
+
+
+def test_a_rollback_after_a_replacement_makes_anew_what_is_gone(resource: CustomResource) -> None:
+    made = resource.create()
+    replaced = resource.update(made.id, properties(**REPLACING["schema"]))
+    resource.delete(made.id)
+    answer = resource.update(replaced.id, properties(), properties(**REPLACING["schema"]))
+    assert answer.status == "SUCCESS"
+    resource.delete(replaced.id)
+    assert list(resource.appfabric.destinations) == [answer.id]
+
+
+def test_the_rollback_of_a_replacement_that_was_never_answered_deletes_it(resource: CustomResource) -> None:
+    made = resource.create()
+    kept = CustomResource(logical_id="Other")
+    kept.appfabric = resource.appfabric
+    kept.cold_start()
+    others = kept.create(properties(**REPLACING["schema"]))
+    resource.time.sleep(60)
+    lost = resource.update(made.id, properties(**REPLACING["schema"]))
+    assert lost.id in resource.appfabric.destinations
+    # CloudFormation never got that answer
+    answer = resource.update(made.id, properties(), properties(**REPLACING["schema"]))
+    assert (answer.status, answer.id) == ("SUCCESS", made.id)
+    assert set(resource.appfabric.destinations) == {made.id, others.id}
+
+
+def test_a_clean_up_that_fails_does_not_fail_the_rollback(impatient: CustomResource, logs: Logs) -> None:
+    made = impatient.create()
+    impatient.time.sleep(60)
+    lost = impatient.update(made.id, properties(**REPLACING["schema"]))
+    impatient.appfabric.order(Fault(operation="DeleteIngestionDestination", error="AccessDeniedException", times=99))
+    answer = impatient.update(made.id, properties(), properties(**REPLACING["schema"]))
+    assert (answer.status, answer.id) == ("SUCCESS", made.id)
+    assert lost.id in impatient.appfabric.destinations
+    assert logs.counted("OrphansSuspected") == 1
+
+
+def test_a_replacement_taken_from_an_earlier_run_must_be_active(resource: CustomResource) -> None:
+    made = resource.create()
+    event = resource.event(
+        "Update",
+        PhysicalResourceId=made.id,
+        ResourceProperties=properties(**REPLACING["schema"]),
+        OldResourceProperties=properties(),
+    )
+    resource.time.sleep(5)
+    earlier = resource.send(event)
+    resource.appfabric.destinations[earlier.id].status = "Failed"
+    resource.time.sleep(60)
+    answer = resource.send(event)
+    assert (answer.status, answer.id) == ("FAILED", made.id)
+    resource.update(made.id, properties(), properties(**REPLACING["schema"]))
+    assert list(resource.appfabric.destinations) == [made.id]
