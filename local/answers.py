@@ -4,10 +4,8 @@ Stands in for the S3 bucket behind a ResponseURL. Standard library only, like `r
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/crpg-ref-responses.html
 """
 
-import contextlib
 import json
 import secrets
-import socket
 import ssl
 import threading
 import time
@@ -15,24 +13,15 @@ import urllib.parse
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
 
+from local.answer_server import AnswerServer, Fault
 from local.certificates import Certificates
 
+__all__ = ["AnswerSink", "Fault", "Request"]
+
 _STACK_ID = "arn:aws:cloudformation:us-east-1:123456789012:stack/local/51af3dc0-da77-11e4-872e-1234567db123"
-
-
-class Fault(Enum):
-    """What an address does instead of answering with a status code."""
-
-    REDIRECT = "answers 307 with another address of the same sink"
-    CUT_BEFORE = "closes the connection without storing"
-    CUT_AFTER = "stores, then closes the connection without answering"
-    HANG = "reads, and neither stores nor answers"
-    DRIP = "stores, then answers one byte a second"
 
 
 @dataclass(frozen=True)
@@ -85,11 +74,10 @@ class AnswerSink:
     def __init__(self, certificates: Certificates) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificates.certificate, certificates.key)
-        self._server = _Server(sink=self, context=context)
+        self._server = AnswerServer(context=context, receive=self.receive, redirect=self.address)
         self._orders: dict[str, list[int | Fault]] = {}
         self._requests: list[Request] = []
         self._arrived = threading.Condition()
-        self._closing = threading.Event()
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
@@ -98,9 +86,7 @@ class AnswerSink:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._closing.set()
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.close()
 
     def address(
         self,
@@ -160,17 +146,13 @@ class AnswerSink:
         return answer
 
     def receive(self, *, method: str, target: str, headers: tuple[tuple[str, str], ...], body: bytes) -> int | Fault:
-        """Record one request and say what it gets. Called by the server."""
+        """Record one request and say what it gets. The server calls this."""
         with self._arrived:
             outcome = self._outcome(method=method, target=target, headers=headers)
             stored = outcome in (200, Fault.CUT_AFTER, Fault.DRIP)
             self._requests.append(Request(method, target, headers, body, time.time(), outcome, stored))
             self._arrived.notify_all()
         return outcome
-
-    def wait_until_closed(self, seconds: float | None = None) -> bool:
-        """Wait for the end of the `with` block, at most `seconds`; whether it came. Called by the server."""
-        return self._closing.wait(seconds)
 
     def _outcome(self, *, method: str, target: str, headers: tuple[tuple[str, str], ...]) -> int | Fault:
         # A presigned address is good for its own method and its own exact bytes. CloudFormation asks
@@ -180,70 +162,3 @@ class AnswerSink:
             return 403
         order = self._orders[target]
         return order.pop(0) if order else 200
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 32
-
-    def __init__(self, *, sink: AnswerSink, context: ssl.SSLContext) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.sink = sink
-        self._context = context
-
-    def get_request(self) -> tuple[socket.socket, Any]:
-        # The handshake is left to the connection's own thread: a client that hangs holds up no other.
-        connection, address = super().get_request()
-        return (
-            self._context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False),
-            address,
-        )
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing: a client that hangs up or distrusts the certificate is what tests order."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: _Server
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-
-    def do_PUT(self) -> None:
-        # requestline, because self.path has its leading slashes tidied
-        method, target, _ = self.requestline.split(" ")
-        length = int(self.headers.get("Content-Length") or 0)
-        outcome = self.server.sink.receive(
-            method=method,
-            target=target,
-            headers=tuple(self.headers.items()),
-            body=self.rfile.read(length),
-        )
-        if isinstance(outcome, int):
-            self.send_response(outcome)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-        elif outcome is Fault.REDIRECT:
-            self.send_response(307)
-            self.send_header("Location", self.server.sink.address())
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-        else:
-            self.close_connection = True
-            if outcome is Fault.HANG:
-                self.server.sink.wait_until_closed()
-            elif outcome is Fault.DRIP:
-                self._drip(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-            with contextlib.suppress(OSError):
-                self.connection.shutdown(socket.SHUT_RDWR)
-
-    do_POST = do_GET = do_DELETE = do_HEAD = do_PATCH = do_PUT  # noqa: N815 - http.server's names
-
-    def _drip(self, answer: bytes) -> None:
-        for byte in answer:
-            self.wfile.write(bytes([byte]))
-            if self.server.sink.wait_until_closed(1.0):
-                return
-
-    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - http.server's name
-        """Log nothing: requests are recorded."""

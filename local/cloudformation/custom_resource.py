@@ -1,0 +1,146 @@
+"""A custom resource request as CloudFormation makes it, from the event to the verdict on its answer.
+
+https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/crpg-ref-requests.html
+"""
+
+import secrets
+import string
+import urllib.parse
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from local.answers import AnswerSink, Fault
+from local.certificates import Certificates
+from local.cloudformation.record import Record
+from local.cloudformation.verdict import Verdict, judge
+
+_SERVICE_TIMEOUT = 3600  # seconds, where the resource has none
+
+
+@dataclass(frozen=True)
+class Resource:
+    """The resource that a request is about.
+
+    Attributes:
+        stack_name: The stack's name.
+        stack_id: The stack's ARN.
+        logical_id: The resource's name in the template.
+        type: `Custom::...` or `AWS::CloudFormation::CustomResource`.
+    """
+
+    stack_name: str
+    stack_id: str
+    logical_id: str
+    type: str
+
+    def made_up_id(self) -> str:
+        """A PhysicalResourceId of CloudFormation's own, for a resource whose real one it never got."""
+        suffix = "".join(secrets.choice(string.ascii_uppercase + string.digits) for _ in range(12))
+        return f"{self.stack_name}-{self.logical_id}-{suffix}"
+
+
+class RequestFailed(RuntimeError):
+    """A request ended in failure; the text is the reason in the stack's event.
+
+    Attributes:
+        physical_resource_id: What a Delete of the resource has to name: the answer's id, or a made-up one.
+    """
+
+    def __init__(self, problem: str, *, physical_resource_id: str) -> None:
+        super().__init__(problem)
+        self.physical_resource_id = physical_resource_id
+
+
+class RecordedAnswers(AnswerSink):
+    """The addresses for answers, noting in the record whatever arrives at them."""
+
+    def __init__(self, certificates: Certificates, *, record: Record) -> None:
+        super().__init__(certificates)
+        self._record = record
+
+    def receive(self, *, method: str, target: str, headers: tuple[tuple[str, str], ...], body: bytes) -> int | Fault:
+        """Record one request and say what it gets. Called by the server."""
+        outcome = super().receive(method=method, target=target, headers=headers, body=body)
+        request_id = urllib.parse.unquote(urllib.parse.urlsplit(target).path).rpartition("|")[2]
+        text = body.decode(errors="replace")
+        self._record.write("answer", request_id=request_id, method=method, body=text, status=outcome)
+        return outcome
+
+
+class CustomResources:
+    """Sends requests and waits for their answers.
+
+    Args:
+        answers: Where the answers arrive.
+        record: Where all of it is noted.
+        invoke: Hands an event to the function behind a ServiceToken, without waiting for it.
+    """
+
+    def __init__(
+        self, *, answers: AnswerSink, record: Record, invoke: Callable[[str, Mapping[str, Any]], None]
+    ) -> None:
+        self._answers = answers
+        self._record = record
+        self._invoke = invoke
+
+    def request(
+        self,
+        request_type: str,
+        resource: Resource,
+        *,
+        properties: Mapping[str, Any],
+        physical_id: str | None = None,
+        old_properties: Mapping[str, Any] | None = None,
+    ) -> tuple[str, dict[str, Any]]:
+        """Make one request and wait for its answer, as long as ServiceTimeout says.
+
+        Args:
+            request_type: Create, Update or Delete.
+            resource: What it is about.
+            properties: ResourceProperties, every scalar a string.
+            physical_id: For Update and Delete only.
+            old_properties: For Update only.
+
+        Returns:
+            The PhysicalResourceId and the attributes.
+
+        Raises:
+            RequestFailed: It was answered with FAILED, with something that is no answer, or not in time.
+        """
+        request_id = str(uuid.uuid4())
+        address = self._answers.address(
+            stack_id=resource.stack_id, logical_id=resource.logical_id, request_id=request_id
+        )
+        event = {
+            "RequestType": request_type,
+            "ServiceToken": properties["ServiceToken"],
+            "ResponseURL": address,
+            "StackId": resource.stack_id,
+            "RequestId": request_id,
+            "LogicalResourceId": resource.logical_id,
+            **({} if physical_id is None else {"PhysicalResourceId": physical_id}),
+            "ResourceType": resource.type,
+            "ResourceProperties": properties,
+            **({} if old_properties is None else {"OldResourceProperties": old_properties}),
+        }
+        self._record.write("request", request_id=request_id, event=event)
+        self._invoke(properties["ServiceToken"], event)
+        verdict = self._verdict(event, seconds=int(properties.get("ServiceTimeout", _SERVICE_TIMEOUT)))
+        settled_id = verdict.physical_resource_id or physical_id or resource.made_up_id()
+        self._record.write("outcome", request_id=request_id, problem=verdict.problem, physical_resource_id=settled_id)
+        if verdict.problem:
+            raise RequestFailed(verdict.problem, physical_resource_id=settled_id)
+        return settled_id, dict(verdict.data)
+
+    def _verdict(self, event: Mapping[str, Any], *, seconds: int) -> Verdict:
+        try:
+            # The first answer counts: the object is read once.
+            answer = self._answers.wait(event["ResponseURL"], timeout=seconds)
+        except TimeoutError:
+            return Verdict(
+                problem="CloudFormation did not receive a response from your Custom Resource. "
+                f"Please check your logs for requestId [{event['RequestId']}]."
+            )
+        return judge(event=event, body=answer.body)
