@@ -52,6 +52,15 @@ build: .aws-sam/.ready ## Build the function into .aws-sam/build
 	@PYTHON=$(CURDIR)/.tools/bin/python $(SAM) build --no-cached
 	@touch $@
 
+.PHONY: invoke
+invoke: setup build ## Send one event through the function: make invoke EVENT=events/create-s3.json
+	@test -n "$(EVENT)" || { echo "usage: make invoke EVENT=events/create-s3.json" >&2; exit 2; }
+	@PYTHONPATH=src:. $(RUN) -m local.invoke "$(EVENT)"
+
+.PHONY: appfabric
+appfabric: .venv/.ready ## Start the AppFabric stand-in, for the AWS CLI or any SDK
+	@exec $(RUN) -m local.appfabric
+
 .PHONY: test
 test: setup lint build ## Pass every test
 	@env -u SSL_CERT_FILE -u SSL_CERT_DIR $(RUN) -m coverage run -m pytest
