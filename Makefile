@@ -52,6 +52,10 @@ build: .aws-sam/.ready ## Build the function into .aws-sam/build
 	@PYTHON=$(CURDIR)/.tools/bin/python $(SAM) build --no-cached
 	@touch $@
 
+.PHONY: demo
+demo: setup build ## Show the whole life of a destination on this machine
+	@PYTHONPATH=src:. $(RUN) -m local.demo
+
 .PHONY: invoke
 invoke: setup build ## Send one event through the function: make invoke EVENT=events/create-s3.json
 	@test -n "$(EVENT)" || { echo "usage: make invoke EVENT=events/create-s3.json" >&2; exit 2; }

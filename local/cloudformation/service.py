@@ -29,8 +29,9 @@ class Stack:
 
 @dataclass(frozen=True)
 class StackEvent:
-    """An event of a stack as DescribeStackEvents tells it."""
+    """An event of a stack as DescribeStackEvents tells it; `at` in seconds since the epoch."""
 
+    at: float
     logical_id: str
     physical_id: str
     type: str
@@ -182,6 +183,7 @@ class CloudFormation:
         found = self.client("cloudformation").describe_stack_events(StackName=name)["StackEvents"]
         return [
             StackEvent(
+                at=event["Timestamp"].timestamp(),
                 logical_id=event["LogicalResourceId"],
                 physical_id=event.get("PhysicalResourceId", ""),
                 type=event["ResourceType"],

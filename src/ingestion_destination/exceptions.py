@@ -145,7 +145,7 @@ def translate(error: Exception, *, operation: str, region: str) -> HandlerError:
         return _translate_answer(error, operation)
     if isinstance(error, EndpointConnectionError) and isinstance(error.kwargs.get("error"), NameResolutionError):
         return NameResolutionFailure(
-            f"AppFabric has no address in {region}, it is offered in {', '.join(REGIONS)}",
+            f"AppFabric's address in {region} cannot be resolved; it is offered in {', '.join(REGIONS)} only",
             cause="NetworkFailure",
         )
     if isinstance(error, ParamValidationError):  # its text tells the values

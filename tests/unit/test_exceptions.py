@@ -21,8 +21,8 @@ UNKNOWN_HOST = NameResolutionError("appfabric.eu-central-1.amazonaws.com", None,
     [
         (
             EndpointConnectionError(endpoint_url="https://x", error=UNKNOWN_HOST),
-            "NetworkFailure: AppFabric has no address in eu-central-1, "
-            "it is offered in us-east-1, eu-west-1, ap-northeast-1",
+            "NetworkFailure: AppFabric's address in eu-central-1 cannot be resolved; "
+            "it is offered in us-east-1, eu-west-1, ap-northeast-1 only",
         ),
         (
             EndpointConnectionError(endpoint_url="https://x"),
