@@ -63,7 +63,7 @@ invoke: setup build ## Send one event through the function: make invoke EVENT=ev
 
 .PHONY: appfabric
 appfabric: .venv/.ready ## Start the AppFabric stand-in, for the AWS CLI or any SDK
-	@exec $(RUN) -m local.appfabric
+	@exec $(RUN) -m local.appfabric --host $(or $(HOST),127.0.0.1)
 
 .PHONY: test
 test: setup lint build ## Pass every test

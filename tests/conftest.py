@@ -1,6 +1,7 @@
 import io
 import json
 import os
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,21 @@ for name in list(os.environ):
 os.environ["AWS_DEFAULT_REGION"] = "us-east-1"
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
 os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
+
+LAMBDAS_PYTHON = (3, 13)
+# Lambda's runtime interface emulator is a program for Linux.
+collect_ignore = [] if sys.platform == "linux" else ["lifecycle"]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What these tests could not show on this machine."""
+    if sys.version_info[:2] != LAMBDAS_PYTHON:
+        version = ".".join(map(str, sys.version_info[:2]))
+        terminalreporter.write_line(
+            f"not tested: the function on Python 3.13, Lambda's; this is {version}", yellow=True
+        )
+    if collect_ignore:
+        terminalreporter.write_line("not tested: tests/lifecycle, which needs Linux", yellow=True)
 
 
 @pytest.fixture(autouse=True)

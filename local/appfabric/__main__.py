@@ -15,7 +15,8 @@ INGESTION = "22222222-2222-4222-8222-222222222222"
 def main() -> None:
     """Serve until Ctrl-C or SIGTERM, with one line for each call."""
     parser = argparse.ArgumentParser(prog="python -m local.appfabric", description=__doc__)
-    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="on 127.0.0.1, 0 for any (%(default)s)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen at (%(default)s)")
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0 for any (%(default)s)")
     parser.add_argument("--region", default="us-east-1", help="of the ARNs it mints (%(default)s)")
     arguments = parser.parse_args()
 
@@ -25,7 +26,7 @@ def main() -> None:
     service = AppFabric(region=arguments.region)
     service.subscribe(_print)
     try:
-        with serve(service, port=arguments.port) as url:
+        with serve(service, host=arguments.host, port=arguments.port) as url:
             _say(f"AppFabric stand-in for {arguments.region} at {url}, until Ctrl-C. In another terminal:")
             _say(f"  export AWS_ENDPOINT_URL_APPFABRIC={url}")
             _say("  export AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any")
@@ -35,7 +36,7 @@ def main() -> None:
             )
             ended.wait()
     except OSError as error:
-        parser.exit(1, f"{parser.prog}: port {arguments.port}: {error.strerror}\n")
+        parser.exit(1, f"{parser.prog}: {arguments.host}:{arguments.port}: {error.strerror}\n")
 
 
 def _print(call: Call) -> None:

@@ -1,4 +1,4 @@
-"""The HTTP front end, on 127.0.0.1 only."""
+"""The HTTP front end, on 127.0.0.1 unless it is told otherwise."""
 
 import socket
 import sys
@@ -15,19 +15,24 @@ from local.appfabric.wire import Answer, Request
 
 
 @contextmanager
-def serve(service: AppFabric, *, port: int = 0) -> Iterator[str]:
-    """Serve `service` on 127.0.0.1 while the context lasts; yields its URL.
+def serve(service: AppFabric, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
+    """Serve `service` while the context lasts; yields its URL.
 
-    Port 0 takes any free one. The end of the context closes all connections, those that hang as well.
+    Args:
+        service: What answers.
+        host: The address to listen at; a container reaches its host's loopback on some systems only.
+        port: 0 takes any free one.
+
+    The end of the context closes all connections, those that hang as well.
 
     Raises:
         OSError: the port is taken.
     """
-    server = _Server(service, port)
+    server = _Server(service, host, port)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
+        yield f"http://{host}:{server.server_address[1]}"
     finally:
         server.shutdown()
         server.close_connections()
@@ -40,11 +45,11 @@ class _Server(ThreadingTCPServer):  # HTTPServer would look up the name of the h
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, service: AppFabric, port: int) -> None:
+    def __init__(self, service: AppFabric, host: str, port: int) -> None:
         self.service = service
         self.closing = Event()
         self._connections: set[Any] = set()
-        super().__init__(("127.0.0.1", port), _Handler)
+        super().__init__((host, port), _Handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         self._connections.add(request)
