@@ -52,8 +52,8 @@ def test_the_demo_shows_a_whole_life() -> None:
 
 
 def test_a_demo_that_goes_wrong_says_so() -> None:
-    program = "import local.demo, pathlib, sys; local.demo.EXAMPLE = pathlib.Path('nowhere.yaml'); sys.exit(local.demo.main())"
-    demo = python("-c", program)
+    nowhere = "local.demo.EXAMPLE = pathlib.Path('nowhere.yaml')"
+    demo = python("-c", f"import local.demo, pathlib, sys; {nowhere}; sys.exit(local.demo.main())")
     assert demo.returncode == 1
     assert "sam deploy failed" in demo.stdout
 
