@@ -17,6 +17,7 @@ from ingestion_destination.exceptions import (
     ServiceLimitExceeded,
 )
 from ingestion_destination.identity import NOT_CREATED, UNCONFIRMED, Arn, Owner
+from ingestion_destination.in_place import bring
 from ingestion_destination.models import (
     Desired,
     Request,
@@ -26,7 +27,6 @@ from ingestion_destination.models import (
     parents_of,
     parse,
     parse_formerly,
-    tag_keys_of,
 )
 from ingestion_destination.observability import count, logger
 
@@ -58,7 +58,7 @@ def update(request: Request, appfabric: AppFabric) -> Result:
     live = appfabric.get(arn)
     if live is None or desired.replaces(live):  # gone: someone deleted it
         return _result(_replace(request, desired, appfabric, request.owner))
-    changed = _bring(live, desired, request, appfabric, request.owner)
+    changed = bring(live, desired, request, appfabric, request.owner)
     if changed is None:
         _undo_unanswered_replacement(request, live, appfabric)
     return _result(changed or live)
@@ -130,7 +130,7 @@ def _replace(request: Request, desired: Desired, appfabric: AppFabric, owner: Ow
             return appfabric.stabilise(_make(request, desired, appfabric, owner))
         # The one that was replaced before, in a rollback; or what an earlier run of this very request made, which
         # must be Active as after its Create. That run may have been answered: it is not ours to undo.
-        taken = _bring(there, desired, request, appfabric, owner) or there
+        taken = bring(there, desired, request, appfabric, owner) or there
         return appfabric.stabilise(taken) if _created_at(there) > request.made_at + WHOLE_SECOND else taken
     except HandlerError as failure:
         if isinstance(failure, ServiceLimitExceeded | ResourceConflict):
@@ -141,26 +141,6 @@ def _replace(request: Request, desired: Desired, appfabric: AppFabric, owner: Ow
             )
         undo(request, appfabric, until=appfabric.deadline.undo_ends)
         raise
-
-
-def _bring(live: Live, desired: Desired, request: Request, appfabric: AppFabric, owner: Owner) -> Live | None:
-    """Change in place what differs; None when nothing did."""
-    arn = live["arn"]
-    parsed = Arn.parse(arn)
-    moves = parsed is not None and destination_of(live) != desired.destination
-    if moves and parsed:
-        live = appfabric.update(parsed, desired.destination)
-    there = appfabric.tags(arn)
-    wanted = {**(request.owner.settled.tags if request.owner.settled.owns(there) else owner.tags), **desired.tags}
-    gone = sorted((tag_keys_of(request.old_properties) - wanted.keys()) & there.keys())
-    new = {key: value for key, value in wanted.items() if there.get(key) != value}
-    if gone:
-        appfabric.untag(arn, gone)
-    if new:
-        appfabric.tag(arn, new)
-    if moves:
-        return appfabric.stabilise(live)
-    return live if gone or new else None
 
 
 def _undo_unanswered_replacement(request: Request, live: Live, appfabric: AppFabric) -> None:

@@ -1,0 +1,31 @@
+"""What of a destination can be changed without another one: where it leads, and its tags."""
+
+from __future__ import annotations
+
+from ingestion_destination.client import AppFabric, Live
+from ingestion_destination.identity import Arn, Owner
+from ingestion_destination.models import Desired, Request, destination_of, tag_keys_of
+
+
+def bring(live: Live, desired: Desired, request: Request, appfabric: AppFabric, owner: Owner) -> Live | None:
+    """Change in place what differs; None when nothing did.
+
+    Only another destination is waited for to become Active: one whose bucket filled up last week must not block a
+    change of tags. Tags that the template does not know and never knew stay.
+    """
+    arn = live["arn"]
+    parsed = Arn.parse(arn)
+    moves = parsed is not None and destination_of(live) != desired.destination
+    if moves and parsed:
+        live = appfabric.update(parsed, desired.destination)
+    there = appfabric.tags(arn)
+    wanted = {**(request.owner.settled.tags if request.owner.settled.owns(there) else owner.tags), **desired.tags}
+    gone = sorted((tag_keys_of(request.old_properties) - wanted.keys()) & there.keys())
+    new = {key: value for key, value in wanted.items() if there.get(key) != value}
+    if gone:
+        appfabric.untag(arn, gone)
+    if new:
+        appfabric.tag(arn, new)
+    if moves:
+        return appfabric.stabilise(live)
+    return live if gone or new else None
