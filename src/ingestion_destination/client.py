@@ -25,10 +25,7 @@ from ingestion_destination.exceptions import (
     translate,
 )
 from ingestion_destination.identity import Arn, Owner, Parents
-from ingestion_destination.models import to_tag_list
-
-Live = Mapping[str, Any]
-"""An ingestion destination as AppFabric tells it."""
+from ingestion_destination.models import Before, Live, to_tag_list
 
 LONGEST_CALL = 30.0
 LONGEST_PAUSE = 8.0
@@ -64,6 +61,7 @@ class AppFabric:
     Attributes:
         made: The ARN of the destination that this request made.
         unconfirmed: Whether a create call got no answer, so that it may have made one.
+        before: The destination that this request adopts, as it was.
     """
 
     def __init__(
@@ -75,6 +73,7 @@ class AppFabric:
     ) -> None:
         self.made: str | None = None
         self.unconfirmed = False
+        self.before: Before | None = None
         self._client = client
         self.deadline = deadline
         self._ends = deadline.work_ends

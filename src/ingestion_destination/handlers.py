@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
-from ingestion_destination.client import AppFabric, Live
+from ingestion_destination.adoption import adopt, give_back, is_owned, put_back
+from ingestion_destination.client import AppFabric
 from ingestion_destination.exceptions import (
     GeneralServiceException,
     HandlerError,
@@ -20,6 +21,7 @@ from ingestion_destination.identity import NOT_CREATED, UNCONFIRMED, Arn, Owner
 from ingestion_destination.in_place import bring
 from ingestion_destination.models import (
     Desired,
+    Live,
     Request,
     Result,
     attributes_of,
@@ -39,6 +41,8 @@ WHOLE_SECOND = timedelta(seconds=1)
 def create(request: Request, appfabric: AppFabric) -> Result:
     """Make the destination and wait until it is Active."""
     desired = parse(request.properties)
+    if desired.adopt:
+        return _result(_adopt(request, desired, desired.adopt, appfabric))
     try:
         live = appfabric.stabilise(_make(request, desired, appfabric, request.owner))
     except ServiceLimitExceeded as failure:
@@ -54,7 +58,10 @@ def update(request: Request, appfabric: AppFabric) -> Result:
     if arn is None:
         if not _may_be_looked_for(request):
             raise InvalidRequest("the PhysicalResourceId is not one of an ingestion destination")
+        if desired.adopt:
+            return _result(_adopt(request, desired, desired.adopt, appfabric))
         return _result(_replace(request, desired, appfabric, request.owner.settled))
+    _refuse_a_late_adoption(request, desired, appfabric)
     live = appfabric.get(arn)
     if live is None or desired.replaces(live):  # gone: someone deleted it
         return _result(_replace(request, desired, appfabric, request.owner))
@@ -67,9 +74,12 @@ def update(request: Request, appfabric: AppFabric) -> Result:
 def delete(request: Request, appfabric: AppFabric) -> Result:
     """Delete the destination; the properties are not asked, they may be what failed the Create."""
     arn = Arn.parse(request.physical_resource_id)
-    if arn and appfabric.is_here(arn):
+    adopts = request.properties.get("AdoptArn")
+    if arn and arn.arn == adopts:
+        give_back(request, arn, appfabric)
+    elif arn and appfabric.is_here(arn):
         appfabric.delete(arn)
-    elif not request.physical_resource_id.startswith(NOT_CREATED):
+    elif adopts is None and not request.physical_resource_id.startswith(NOT_CREATED):
         _delete_what_a_create_left(request, appfabric)
     return Result(physical_resource_id=request.physical_resource_id)
 
@@ -86,7 +96,7 @@ def failed_id(request: Request, appfabric: AppFabric) -> str:
 
 
 def undo(request: Request, appfabric: AppFabric, *, until: float) -> None:
-    """Delete what this request made, which nobody would own; what cannot be deleted is logged and counted.
+    """Delete what this request made, and put back what it adopted; what cannot be undone is logged and counted.
 
     Args:
         request: A Create or Update that failed, or whose answer CloudFormation refused.
@@ -95,13 +105,16 @@ def undo(request: Request, appfabric: AppFabric, *, until: float) -> None:
     """
     appfabric.extend(until)
     try:
-        if appfabric.made:
+        if appfabric.before:
+            put_back(request, appfabric.before, appfabric)
+        elif appfabric.made:
             _delete(appfabric.made, appfabric)
         elif appfabric.unconfirmed:
             for live in _made_by(request, appfabric):
                 _delete(live["arn"], appfabric)
     except HandlerError as failure:
-        _suspect(appfabric.made or "a create call had no answer", failure.reason)
+        what = appfabric.before.arn.arn if appfabric.before else appfabric.made
+        _suspect(what or "a create call had no answer", failure.reason)
 
 
 def _make(request: Request, desired: Desired, appfabric: AppFabric, owner: Owner) -> Live:
@@ -119,11 +132,28 @@ def _make(request: Request, desired: Desired, appfabric: AppFabric, owner: Owner
         return mine
 
 
+def _adopt(request: Request, desired: Desired, arn: Arn, appfabric: AppFabric) -> Live:
+    try:
+        return adopt(request, desired, arn, appfabric)
+    except BaseException:
+        undo(request, appfabric, until=appfabric.deadline.undo_ends)
+        raise
+
+
+def _refuse_a_late_adoption(request: Request, desired: Desired, appfabric: AppFabric) -> None:
+    """A resource that has a destination takes no other one over; what a rollback names is its own already."""
+    arn = desired.adopt
+    if arn is None or arn.arn in {request.physical_resource_id, request.old_properties.get("AdoptArn")}:
+        return
+    if not is_owned(request, arn, appfabric):
+        raise InvalidRequest("AdoptArn: this resource has a destination already; AdoptArn is for a new resource")
+
+
 def _replace(request: Request, desired: Desired, appfabric: AppFabric, owner: Owner) -> Live:
     """Another destination in the place of the request's; the old one is left to CloudFormation's own Delete."""
     there = _first(
         lambda live: live["arn"] != request.physical_resource_id and not desired.replaces(live),
-        appfabric.owned(desired.parents, request.owner, request.owner.settled),
+        appfabric.owned(desired.parents, *request.owner.forms),
     )
     try:
         if there is None:
@@ -149,7 +179,7 @@ def _undo_unanswered_replacement(request: Request, live: Live, appfabric: AppFab
     if wanted is None or not wanted.replaces(live):
         return
     try:
-        for other in appfabric.owned(wanted.parents, request.owner, request.owner.settled):
+        for other in appfabric.owned(wanted.parents, *request.owner.forms):
             newer = other["arn"] != live["arn"] and _created_at(other) > _created_at(live)
             if newer and not wanted.replaces(other) and _is_recent(other, request):
                 _delete(other["arn"], appfabric)
@@ -186,7 +216,7 @@ def _made_by(request: Request, appfabric: AppFabric) -> Iterator[Live]:
     parents = parents_of(request.properties)
     if parents is None:
         return
-    for live in appfabric.owned(parents, request.owner, request.owner.settled):
+    for live in appfabric.owned(parents, *request.owner.forms):
         if live["arn"] != request.physical_resource_id and _created_at(live) >= request.made_at:
             yield live
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 IDENTIFIER = re.compile(rf"arn:.+|{UUID}")
-_ARN = re.compile(
+ARN = re.compile(
     rf"(?P<ingestion>(?P<app_bundle>arn:aws[\w-]*:appfabric:(?P<region>[a-z0-9-]+):\d{{12}}:appbundle/{UUID})"
     rf"/ingestion/{UUID})/ingestiondestination/{UUID}"
 )
@@ -32,6 +32,11 @@ class Owner:
     def tags(self) -> dict[str, str]:
         """The tags, written in the create call itself."""
         return {STACK_ID_TAG: self.stack_id, LOGICAL_ID_TAG: self.logical_resource_id}
+
+    @property
+    def forms(self) -> tuple[Owner, Owner]:
+        """Both ways in which tags tell this resource."""
+        return self, self.settled
 
     def owns(self, tags: Mapping[str, str]) -> bool:
         """Whether these are the tags of a destination of this resource and no other."""
@@ -75,7 +80,7 @@ class Arn:
     @classmethod
     def parse(cls, text: str) -> Arn | None:
         """None for anything that is not the ARN of an ingestion destination."""
-        match = _ARN.fullmatch(text)
+        match = ARN.fullmatch(text)
         return cls(arn=text, **match.groupdict()) if match else None
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ingestion_destination.client import AppFabric, Live
+from ingestion_destination.client import AppFabric
 from ingestion_destination.identity import Arn, Owner
-from ingestion_destination.models import Desired, Request, destination_of, tag_keys_of
+from ingestion_destination.models import Desired, Live, Request, destination_of, tag_keys_of
 
 
 def bring(live: Live, desired: Desired, request: Request, appfabric: AppFabric, owner: Owner) -> Live | None:

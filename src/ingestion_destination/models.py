@@ -15,8 +15,11 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from ingestion_destination.exceptions import InvalidRequest, shorten
-from ingestion_destination.identity import IDENTIFIER, OWNER_TAGS, UUID, Arn, Owner, Parents
+from ingestion_destination.identity import ARN, IDENTIFIER, OWNER_TAGS, UUID, Arn, Owner, Parents
 from ingestion_destination.validation import Reader
+
+Live = Mapping[str, Any]
+"""An ingestion destination as AppFabric tells it."""
 
 MOST_TAGS = 50 - len(OWNER_TAGS)
 # The API's name of a property and the native type's: one property, either name.
@@ -24,7 +27,7 @@ _PARENTS = (("AppBundleIdentifier", "AppBundleArn"), ("IngestionIdentifier", "In
 _CLOUDFORMATIONS_OWN = ("ServiceToken", "ServiceTimeout")
 _NAMES = (
     *(name for names in _PARENTS for name in names),
-    *("ProcessingConfiguration", "DestinationConfiguration", "Tags"),
+    *("ProcessingConfiguration", "DestinationConfiguration", "Tags", "AdoptArn"),
     *_CLOUDFORMATIONS_OWN,
 )
 
@@ -73,6 +76,7 @@ class Desired:
     processing: Mapping[str, str]
     destination: Mapping[str, Mapping[str, str]]
     tags: Mapping[str, str]
+    adopt: Arn | None = None
 
     def request(self, owner: Owner) -> dict[str, Any]:
         """The parameters of create_ingestion_destination, save the clientToken; the same bytes every time."""
@@ -84,10 +88,19 @@ class Desired:
             "tags": to_tag_list({**self.tags, **owner.tags}),
         }
 
-    def replaces(self, live: Mapping[str, Any]) -> bool:
+    def replaces(self, live: Live) -> bool:
         """Whether a live destination cannot become this one: other parents or other processing."""
         arn = Arn.parse(live["arn"])
         return arn is None or not self.parents.are_of(arn) or processing_of(live) != self.processing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Before:
+    """A destination as it was before this resource adopted it."""
+
+    arn: Arn
+    live: Live
+    tags: Mapping[str, str]
 
 
 def parse(properties: Mapping[str, Any]) -> Desired:
@@ -106,7 +119,10 @@ def parse(properties: Mapping[str, Any]) -> Desired:
         processing=_read_processing(reader),
         destination=_read_destination(reader),
         tags=_read_tags(reader),
+        adopt=Arn.parse(reader.text("AdoptArn", optional=True, pattern=(ARN, "the ARN of an ingestion destination"))),
     )
+    if desired.adopt and not problems and not desired.parents.are_of(desired.adopt):
+        problems.append("AdoptArn must be of a destination of the ingestion that the properties name")
     if "firehoseStream" in desired.destination and desired.processing["format"] == "parquet":
         problems.append("ProcessingConfiguration.AuditLog.Format must be json, a FirehoseStream takes no parquet")
     if problems:
@@ -129,6 +145,11 @@ def parents_of(properties: Mapping[str, Any]) -> Parents | None:
     return parents if named else None
 
 
+def adopted_by(properties: Mapping[str, Any]) -> Arn | None:
+    """The destination that properties adopt, however wrong the rest of them is."""
+    return Arn.parse(str(properties.get("AdoptArn")))
+
+
 def tag_keys_of(properties: Mapping[str, Any]) -> set[str]:
     """The tag keys that properties name, however wrong the rest of them is; never those that tell the owner."""
     tags = properties.get("Tags")
@@ -141,17 +162,17 @@ def to_tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"key": key, "value": value} for key, value in sorted(tags.items())]
 
 
-def processing_of(live: Mapping[str, Any]) -> Mapping[str, str]:
+def processing_of(live: Live) -> Mapping[str, str]:
     """Schema and format of a destination as AppFabric tells it."""
     return dict(live.get("processingConfiguration", {}).get("auditLog", {}))
 
 
-def destination_of(live: Mapping[str, Any]) -> Mapping[str, Mapping[str, str]]:
+def destination_of(live: Live) -> Mapping[str, Mapping[str, str]]:
     """The bucket or stream of a destination as AppFabric tells it."""
     return dict(live.get("destinationConfiguration", {}).get("auditLog", {}).get("destination", {}))
 
 
-def attributes_of(live: Mapping[str, Any]) -> dict[str, str]:
+def attributes_of(live: Live) -> dict[str, str]:
     """What Fn::GetAtt can get: the same keys every time, flat strings, "" for what AppFabric did not tell."""
     ingestion_arn = live["arn"].partition("/ingestiondestination/")[0]
     return {

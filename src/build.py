@@ -1,0 +1,191 @@
+"""Makes the artefact small and quick to start. Run by the Makefile after the installation; not shipped.
+
+    python build.py ARTIFACTS_DIR
+
+What is cut is what nothing in this function reads. What is added is made of what botocore ships, so that an upgrade
+of botocore brings its own. The same sources and the same Python 3.13 give the same bytes, for x86_64 as for arm64.
+Without a Python 3.13 only the byte code is missing: the function starts slower and is correct all the same.
+
+Standard library only, for any Python from 3.9 on: it runs on the machine of whoever builds.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+SERVICE = "appfabric"
+# Of Python 3.13, as its importlib.util.MAGIC_NUMBER has it: no other version reads this byte code.
+MAGIC = "f30d0d0a"
+TASK_ROOT = "/var/task"
+# Licences go with the code, and by METADATA vulnerability scanners know it, Amazon Inspector for one.
+OF_METADATA = re.compile(r"METADATA|(LICEN[CS]E|NOTICE|COPYING|AUTHORS).*", re.IGNORECASE)
+# What type checkers and browsers read, and a copy of the system's time zones.
+NOT_FOR_LAMBDA = ("*.pyi", "py.typed", "*.js", "*.css", "dateutil-zoneinfo.tar.gz")
+# One of these signs for each of AWS's endpoints: https://www.amazontrust.com/repository
+AMAZONS_ROOTS = (
+    b"Amazon Root CA 1",
+    b"Amazon Root CA 2",
+    b"Amazon Root CA 3",
+    b"Amazon Root CA 4",
+    b"Starfield Services Root Certificate Authority - G2",
+)
+
+
+def main(artefact: Path) -> None:
+    """Cut, add and compile, and say in the build's output what was done."""
+    cut(artefact)
+    cut_endpoints(artefact / "botocore" / "data" / "endpoints.json")
+    write_roots(artefact / "botocore" / "cacert.pem", artefact / "roots")
+    python = find_runtime()
+    if python:
+        compile_all(artefact, python)
+        print(f"Byte code of {python}")
+    else:
+        print("No Python 3.13 was found: the artefact has no byte code, and each cold start compiles anew")
+    settle(artefact)
+
+
+def cut(artefact: Path) -> None:
+    """Remove what this function never reads."""
+    data = artefact / "botocore" / "data"
+    if not (data / SERVICE).is_dir():
+        raise SystemExit(f"{data} has no {SERVICE}")
+    remove(each for each in data.iterdir() if each.is_dir() and each.name != SERVICE)
+    remove((artefact / "bin", artefact / "boto3" / "data", artefact / "boto3" / "examples"))
+    for metadata in artefact.glob("*.dist-info"):
+        remove(each for each in metadata.rglob("*") if each.is_file() and not OF_METADATA.fullmatch(each.name))
+    for pattern in (*NOT_FOR_LAMBDA, "__pycache__"):
+        remove(artefact.rglob(pattern))
+
+
+def remove(paths: Iterable[Path]) -> None:
+    """Remove files and folders, where they are there."""
+    for path in list(paths):
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.exists():
+            path.unlink()
+
+
+def cut_endpoints(path: Path) -> None:
+    """Keep all partitions and Regions, and of the services this one: the rest is parsed at each start for nothing."""
+    endpoints = json.loads(path.read_bytes())
+    for partition in endpoints["partitions"]:
+        partition["services"] = {name: each for name, each in partition["services"].items() if name == SERVICE}
+    path.write_bytes(json.dumps(endpoints, indent=1).encode())
+
+
+def write_roots(bundle: Path, directory: Path) -> None:
+    """Lay botocore's root certificates out so that OpenSSL reads the one that it needs instead of all.
+
+    As `openssl rehash` does it, each file is named by the hash of its certificate's subject; but all are files, for
+    links get lost in a zip. Those that sign for AWS's own endpoints are together in `amazon.pem` as well.
+    """
+    directory.mkdir()
+    pem = re.compile(rb"-----BEGIN CERTIFICATE-----\n(.+?)-----END CERTIFICATE-----\n", re.DOTALL)
+    amazons = {}
+    for found in pem.finditer(bundle.read_bytes()):
+        subject = subject_of(base64.b64decode(found[1]))
+        name = subject_hash(subject)
+        same = len(list(directory.glob(f"{name}.*")))
+        (directory / f"{name}.{same}").write_bytes(found[0])
+        amazons.update((root, found[0]) for root in AMAZONS_ROOTS if root in subject)
+    if set(amazons) != set(AMAZONS_ROOTS):
+        raise SystemExit(f"{bundle} lacks some of Amazon's roots: it has {sorted(amazons)}")
+    (directory / "amazon.pem").write_bytes(b"".join(amazons[root] for root in AMAZONS_ROOTS))
+
+
+def subject_of(certificate: bytes) -> bytes:
+    """The names in a certificate's subject, of DER in DER: https://www.rfc-editor.org/rfc/rfc5280#section-4.1"""
+    ((_, signed),) = elements(certificate)
+    _, to_be_signed = next(elements(signed))
+    fields = [content for tag, content in elements(to_be_signed) if tag != 0xA0]  # without the version
+    _serial, _signature, _issuer, _validity, subject, *_ = fields
+    return subject
+
+
+def subject_hash(subject: bytes) -> str:
+    """What OpenSSL looks a subject up by: SHA-1 of the names in UTF-8, in lower case, with single spaces.
+
+    See x509_name_canon in https://github.com/openssl/openssl/blob/master/crypto/x509/x_name.c
+    """
+    encodings = {0x0C: "utf-8", 0x13: "ascii", 0x14: "latin-1", 0x16: "ascii", 0x1A: "ascii", 0x1E: "utf-16-be"}
+    canonical = b""
+    for _, names in elements(subject):
+        of_set = b""
+        for _, name in elements(names):
+            (_, kind), (tag, value) = elements(name)
+            if tag in encodings:
+                tag, value = 0x0C, b" ".join(value.decode(encodings[tag]).encode().lower().split())
+            of_set += element(0x30, element(0x06, kind) + element(tag, value))
+        canonical += element(0x31, of_set)
+    return hashlib.sha1(canonical, usedforsecurity=False).digest()[3::-1].hex()
+
+
+def elements(der: bytes) -> Iterator[tuple[int, bytes]]:
+    """Tag and content of each element in a piece of DER."""
+    while der:
+        tag, length, start = der[0], der[1], 2
+        if length >= 0x80:
+            start += length - 0x80
+            length = int.from_bytes(der[2:start], "big")
+        yield tag, der[start : start + length]
+        der = der[start + length :]
+
+
+def element(tag: int, content: bytes) -> bytes:
+    """One element in DER."""
+    length = len(content)
+    if length < 0x80:
+        return bytes([tag, length]) + content
+    size = length.to_bytes((length.bit_length() + 7) // 8, "big")
+    return bytes([tag, 0x80 + len(size)]) + size + content
+
+
+def find_runtime() -> str | None:
+    """A Python whose byte code Lambda's reads: the one that runs this, one on the PATH, or one of pyenv's or uv's."""
+    names = ("python3.13", "python3", "python", "python3.13.exe", "python.exe")
+    places = [Path(each) for each in os.environ.get("PATH", "").split(os.pathsep) if each]
+    installed = (
+        Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions",
+        Path(os.environ.get("UV_PYTHON_INSTALL_DIR") or Path.home() / ".local" / "share" / "uv" / "python"),
+    )
+    places += [found / "bin" for each in installed for found in sorted(each.glob("*3.13.*"), reverse=True)]
+    candidates = [sys.executable, *(str(place / name) for name in names for place in places)]
+    return next((each for each in candidates if os.access(each, os.X_OK) and magic_of(each) == MAGIC), None)
+
+
+def magic_of(python: str) -> str:
+    """The magic number of its byte code; nothing if it is no Python that runs."""
+    command = [python, "-I", "-c", "import importlib.util; print(importlib.util.MAGIC_NUMBER.hex())"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603
+
+
+def compile_all(artefact: Path, python: str) -> None:
+    """Add the byte code, valid whatever times the files get: a zip keeps those of its files only roughly.
+
+    https://docs.python.org/3.13/reference/import.html#cached-bytecode-invalidation
+    """
+    command = [python, "-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
+    command += ["-s", str(artefact), "-p", TASK_ROOT, str(artefact)]
+    subprocess.run(command, check=True)  # noqa: S603
+
+
+def settle(artefact: Path) -> None:
+    """One time and one mode for all, so that the same content makes the same zip."""
+    for path in [artefact, *artefact.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+        os.utime(path, (946684800, 946684800))  # 2000: a zip knows no time before 1980
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]).resolve())
