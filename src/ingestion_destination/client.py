@@ -147,9 +147,17 @@ class AppFabric:
         """Take tags off."""
         self._call("UntagResource", lambda c: c.untag_resource(resourceArn=arn, tagKeys=keys))
 
-    def owned(self, parents: Parents, *owners: Owner) -> Iterator[Live]:
-        """The destinations of an ingestion that carry the tags of one of these; none when the ingestion is gone."""
+    def owned(self, parents: Parents, *owners: Owner, besides: str = "") -> Iterator[Live]:
+        """The destinations of an ingestion that carry the tags of one of these; none when the ingestion is gone.
+
+        Args:
+            parents: The ingestion.
+            owners: Whose destinations.
+            besides: The ARN of one that is not asked for.
+        """
         for arn in self._list(parents):
+            if arn == besides:
+                continue
             try:
                 tags = self.tags(arn)
                 if not any(owner.owns(tags) for owner in owners):

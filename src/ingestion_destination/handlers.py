@@ -152,8 +152,8 @@ def _refuse_a_late_adoption(request: Request, desired: Desired, appfabric: AppFa
 def _replace(request: Request, desired: Desired, appfabric: AppFabric, owner: Owner) -> Live:
     """Another destination in the place of the request's; the old one is left to CloudFormation's own Delete."""
     there = _first(
-        lambda live: live["arn"] != request.physical_resource_id and not desired.replaces(live),
-        appfabric.owned(desired.parents, *request.owner.forms),
+        lambda live: not desired.replaces(live),
+        appfabric.owned(desired.parents, *request.owner.forms, besides=request.physical_resource_id),
     )
     try:
         if there is None:
@@ -179,8 +179,8 @@ def _undo_unanswered_replacement(request: Request, live: Live, appfabric: AppFab
     if wanted is None or not wanted.replaces(live):
         return
     try:
-        for other in appfabric.owned(wanted.parents, *request.owner.forms):
-            newer = other["arn"] != live["arn"] and _created_at(other) > _created_at(live)
+        for other in appfabric.owned(wanted.parents, *request.owner.forms, besides=live["arn"]):
+            newer = _created_at(other) > _created_at(live)
             if newer and not wanted.replaces(other) and _is_recent(other, request):
                 _delete(other["arn"], appfabric)
     except HandlerError as failure:  # the rollback itself is done
@@ -216,8 +216,8 @@ def _made_by(request: Request, appfabric: AppFabric) -> Iterator[Live]:
     parents = parents_of(request.properties)
     if parents is None:
         return
-    for live in appfabric.owned(parents, *request.owner.forms):
-        if live["arn"] != request.physical_resource_id and _created_at(live) >= request.made_at:
+    for live in appfabric.owned(parents, *request.owner.forms, besides=request.physical_resource_id):
+        if _created_at(live) >= request.made_at:
             yield live
 
 

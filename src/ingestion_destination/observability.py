@@ -13,6 +13,10 @@ SERVICE = "appfabric-ingestion-destination"
 logger = Logger(service=SERVICE)
 _metrics = Metrics(namespace="CustomAppFabricIngestionDestination", service=SERVICE)
 
+# Nobody needs to read at each start where the credentials were found, nor their use at DEBUG.
+for _name in ("boto3", "botocore", "urllib3"):
+    logging.getLogger(_name).setLevel(logging.ERROR)
+
 # crhelper's lines in the same form; at DEBUG it logs the whole event, address and all.
 copy_config_to_registered_loggers(source_logger=logger, include={"crhelper.resource_helper"})
 logging.getLogger("crhelper.resource_helper").setLevel(logging.WARNING)
