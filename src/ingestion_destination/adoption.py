@@ -32,7 +32,7 @@ def adopt(request: Request, desired: Desired, arn: Arn, appfabric: AppFabric) ->
             f"aws appfabric untag-resource --resource-arn {arn.arn} --tag-keys {' '.join(OWNER_TAGS)}"
         )
     appfabric.before = Before(arn=arn, live=live, tags=tags)
-    return bring(live, desired, request, appfabric, request.owner) or live
+    return bring(live, desired, request, appfabric, claim=request.owner) or live
 
 
 def put_back(request: Request, before: Before, appfabric: AppFabric) -> None:

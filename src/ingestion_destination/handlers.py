@@ -65,7 +65,7 @@ def update(request: Request, appfabric: AppFabric) -> Result:
     live = appfabric.get(arn)
     if live is None or desired.replaces(live):  # gone: someone deleted it
         return _result(_replace(request, desired, appfabric, request.owner))
-    changed = bring(live, desired, request, appfabric, request.owner)
+    changed = bring(live, desired, request, appfabric)
     if changed is None:
         _undo_unanswered_replacement(request, live, appfabric)
     return _result(changed or live)
@@ -160,7 +160,7 @@ def _replace(request: Request, desired: Desired, appfabric: AppFabric, owner: Ow
             return appfabric.stabilise(_make(request, desired, appfabric, owner))
         # The one that was replaced before, in a rollback; or what an earlier run of this very request made, which
         # must be Active as after its Create. That run may have been answered: it is not ours to undo.
-        taken = bring(there, desired, request, appfabric, owner) or there
+        taken = bring(there, desired, request, appfabric, claim=owner) or there
         return appfabric.stabilise(taken) if _created_at(there) > request.made_at + WHOLE_SECOND else taken
     except HandlerError as failure:
         if isinstance(failure, ServiceLimitExceeded | ResourceConflict):

@@ -18,6 +18,7 @@ from tests.contract.laptop import (
 )
 
 MADE_UP = "audit-logs-Destination-1A2B3C4D5E6F"
+A1 = f"{INGESTION}/ingestiondestination/44444444-4444-4444-8444-444444444444"
 REPLACING = {
     "schema": {"ProcessingConfiguration": processing("raw", "json")},
     "format": {"ProcessingConfiguration": processing("ocsf", "parquet")},
@@ -206,6 +207,12 @@ def test_tags_follow_the_template_and_others_stay(resource: CustomResource) -> N
     untag, tag = resource.calls("UntagResource", "TagResource")
     assert untag.parameters["tagKeys"] == ["gone"]
     assert {each["key"] for each in tag.parameters["tags"]} == {"changed", "new"}
+
+
+def test_a_destination_without_the_owners_tags_is_changed_like_any_other(resource: CustomResource) -> None:
+    resource.place(A1)
+    assert resource.update(A1, properties()).status == "SUCCESS"
+    assert not resource.mutations()
 
 
 def test_all_tags_removed_keep_the_owners(resource: CustomResource) -> None:

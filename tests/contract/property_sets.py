@@ -1,0 +1,268 @@
+"""Good and bad properties, as templates have them: the one table that every judge of properties agrees on.
+
+The functions in it refer to PARAMETERS and CONDITIONS, which are in every template that a row is put into. A row is
+good when CloudFormation sends good properties whatever the parameters are.
+"""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tests.contract.laptop import BUNDLE, INGESTION, OTHER_INGESTION, STACK_ID, processing, to_bucket, to_stream
+
+TYPE = "Custom::AppFabricIngestionDestination"
+UUID_OF_BUNDLE = BUNDLE.rpartition("/")[2]
+UUID_OF_INGESTION = INGESTION.rpartition("/")[2]
+DESTINATION = f"{INGESTION}/ingestiondestination/44444444-4444-4444-8444-444444444444"
+OWNERS = "custom-appfabric-ingestion-destination:StackId"
+
+PARAMETERS: dict[str, Any] = {
+    "Stage": {"Type": "String", "AllowedValues": ["dev", "prod"], "Default": "dev"},
+    "Prefix": {"Type": "String", "AllowedValues": ["", "saas"], "Default": ""},
+    "Schema": {"Type": "String", "AllowedValues": ["ocsf", "raw"], "Default": "ocsf"},
+    "BadSchema": {"Type": "String", "AllowedValues": ["ocsf", "cef"], "Default": "ocsf"},
+    "BadFormat": {"Type": "String", "Default": "csv"},
+    "Bucket": {"Type": "String"},
+}
+CONDITIONS: dict[str, Any] = {
+    "IsProd": {"Fn::Equals": [{"Ref": "Stage"}, "prod"]},
+    "IsDev": {"Fn::Not": [{"Condition": "IsProd"}]},
+    "HasPrefix": {"Fn::Not": [{"Fn::Equals": [{"Ref": "Prefix"}, ""]}]},
+}
+NO_VALUE = {"Ref": "AWS::NoValue"}
+REMOVED: Any = object()
+
+S3 = "DestinationConfiguration.AuditLog.Destination.S3Bucket"
+STREAM = "DestinationConfiguration.AuditLog.Destination.FirehoseStream"
+DESTINATION_OF = "DestinationConfiguration.AuditLog.Destination"
+AUDIT_LOG = "ProcessingConfiguration.AuditLog"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One set of properties.
+
+    Attributes:
+        name: What is special about it.
+        properties: As a template has them.
+        wrong: The paths of what is wrong with it, none when it is good.
+        native: Whether the native type's schema takes it where that is another verdict; None when it has no such
+            property.
+        blind: The judges that cannot see what is wrong, each with why.
+    """
+
+    name: str
+    properties: Any
+    wrong: tuple[str, ...]
+    native: bool | None
+    blind: Mapping[str, str]
+
+    @property
+    def good(self) -> bool:
+        return not self.wrong
+
+
+GOOD: dict[str, Any] = {
+    "ServiceToken": "arn:aws:lambda:us-east-1:111122223333:function:provider",
+    "ServiceTimeout": 720,
+    "AppBundleArn": BUNDLE,
+    "IngestionArn": INGESTION,
+    "ProcessingConfiguration": processing("ocsf", "json"),
+    "DestinationConfiguration": to_bucket("audit-logs", prefix="saas"),
+}
+_SAME: Any = object()
+
+
+def row(
+    name: str,
+    changes: Mapping[str, Any],
+    *wrong: str,
+    native: Any = _SAME,
+    blind: Mapping[str, str] | None = None,
+) -> Row:
+    properties = copy.deepcopy(GOOD)
+    for path, value in changes.items():
+        *parents, last = path.split(".")
+        place = properties
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        if value is REMOVED:
+            del place[last]
+        else:
+            place[last] = value
+    return Row(name, properties, wrong, not wrong if native is _SAME else native, blind or {})
+
+
+def when(condition: str, then: Any, otherwise: Any = NO_VALUE) -> dict[str, Any]:
+    return {"Fn::If": [condition, then, otherwise]}
+
+
+def tags(*pairs: tuple[Any, Any]) -> list[dict[str, Any]]:
+    return [{"Key": key, "Value": value} for key, value in pairs]
+
+
+def api_names(bundle: Any, ingestion: Any) -> dict[str, Any]:
+    names = {"AppBundleIdentifier": bundle, "IngestionIdentifier": ingestion}
+    return {"AppBundleArn": REMOVED, "IngestionArn": REMOVED, **names}
+
+
+CONDITIONAL = {"guard": "sees a template as it is written, not what a condition makes of it"}
+BY_PARAMETER = {"guard": "does not follow a Ref to what its parameter allows"}
+OURS = True  # what the native type takes and this one tells before a stack fails
+
+ROWS = (
+    # Good
+    row("to a bucket", {}),
+    row("to a bucket without a prefix", {f"{S3}.Prefix": REMOVED}),
+    row("to a stream", {"DestinationConfiguration": to_stream("audit-logs")}),
+    row("raw", {f"{AUDIT_LOG}.Schema": "raw"}),
+    row("parquet to a bucket", {f"{AUDIT_LOG}.Format": "parquet"}),
+    row("the API's names, ARNs", api_names(BUNDLE, INGESTION), native=None),
+    row("the API's names, UUIDs", api_names(UUID_OF_BUNDLE, UUID_OF_INGESTION), native=None),
+    row("one of each name", {"AppBundleArn": REMOVED, "AppBundleIdentifier": UUID_OF_BUNDLE}, native=None),
+    row("UUIDs in the native type's names", {"AppBundleArn": UUID_OF_BUNDLE}, native=False),
+    row("tags", {"Tags": tags(("team", "security"), ("cost-center", "1400"))}),
+    row("no tags", {"Tags": []}),
+    row("an empty value of a tag", {"Tags": tags(("reviewed", ""))}),
+    row("numbers and truth values, which CloudFormation sends as strings", {"Tags": tags(("cost-center", 1400), ("pci", True))}),
+    row("keys that differ in case", {"Tags": tags(("team", "a"), ("Team", "b"))}),
+    row("the most tags", {"Tags": tags(*((f"k{i}", "v") for i in range(48)))}),
+    row("the longest key and value", {"Tags": tags(("k" * 128, "v" * 256))}),
+    row("the shortest bucket name", {f"{S3}.BucketName": "abc"}),
+    row("the longest bucket name", {f"{S3}.BucketName": "b" * 63}),
+    row("the longest prefix", {f"{S3}.Prefix": "p" * 120}),
+    row("the longest stream name", {"DestinationConfiguration": to_stream("s" * 64)}),
+    row("the shortest stream name", {"DestinationConfiguration": to_stream("abc")}),
+    row("the longest identifier", {"IngestionArn": ("arn:" + "x" * 1011)[:1011]}),
+    row("another partition", {"AppBundleArn": BUNDLE.replace("arn:aws:", "arn:aws-us-gov:")}),
+    row("without a ServiceTimeout's own type", {"ServiceTimeout": "720"}),
+    row("adopts", {"AdoptArn": DESTINATION}, native=None),
+    row("adopts, parents by UUID", {**api_names(UUID_OF_BUNDLE, UUID_OF_INGESTION), "AdoptArn": DESTINATION}, native=None),
+    # Good, with functions
+    row("references", {"AppBundleArn": {"Ref": "Bucket"}, f"{S3}.BucketName": {"Ref": "Bucket"}}, native=None),
+    row("an import", {"IngestionArn": {"Fn::ImportValue": "IngestionArn"}}, native=None),
+    row("a Sub without variables", {f"{S3}.BucketName": {"Fn::Sub": "audit-logs"}}),
+    row("a Sub", {f"{S3}.BucketName": {"Fn::Sub": "audit-logs-${AWS::AccountId}"}}),
+    row("an attribute", {f"{S3}.Prefix": {"Fn::GetAtt": ["Other", "Arn"]}}),
+    row("a Join", {f"{S3}.Prefix": {"Fn::Join": ["/", ["saas", {"Ref": "AWS::Region"}]]}}),
+    row("a parameter of which all values are allowed", {f"{AUDIT_LOG}.Schema": {"Ref": "Schema"}}),
+    row("a prefix, or none", {f"{S3}.Prefix": when("HasPrefix", {"Ref": "Prefix"})}),
+    row("tags by condition", {"Tags": [*tags(("team", "a")), when("IsProd", tags(("pci", "yes"))[0])]}),
+    row("all tags by condition", {"Tags": when("IsProd", tags(("pci", "yes")))}),
+    row("the same key in two branches", {"Tags": [when("IsProd", *(tags(("a", v))[0] for v in "bc"))]}),
+    row(
+        "a bucket or a stream, by value",
+        {
+            DESTINATION_OF: {
+                "S3Bucket": when("IsProd", {"BucketName": "audit-logs"}),
+                "FirehoseStream": when("IsProd", NO_VALUE, {"StreamName": "audit-logs"}),
+            }
+        },
+    ),
+    row(
+        "a bucket or a stream, by opposite conditions",
+        {
+            DESTINATION_OF: {
+                "S3Bucket": when("IsProd", {"BucketName": "audit-logs"}),
+                "FirehoseStream": when("IsDev", {"StreamName": "audit-logs"}),
+            }
+        },
+    ),
+    row(
+        "a bucket with parquet or a stream with json",
+        {
+            AUDIT_LOG: {"Schema": "ocsf", "Format": when("IsProd", "parquet", "json")},
+            DESTINATION_OF: when(
+                "IsProd", {"S3Bucket": {"BucketName": "audit-logs"}}, {"FirehoseStream": {"StreamName": "audit-logs"}}
+            ),
+        },
+    ),
+    row("the name of a parent by condition", {"AppBundleArn": when("IsProd", BUNDLE), "AppBundleIdentifier": when("IsDev", UUID_OF_BUNDLE)}, native=None),
+    row("adopts in one stage", {"AdoptArn": when("IsProd", DESTINATION)}, native=None),
+    # Bad
+    row("no properties", dict.fromkeys(GOOD, REMOVED), "AppBundleArn", "IngestionArn", "ProcessingConfiguration", "DestinationConfiguration"),
+    row("no app bundle", {"AppBundleArn": REMOVED}, "AppBundleArn"),
+    row("no ingestion", {"IngestionArn": REMOVED}, "IngestionArn"),
+    row("two names of the app bundle", {"AppBundleIdentifier": BUNDLE}, "AppBundleIdentifier", native=None),
+    row("two names of the ingestion", {"IngestionIdentifier": INGESTION}, "IngestionIdentifier", native=None),
+    row("a misspelt name", {"IngestionArn": REMOVED, "IngestionAr": INGESTION}, "IngestionAr", "IngestionArn"),
+    row("a name in the API's case", {"tags": []}, "tags"),
+    row("an attribute as a property", {"Status": "Active"}, "Status"),
+    row("no ARN", {"AppBundleArn": "my-bundle"}, "AppBundleArn"),
+    row("an empty identifier", {"IngestionArn": ""}, "IngestionArn"),
+    row("a UUID in capitals", api_names("ABCDEFAB-1111-4111-8111-111111111111", INGESTION), "AppBundleIdentifier", native=None),
+    row("too long an identifier", {"IngestionArn": ("arn:" + "x" * 1012)[:1012]}, "IngestionArn"),
+    row("an identifier that is a list", {"AppBundleArn": [BUNDLE]}, "AppBundleArn", blind={"guard": "does not ask for this type"}),
+    row("no processing", {"ProcessingConfiguration": REMOVED}, "ProcessingConfiguration"),
+    row("processing that is a string", {"ProcessingConfiguration": "ocsf"}, "ProcessingConfiguration"),
+    row("processing without an audit log", {"ProcessingConfiguration": {}}, AUDIT_LOG),
+    row("no schema", {f"{AUDIT_LOG}.Schema": REMOVED}, f"{AUDIT_LOG}.Schema"),
+    row("no format", {f"{AUDIT_LOG}.Format": REMOVED}, f"{AUDIT_LOG}.Format"),
+    row("an unknown schema", {f"{AUDIT_LOG}.Schema": "ocsff"}, f"{AUDIT_LOG}.Schema"),
+    row("an unknown format", {f"{AUDIT_LOG}.Format": "csv"}, f"{AUDIT_LOG}.Format"),
+    row("a schema in capitals", {f"{AUDIT_LOG}.Schema": "OCSF"}, f"{AUDIT_LOG}.Schema"),
+    row("an unknown property of processing", {f"{AUDIT_LOG}.Compression": "gzip"}, f"{AUDIT_LOG}.Compression"),
+    row("no configuration of the destination", {"DestinationConfiguration": REMOVED}, "DestinationConfiguration"),
+    row("a configuration without an audit log", {"DestinationConfiguration": {}}, "DestinationConfiguration.AuditLog"),
+    row("an audit log without a destination", {"DestinationConfiguration.AuditLog": {}}, DESTINATION_OF),
+    row("neither bucket nor stream", {DESTINATION_OF: {}}, DESTINATION_OF),
+    row("both bucket and stream", {f"{STREAM}.StreamName": "audit-logs"}, DESTINATION_OF),
+    row("another kind of destination", {f"{DESTINATION_OF}.SecurityLake": {}}, f"{DESTINATION_OF}.SecurityLake"),
+    row("no bucket name", {f"{S3}.BucketName": REMOVED}, f"{S3}.BucketName"),
+    row("an ARN's property of the bucket", {f"{S3}.BucketArn": "arn:aws:s3:::audit-logs"}, f"{S3}.BucketArn"),
+    row("too short a bucket name", {f"{S3}.BucketName": "ab"}, f"{S3}.BucketName"),
+    row("too long a bucket name", {f"{S3}.BucketName": "b" * 64}, f"{S3}.BucketName"),
+    row("an empty prefix", {f"{S3}.Prefix": ""}, f"{S3}.Prefix"),
+    row("too long a prefix", {f"{S3}.Prefix": "p" * 121}, f"{S3}.Prefix"),
+    row("a prefix that is an object", {f"{S3}.Prefix": {"Name": "saas"}}, f"{S3}.Prefix", blind={"guard": "does not ask for this type"}),
+    row("too short a stream name", {"DestinationConfiguration": to_stream("ab")}, f"{STREAM}.StreamName"),
+    row("too long a stream name", {"DestinationConfiguration": to_stream("s" * 65)}, f"{STREAM}.StreamName"),
+    row("no stream name", {DESTINATION_OF: {"FirehoseStream": {}}}, f"{STREAM}.StreamName"),
+    row(
+        "parquet to a stream",
+        {f"{AUDIT_LOG}.Format": "parquet", "DestinationConfiguration": to_stream("audit-logs")},
+        f"{AUDIT_LOG}.Format",
+        native=OURS,
+    ),
+    row("tags that are an object", {"Tags": {"team": "security"}}, "Tags", blind={"guard": "takes it for a function"}),
+    row("a tag that is a string", {"Tags": ["team"]}, "Tags[0]", blind={"guard": "does not ask for this type"}),
+    row("a tag without a value", {"Tags": [{"Key": "team"}]}, "Tags[0].Value"),
+    row("a tag without a key", {"Tags": [{"Value": "x"}]}, "Tags[0].Key", blind={"guard": "finds tags by their key"}),
+    row("an empty key", {"Tags": tags(("", "x"))}, "Tags[0].Key"),
+    row("too long a key", {"Tags": tags(("k" * 129, "x"))}, "Tags[0].Key"),
+    row("too long a value", {"Tags": tags(("k", "v" * 257))}, "Tags[0].Value"),
+    row("an unknown property of a tag", {"Tags": [{"Key": "a", "Value": "b", "Propagate": "yes"}]}, "Tags[0].Propagate", blind={"guard": "does not ask for it"}),
+    row("a key of AWS's", {"Tags": tags(("team", "a"), ("aws:cloudformation:stack-id", STACK_ID))}, "Tags[1].Key", native=OURS),
+    row("a key of AWS's in capitals", {"Tags": tags(("AWS:x", "a"))}, "Tags[0].Key", native=OURS),
+    row("a key of the function's", {"Tags": tags((OWNERS, STACK_ID))}, "Tags[0].Key", native=OURS),
+    row(
+        "a key twice",
+        {"Tags": tags(("team", "a"), ("team", "b"))},
+        "Tags[1].Key",
+        native=OURS,
+        blind={"schema": "JSON Schema knows no unique keys", "guard": "cannot compare items with each other"},
+    ),
+    row("too many tags", {"Tags": tags(*((f"k{i}", "v") for i in range(49)))}, "Tags", native=OURS, blind={"guard": "does not count in every version"}),
+    row("an adopted destination's UUID", {"AdoptArn": DESTINATION.rpartition("/")[2]}, "AdoptArn", native=None),
+    row(
+        "an adopted destination of another ingestion",
+        {"AdoptArn": DESTINATION.replace(INGESTION, OTHER_INGESTION)},
+        "AdoptArn",
+        native=None,
+        blind={"schema": "JSON Schema compares no two values", "guard": "cannot compare parts of two values"},
+    ),
+    # Bad, with functions
+    row("a parameter of which one value is wrong", {f"{AUDIT_LOG}.Schema": {"Ref": "BadSchema"}}, f"{AUDIT_LOG}.Schema", blind=BY_PARAMETER),
+    row("a parameter whose default is wrong", {f"{AUDIT_LOG}.Format": {"Ref": "BadFormat"}}, f"{AUDIT_LOG}.Format", blind=BY_PARAMETER),
+    row("a Sub without variables that is too short", {f"{S3}.BucketName": {"Fn::Sub": "ab"}}, f"{S3}.BucketName", blind=BY_PARAMETER),
+    row("a prefix that may be empty", {f"{S3}.Prefix": {"Ref": "Prefix"}}, f"{S3}.Prefix", blind=BY_PARAMETER),
+    row("a wrong value in one branch", {f"{AUDIT_LOG}.Format": when("IsProd", "json", "jsn")}, f"{AUDIT_LOG}.Format", blind=CONDITIONAL),
+    row("no parent in one branch", {"IngestionArn": when("IsProd", INGESTION)}, "IngestionArn", blind=CONDITIONAL),
+    row("required, and none in one branch", {"ProcessingConfiguration": when("IsProd", GOOD["ProcessingConfiguration"])}, "ProcessingConfiguration", blind=CONDITIONAL),
+    row("a second destination in one branch", {f"{DESTINATION_OF}.FirehoseStream": when("IsProd", {"StreamName": "audit-logs"})}, DESTINATION_OF, blind=CONDITIONAL),
+    row("an unknown property in one branch", {DESTINATION_OF: {"S3Bucket": when("IsProd", {"Bucket": "audit-logs"}, {"BucketName": "audit-logs"})}}, f"{S3}.Bucket", f"{S3}.BucketName", blind=CONDITIONAL),
+    row("parquet to a stream in one branch", {AUDIT_LOG: {"Schema": "ocsf", "Format": when("IsDev", "parquet", "json")}, "DestinationConfiguration": to_stream("audit-logs")}, f"{AUDIT_LOG}.Format", native=OURS, blind=CONDITIONAL),
+    row("a key twice in one branch", {"Tags": [*tags(("a", "b")), when("IsProd", tags(("a", "c"))[0])]}, "Tags[1].Key", native=OURS, blind={**CONDITIONAL, "schema": "JSON Schema knows no unique keys"}),
+    row("a function in a wrong place", {f"{S3}.Bucketname": {"Ref": "Bucket"}}, f"{S3}.Bucketname"),
+)  # fmt: skip
