@@ -1,0 +1,67 @@
+"""The last resort: a call that Python cannot interrupt, such as a name look-up that hangs."""
+
+import json
+import signal
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+import app
+from ingestion_destination.deadline import Time
+from tests.conftest import Logs
+from tests.contract.laptop import CustomResource
+
+LIMIT = 2.0
+
+
+@dataclass
+class RealContext:
+    aws_request_id: str = "lambda-request"
+    began: float = field(default_factory=time.monotonic)
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int((self.began + LIMIT - time.monotonic()) * 1000)
+
+
+@dataclass
+class RealMailbox:
+    answered: threading.Event = field(default_factory=threading.Event)
+    bodies: list[dict[str, Any]] = field(default_factory=list)
+
+    def put(self, address: str, body: bytes, *, ends: float) -> None:
+        self.bodies.append(json.loads(body))
+        self.answered.set()
+
+
+@pytest.mark.parametrize("request_type", ["Create", "Delete"])
+def test_the_timer_answers_once_and_what_comes_after_is_undone(
+    resource: CustomResource, request_type: str, monkeypatch: pytest.MonkeyPatch, logs: Logs
+) -> None:
+    made = resource.create() if request_type == "Delete" else None
+    mailbox = RealMailbox()
+    client = resource.provider.client()
+    operation = f"{request_type.lower()}_ingestion_destination"
+    call = getattr(client, operation)
+
+    def stuck(**parameters: Any) -> Any:
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)  # nothing cuts it
+        assert mailbox.answered.wait(10)
+        return call(**parameters)
+
+    monkeypatch.setattr(client, operation, stuck)
+    provider = app.Provider(client=lambda: client, delivery=mailbox, time=Time(), started=0)  # type: ignore[arg-type]
+    event = resource.event(
+        request_type, ResponseURL="https://answers.example/x", **({"PhysicalResourceId": made.id} if made else {})
+    )
+    context = RealContext()
+    assert provider(event, context) is None
+    assert context.get_remaining_time_in_millis() > 0
+    (answer,) = mailbox.bodies
+    assert answer["Status"] == "FAILED"
+    assert answer["Reason"].startswith("NotStabilized: the time for this request was up")
+    assert answer["PhysicalResourceId"] == (made.id if made else f"unconfirmed:{event['RequestId']}")
+    assert not resource.appfabric.destinations
+    assert logs.counted(f"{request_type}Failed") == 1
