@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requestt
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from ingestion_destination.adoption import adopt, give_back, is_owned, put_back
@@ -110,7 +111,7 @@ def undo(request: Request, appfabric: AppFabric, *, until: float) -> None:
         elif appfabric.made:
             _delete(appfabric.made, appfabric)
         elif appfabric.unconfirmed:
-            for live in _made_by(request, appfabric):
+            for live in list(_made_by(request, appfabric)):
                 _delete(live["arn"], appfabric)
     except HandlerError as failure:
         what = appfabric.before.arn.arn if appfabric.before else appfabric.made
@@ -122,14 +123,15 @@ def _make(request: Request, desired: Desired, appfabric: AppFabric, owner: Owner
         return appfabric.create(desired.request(owner), token=request.client_token)
     except (ResourceConflict, GeneralServiceException) as failure:
         # Perhaps with what an earlier run of this same request made: the service may have forgotten the token.
-        mine = _first(
-            lambda live: not desired.replaces(live) and destination_of(live) == desired.destination,
-            _made_by(request, appfabric),
-        )
-        if mine is None:
-            raise failure
-        appfabric.made, appfabric.unconfirmed = mine["arn"], False
-        return mine
+        with suppress(HandlerError):
+            mine = _first(
+                lambda live: not desired.replaces(live) and destination_of(live) == desired.destination,
+                _made_by(request, appfabric),
+            )
+            if mine:
+                appfabric.made, appfabric.unconfirmed = mine["arn"], False
+                return mine
+        raise failure
 
 
 def _adopt(request: Request, desired: Desired, arn: Arn, appfabric: AppFabric) -> Live:
@@ -179,7 +181,7 @@ def _undo_unanswered_replacement(request: Request, live: Live, appfabric: AppFab
     if wanted is None or not wanted.replaces(live):
         return
     try:
-        for other in appfabric.owned(wanted.parents, *request.owner.forms, besides=live["arn"]):
+        for other in list(appfabric.owned(wanted.parents, *request.owner.forms, besides=live["arn"])):
             newer = _created_at(other) > _created_at(live)
             if newer and not wanted.replaces(other) and _is_recent(other, request):
                 _delete(other["arn"], appfabric)
@@ -194,14 +196,14 @@ def _delete_what_a_create_left(request: Request, appfabric: AppFabric) -> None:
         return  # nor could the Create make anything
     suspected: set[str] = set()
     for _ in appfabric.looks(request.service_timeout):
-        for live in appfabric.owned(parents, request.owner):
-            if _is_recent(live, request):
-                _delete(live["arn"], appfabric)
-                return
-            if live["arn"] not in suspected:
-                suspected.add(live["arn"])
-                _suspect(live["arn"], "it carries this resource's tags, and is too old to be what a Create left")
-        if not request.owner.may_still_be_creating(request.physical_resource_id):
+        found = list(appfabric.owned(parents, request.owner))
+        left = [live for live in found if _is_recent(live, request)]
+        for live in left:
+            _delete(live["arn"], appfabric)
+        for arn in {live["arn"] for live in found if live not in left} - suspected:
+            suspected.add(arn)
+            _suspect(arn, "it carries this resource's tags, and is too old to be what a Create left")
+        if left or not request.owner.may_still_be_creating(request.physical_resource_id):
             return
 
 

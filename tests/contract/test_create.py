@@ -295,3 +295,10 @@ def test_a_role_that_never_arrives_is_waited_for_20_s(resource: CustomResource) 
 def test_the_wait_for_a_role_is_at_most_a_third_of_the_time(impatient: CustomResource) -> None:
     impatient.appfabric.order(Fault(error="AccessDeniedException", times=9999))
     assert impatient.create().seconds <= 5
+
+
+def test_a_conflict_is_told_though_nothing_can_be_looked_for(resource: CustomResource) -> None:
+    resource.time.sleep(61)
+    resource.appfabric.order(Fault(operation="CreateIngestionDestination", error="ConflictException"))
+    resource.appfabric.order(Fault(operation="ListIngestionDestinations", error="AccessDeniedException"))
+    assert resource.create().reason.startswith("ConflictException: ")

@@ -176,3 +176,11 @@ def test_with_the_ingestion_gone_nothing_was_left(resource: CustomResource) -> N
     resource.create()
     resource.appfabric.missing.add(INGESTION[-36:])
     assert resource.delete("audit-logs_Destination_ABCDEFGH").status == "SUCCESS"
+
+
+def test_everything_that_a_create_left_is_found_on_every_page(resource: CustomResource) -> None:
+    resource.appfabric.page_size = 1
+    for number in range(3):
+        resource.place(NEVER_MADE[:-1] + str(number), tags=resource.owner_tags)
+    assert resource.delete(MADE_UP).status == "SUCCESS"
+    assert not resource.appfabric.destinations
