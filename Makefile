@@ -66,7 +66,7 @@ appfabric: .venv/.ready ## Start the AppFabric stand-in, for the AWS CLI or any 
 	@exec $(RUN) -m local.appfabric --host $(or $(HOST),127.0.0.1)
 
 .PHONY: test
-test: setup lint build ## Pass every test
+test: setup lint build ## Run every check and test
 	@env -u SSL_CERT_FILE -u SSL_CERT_DIR $(RUN) -m coverage run -m pytest
 	@$(RUN) -m coverage report
 

@@ -143,7 +143,9 @@ def main() -> int:
     except (Unexpected, CloudFormationError, LambdaRuntimeError) as error:
         console.print(f"\n{error}", style="red", markup=False)
         return 1
-    console.print("\nThe whole life of a destination, and nothing of it is left.", style="green")
+    console.print(
+        "\nThe whole life of a destination. It is gone; its bucket is kept, as examples/s3.yaml says.", style="green"
+    )
     return 0
 
 

@@ -2,8 +2,8 @@
 
     python -m local.invoke events/create-s3.json
 
-What CloudFormation would receive goes to standard output as it was received, all else to standard error. An Update
-or a Delete finds the destination that its event tells of.
+What CloudFormation would receive goes to standard output as it was received, all else to standard error. The event's
+own ResponseURL is not used. An Update or a Delete finds the destination that its event tells of.
 """
 
 import json
@@ -37,6 +37,8 @@ def main(arguments: list[str]) -> int:
         return 2
     try:
         event = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
+        if not isinstance(event, dict):
+            raise ValueError("an event must be a JSON object")
     except (OSError, ValueError) as error:
         print(f"{arguments[0]}: {error}", file=sys.stderr)
         return 2
@@ -62,9 +64,9 @@ def main(arguments: list[str]) -> int:
     return 0 if answer.json()["Status"] == "SUCCESS" else 1
 
 
-def set_the_stage(appfabric: AppFabric, event: Any) -> None:
+def set_the_stage(appfabric: AppFabric, event: dict[str, Any]) -> None:
     """Place the destination that an Update or a Delete is about, as it was before."""
-    arn = Arn.parse(str(event.get("PhysicalResourceId"))) if isinstance(event, dict) else None
+    arn = Arn.parse(str(event.get("PhysicalResourceId")))
     if arn is None or arn.destination is None:
         return
     before = parse_formerly(event.get("OldResourceProperties") or event.get("ResourceProperties") or {})

@@ -97,12 +97,13 @@ def _interesting(parameters: dict[str, Any]) -> str:
             told.append(" ".join(value["auditLog"].values()))
         elif name == "destinationConfiguration":
             (destination,) = value["auditLog"]["destination"].values()
-            told.append("/".join(destination.values()))
+            place, *prefix = destination.values()
+            told.append("/".join([_short(place), *prefix]))
         elif name in {"ingestionDestinationIdentifier", "resourceArn"}:
             told.append(_short(value))
     return " ".join(told)
 
 
 def _short(identifier: str) -> str:
-    """Enough of an ARN to tell one destination from another."""
-    return f"…{identifier[-6:]}" if identifier.startswith("arn:") else identifier
+    """Enough of a long name to tell it from another."""
+    return f"…{identifier[-6:]}" if len(identifier) > 24 else identifier

@@ -108,7 +108,9 @@ class CustomResources:
 
         Raises:
             RequestFailed: It was answered with FAILED, with something that is no answer, or not in time.
+            RuntimeError: It was not even sent: the properties that are CloudFormation's own are wrong.
         """
+        _check(properties)
         request_id = str(uuid.uuid4())
         address = self._answers.address(
             stack_id=resource.stack_id, logical_id=resource.logical_id, request_id=request_id
@@ -144,3 +146,12 @@ class CustomResources:
                 f"Please check your logs for requestId [{event['RequestId']}]."
             )
         return judge(event=event, body=answer.body)
+
+
+def _check(properties: Mapping[str, Any]) -> None:
+    """https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-customresource.html."""
+    if not properties.get("ServiceToken"):
+        raise RuntimeError("Property ServiceToken is required")
+    timeout = str(properties.get("ServiceTimeout", _SERVICE_TIMEOUT))
+    if not timeout.isdecimal() or not 1 <= int(timeout) <= _SERVICE_TIMEOUT:
+        raise RuntimeError(f"Property ServiceTimeout must be a number of seconds from 1 to {_SERVICE_TIMEOUT}")

@@ -81,6 +81,8 @@ def test_an_event_that_fails_or_is_none_says_so(tmp_path: Path) -> None:
     refused = run("local.invoke", str(wrong))
     assert refused.returncode == 1
     assert "the event has no " in refused.stderr
+    wrong.write_text("[]")
+    assert "must be a JSON object" in run("local.invoke", str(wrong)).stderr
     wrong.write_text("{")
     assert run("local.invoke", str(wrong)).returncode == 2
     assert run("local.invoke").returncode == 2

@@ -541,3 +541,16 @@ importlib.metadata.version = lambda name: "9.9.9"
 from local.cloudformation import contract
 contract.install(custom_resources=None, functions=None)
 """
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"ServiceTimeout": "abc"}, {"ServiceTimeout": 0}, {"ServiceTimeout": 3601}, {"ServiceToken": ""}], ids=str
+)
+def test_what_cloudformation_itself_asks_of_the_properties_is_asked_before_anything_is_sent(
+    life: Life, wrong: dict[str, Any]
+) -> None:
+    template = {"Resources": {"Thing": life.thing(**wrong)}}
+    life.stack = life.cloudformation.create_stack(life.name, json.dumps(template))
+    assert life.stack.status == "ROLLBACK_COMPLETE"
+    assert any(f"Property {next(iter(wrong))}" in event.reason for event in life.cloudformation.events(life.stack.id))
+    assert not [r for r in life.cloudformation.record.requests() if r.event["StackId"] == life.stack.id]
