@@ -48,7 +48,7 @@ def test_the_demo_shows_a_whole_life() -> None:
     assert shown.count("DeleteIngestionDestination") == 2
     assert shown.count("answer FAILED") == 1
     assert "UPDATE_ROLLBACK_COMPLETE" in demo.stdout
-    assert "The bucket's storage is full." in demo.stdout.replace("\n", " ")
+    assert "The bucket's storage is full." in " ".join(demo.stdout.split())
 
 
 def test_a_demo_that_goes_wrong_says_so() -> None:
