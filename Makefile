@@ -29,7 +29,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: .venv/.ready .venv-sam/.ready .venv-cloudformation/.ready
+setup: .venv/.ready .venv-sam/.ready .venv-cloudformation/.ready .venv-lint/.ready
 
 $(UV):
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: none was found" >&2; exit 1; }
@@ -40,7 +40,8 @@ $(UV):
 .venv/.ready: GROUP := dev
 .venv-sam/.ready: GROUP := sam
 .venv-cloudformation/.ready: GROUP := cloudformation
-.venv/.ready .venv-sam/.ready .venv-cloudformation/.ready: pyproject.toml uv.lock | $(UV)
+.venv-lint/.ready: GROUP := lint
+.venv/.ready .venv-sam/.ready .venv-cloudformation/.ready .venv-lint/.ready: pyproject.toml uv.lock | $(UV)
 	@echo "Installing $(@D) ($(GROUP))"
 	@UV_PROJECT_ENVIRONMENT=$(@D) $(UV) sync --quiet --frozen --only-group $(GROUP) --python .tools/bin/python
 	@touch $@
@@ -77,6 +78,14 @@ lint: .venv/.ready .venv-sam/.ready ## Check style, types and the template
 	@$(RUN) -m mypy
 	@AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint
 
+.PHONY: docs
+docs: .venv/.ready ## Renew docs/reference.md from the schema
+	@$(RUN) -m docs.generate
+
+.PHONY: release
+release: .venv/.ready build ## Make the template without a transform and the code, into dist
+	@$(RUN) -m local.release
+
 src/requirements.txt: pyproject.toml uv.lock | $(UV)
 	@$(UV) export --quiet --frozen --only-group function --no-header --output-file $@
 
@@ -87,4 +96,4 @@ lock: | $(UV) ## Renew uv.lock and src/requirements.txt
 
 .PHONY: clean
 clean: ## Remove everything that the other commands made
-	rm -rf .tools .venv .venv-sam .venv-cloudformation .aws-sam .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .tools .venv .venv-sam .venv-cloudformation .venv-lint .aws-sam dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -9,8 +9,11 @@ import boto3
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
+from ingestion_destination import __version__
 from ingestion_destination.deadline import CREATE_BEGINS_WITHIN, LOOK_WITHIN, Deadline, Time
 from ingestion_destination.delivery import ANSWER_WITHIN
+from tests.intrinsics import Template
+from tests.template.tools import run
 
 ROOT = Path(__file__).parents[2]
 LAMBDA_RETRIES_AFTER = (60, 120)
@@ -39,7 +42,17 @@ def resources(template: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def statements(resources: dict[str, Any]) -> list[dict[str, Any]]:
+def deployed(template: dict[str, Any]) -> dict[str, Any]:
+    """The resources that CloudFormation makes with every default."""
+    return Template(template).resources()
+
+
+@pytest.fixture(scope="module")
+def statements(deployed: dict[str, Any]) -> list[dict[str, Any]]:
+    return statements_of(deployed)
+
+
+def statements_of(resources: dict[str, Any]) -> list[dict[str, Any]]:
     (policy,) = resources["ProviderRole"]["Properties"]["Policies"]
     return list(policy["PolicyDocument"]["Statement"])
 
@@ -96,6 +109,7 @@ def test_the_role_has_no_managed_policy(resources: dict[str, Any]) -> None:
 
 def test_no_partition_is_written_by_hand(template: dict[str, Any]) -> None:
     assert "arn:aws:" not in json.dumps(template)
+    assert not [path.name for path in (ROOT / "examples").glob("*.yaml") if "arn:aws:" in path.read_text()]
 
 
 def test_what_the_function_needs_is_deleted_after_it(resources: dict[str, Any]) -> None:
@@ -104,11 +118,11 @@ def test_what_the_function_needs_is_deleted_after_it(resources: dict[str, Any]) 
     assert "FailureQueue" in references(resources["ProviderRole"])
 
 
-def test_the_log_group_is_the_stacks_own_and_ends_with_it(resources: dict[str, Any]) -> None:
+def test_the_log_group_is_the_stacks_own_and_ends_with_it(resources: dict[str, Any], deployed: dict[str, Any]) -> None:
     group = resources["ProviderLogGroup"]
     assert group["DeletionPolicy"] == group["UpdateReplacePolicy"] == "Delete"
     assert "LogGroupName" not in group["Properties"]
-    assert group["Properties"]["RetentionInDays"] == 30
+    assert deployed["ProviderLogGroup"]["Properties"] == {"RetentionInDays": 30}
     assert resources["ProviderFunction"]["Properties"]["LoggingConfig"] == {
         "LogFormat": "JSON",
         "LogGroup": {"Ref": "ProviderLogGroup"},
@@ -120,8 +134,13 @@ def test_no_switch_that_logs_events_is_on(resources: dict[str, Any]) -> None:
     assert not {"POWERTOOLS_LOGGER_LOG_EVENT", "POWERTOOLS_DEV", "POWERTOOLS_DEBUG"} & set(variables)
 
 
-def test_the_failure_queue_is_encrypted_tls_only_and_has_no_reader(resources: dict[str, Any]) -> None:
-    assert resources["FailureQueue"]["Properties"]["SqsManagedSseEnabled"] is True
+def test_the_failure_queue_is_encrypted_tls_only_and_has_no_reader(
+    resources: dict[str, Any], deployed: dict[str, Any]
+) -> None:
+    assert deployed["FailureQueue"]["Properties"] == {
+        "SqsManagedSseEnabled": True,
+        "MessageRetentionPeriod": 14 * 86400,
+    }
     (statement,) = resources["FailureQueuePolicy"]["Properties"]["PolicyDocument"]["Statement"]
     assert statement["Effect"] == "Deny"
     assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
@@ -162,6 +181,140 @@ def test_the_endpoint_is_appfabrics_own_unless_it_is_given(template: dict[str, A
     assert template["Parameters"]["Architecture"]["Default"] == "x86_64"
     variables = template["Resources"]["ProviderFunction"]["Properties"]["Environment"]["Variables"]
     assert variables["AWS_ENDPOINT_URL_APPFABRIC"] == {"Ref": "AppFabricEndpointUrl"}
+
+
+BUNDLE = "arn:aws:appfabric:us-east-1:111122223333:appbundle/11111111-1111-4111-8111-111111111111"
+KEY = "arn:aws:kms:us-east-1:111122223333:key/44444444-4444-4444-8444-444444444444"
+
+
+def test_by_default_no_resource_is_more_than_before_there_were_parameters(deployed: dict[str, Any]) -> None:
+    assert set(deployed) == {
+        "ProviderFunction",
+        "ProviderFunctionEventInvokeConfig",
+        "ProviderRole",
+        "ProviderLogGroup",
+        "FailureQueue",
+        "FailureQueuePolicy",
+    }
+    function = deployed["ProviderFunction"]["Properties"]
+    assert (function["MemorySize"], function["Timeout"]) == (256, 300)
+    assert "ReservedConcurrentExecutions" not in function
+    assert "PermissionsBoundary" not in deployed["ProviderRole"]["Properties"]
+    assert function["Environment"]["Variables"]["POWERTOOLS_LOG_LEVEL"] == "INFO"
+
+
+def test_the_role_can_be_scoped_to_a_bundle_buckets_and_streams(template: dict[str, Any]) -> None:
+    bucket, stream = "arn:aws:s3:::audit-logs", "arn:aws:firehose:us-east-1:111122223333:deliverystream/audit-logs"
+    scoped = Template(template, AppBundleArn=BUNDLE, BucketArns=f"{bucket}, {bucket}-raw", StreamArns=stream)
+    by_sid = {each["Sid"]: each["Resource"] for each in statements_of(scoped.resources())}
+    # A statement that names the destination alone fails: an action needs the bundle and the ingestion as well.
+    assert by_sid["IngestionDestinations"] == [BUNDLE, f"{BUNDLE}/*"]
+    assert by_sid["BucketIsThere"] == [bucket, f"{bucket}-raw"]
+    assert by_sid["StreamIsThere"] == by_sid["StreamIsManaged"] == [stream]
+
+
+def test_a_key_is_granted_only_where_one_is_given(template: dict[str, Any], statements: list[dict[str, Any]]) -> None:
+    def more(**parameters: str) -> list[dict[str, Any]]:
+        return [s for s in statements_of(Template(template, **parameters).resources()) if s not in statements]
+
+    assert more() == []
+    (bundles,) = more(AppBundleKmsKeyArn=KEY)
+    assert set(actions(bundles)) == {"kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"}
+    (own,) = more(KmsKeyArn=KEY)
+    assert set(actions(own)) == {"kms:Decrypt", "kms:GenerateDataKey"}
+    assert bundles["Resource"] == own["Resource"] == KEY
+
+
+def test_a_key_encrypts_the_log_group_and_the_queue(template: dict[str, Any]) -> None:
+    resources = Template(template, KmsKeyArn=KEY).resources()
+    assert resources["ProviderLogGroup"]["Properties"]["KmsKeyId"] == KEY
+    assert resources["FailureQueue"]["Properties"]["KmsMasterKeyId"] == KEY
+    assert "SqsManagedSseEnabled" not in resources["FailureQueue"]["Properties"]
+
+
+def test_an_organisations_wishes_are_parameters(template: dict[str, Any]) -> None:
+    boundary = "arn:aws:iam::111122223333:policy/boundary"
+    resources = Template(
+        template,
+        PermissionsBoundaryArn=boundary,
+        LogRetentionInDays=365,
+        LogLevel="DEBUG",
+        MemorySize=512,
+        ReservedConcurrency=5,
+        FunctionName="appfabric",
+    ).resources()
+    function = resources["ProviderFunction"]["Properties"]
+    assert resources["ProviderRole"]["Properties"]["PermissionsBoundary"] == boundary
+    assert resources["ProviderLogGroup"]["Properties"]["RetentionInDays"] == 365
+    assert function["Environment"]["Variables"]["POWERTOOLS_LOG_LEVEL"] == "DEBUG"
+    assert (function["MemorySize"], function["ReservedConcurrentExecutions"]) == (512, 5)
+    assert function["FunctionName"] == "appfabric"
+
+
+def test_the_functions_name_is_the_stacks_own_and_fits(template: dict[str, Any]) -> None:
+    guid = "51af3dc0-da77-11e4-872e-1234567db123"
+    stack_id = f"arn:aws:cloudformation:us-east-1:111122223333:stack/{'s' * 128}/{guid}"
+    deployed = Template(template, **{"AWS::StackId": stack_id}).resources()
+    name = deployed["ProviderFunction"]["Properties"]["FunctionName"]
+    assert name == f"appfabric-destination-{guid}"
+    assert len(name) <= 64
+
+
+PRINT_FUNCTION = """
+from samcli.lib.providers.sam_function_provider import SamFunctionProvider
+from samcli.lib.providers.sam_stack_provider import SamLocalStackProvider
+stacks, _ = SamLocalStackProvider.get_stacks("template.yaml")
+function, = SamFunctionProvider(stacks).get_all()
+print(function.functionname, function.memory, function.timeout, *map(repr, function.environment["Variables"].values()))
+"""
+
+
+def test_sam_local_reads_every_value_of_the_function() -> None:
+    """It cannot read all functions: a name of Fn::If and AWS::NoValue ends every `sam local invoke`."""
+    told = run(ROOT / ".venv-sam/bin/python", "-c", PRINT_FUNCTION, cwd=ROOT).split()
+    assert told[0].startswith("appfabric-destination-")
+    assert told[1:] == ["256", "300", "''", "'appfabric-ingestion-destination'", "'INFO'"]
+
+
+def test_no_alarm_without_a_topic(template: dict[str, Any], deployed: dict[str, Any]) -> None:
+    topic = "arn:aws:sns:us-east-1:111122223333:on-call"
+    alarm = Template(template, AlarmTopicArn=topic).resources()["FailureAlarm"]["Properties"]
+    assert "FailureAlarm" not in deployed
+    assert alarm["AlarmActions"] == [topic]
+    assert alarm["Dimensions"] == [{"Name": "QueueName", "Value": "FailureQueue.QueueName"}]
+
+
+def test_every_parameter_is_explained_grouped_and_has_a_default(source: dict[str, Any]) -> None:
+    interface = source["Metadata"]["AWS::CloudFormation::Interface"]
+    grouped = [name for group in interface["ParameterGroups"] for name in group["Parameters"]]
+    assert sorted(grouped) == sorted(source["Parameters"]) == sorted(interface["ParameterLabels"])
+    assert all({"Default", "Description"} <= set(each) for each in source["Parameters"].values())
+    # What the defaults leave wide is said where it is set
+    for name, wide in {
+        "AppBundleArn": "every app bundle",
+        "BucketArns": "every bucket",
+        "StreamArns": "every stream",
+    }.items():
+        assert f"Empty for {wide}" in source["Parameters"][name]["Description"]
+    assert "Never change it" in source["Parameters"]["FunctionName"]["Description"]
+
+
+def test_the_repository_has_one_version(source: dict[str, Any]) -> None:
+    application = source["Metadata"]["AWS::ServerlessRepo::Application"]
+    project = (ROOT / "pyproject.toml").read_text()
+    assert application["SemanticVersion"] == __version__
+    assert f'version = "{__version__}"' in project.splitlines()
+
+
+def test_the_application_can_be_published(source: dict[str, Any]) -> None:
+    application = source["Metadata"]["AWS::ServerlessRepo::Application"]
+    assert re.fullmatch(r"[A-Za-z0-9-]{1,140}", application["Name"])
+    assert re.fullmatch(r"[a-z0-9](([a-z0-9]|-(?!-))*[a-z0-9])?", application["Author"])
+    assert 0 < len(application["Description"]) <= 256
+    assert len(application["Labels"]) <= 10
+    assert application["SpdxLicenseId"] == "Apache-2.0"
+    assert {(ROOT / application[name]).name for name in ("LicenseUrl", "ReadmeUrl")} == {"LICENSE", "README.md"}
+    assert all((ROOT / application[name]).is_file() for name in ("LicenseUrl", "ReadmeUrl"))
 
 
 def test_every_example_has_a_service_timeout() -> None:
