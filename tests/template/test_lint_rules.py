@@ -1,0 +1,286 @@
+"""The cfn-lint and Guard rules in templates as people write them: the line, the warnings, and nothing too much.
+
+Which properties are good and bad is the table of tests/contract/test_judges.py.
+"""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from samtranslator.yaml_helper import yaml_parse
+
+from tests.template.tools import CFN_LINTS, ROOT, cfn_lint, guard, run
+
+both = pytest.mark.parametrize("version", CFN_LINTS)
+
+WRONG = """\
+AWSTemplateFormatVersion: "2010-09-09"
+Transform: {transform}
+Parameters:
+  Schema: {{ Type: String, AllowedValues: [ocsf, cef], Default: ocsf }}
+  Stage: {{ Type: String, Default: dev }}
+Conditions:
+  IsProd: !Equals [!Ref Stage, prod]
+Resources:
+  Destination:
+    Type: Custom::AppFabricIngestionDestination
+    Properties:
+      ServiceToken: !ImportValue provider-ServiceToken
+      ServiceTimeout: 720
+      AppBundleArn: my-bundle # wrong: must be an ARN or a lower-case UUID
+      IngestionIdentifier: 22222222-2222-4222-8222-222222222222
+      IngestionArm: arn:aws:x # wrong: IngestionArm is unknown, did you mean IngestionArn?
+      ProcessingConfiguration:
+        AuditLog:
+          Schema: !Ref Schema # wrong: Schema must be one of ocsf, raw
+          Format: parqet # wrong: Format must be one of json, parquet, did you mean parquet?
+      DestinationConfiguration:
+        AuditLog:
+          Destination:
+            S3Bucket:
+              Prefix: !If [IsProd, saas, ""] # wrong: Prefix must have 1 to 120 characters
+              Bucket: audit-logs # wrong: S3Bucket.Bucket is unknown
+      Tags:
+        - !If [IsProd, {{ Key: stage, Value: prod }}, !Ref AWS::NoValue]
+        - {{ Key: team, Value: security }}
+        - Key: team # wrong: Tags[2].Key stands in Tags twice
+          Value: other
+Outputs:
+  Reason:
+    Value: !GetAtt Destination.StatusReasn # wrong: did you mean StatusReason?
+  Text:
+    Value: !Sub ${{Destination.Arn}} is ${{Destination.State}} # wrong: no attribute State
+"""
+BUCKET_IS_MISSING = "S3Bucket.BucketName is required"
+MARK = re.compile(r"^(.*?)# wrong: (.*)$")
+
+
+@both
+@pytest.mark.parametrize("transform", ["[]", "AWS::Serverless-2016-10-31"], ids=["plain", "SAM"])
+def test_what_is_wrong_is_told_at_its_line(version: str, transform: str, tmp_path: Path) -> None:
+    text = WRONG.format(transform=transform).replace("Transform: []\n", "")
+    found = [each for each in cfn_lint(version, text, tmp_path) if each.rule in {"E9701", "E9702"}]
+    marks = {number: MARK.match(line) for number, line in enumerate(text.splitlines(), 1)}
+    wanted = {number: mark[2] for number, mark in marks.items() if mark}
+    bucket = next(number for number, line in enumerate(text.splitlines(), 1) if line.endswith("S3Bucket:"))
+    assert {each.line for each in found} == {*wanted, bucket}
+    for number, message in {**wanted, bucket: BUCKET_IS_MISSING}.items():
+        assert any(each.line == number and message in each.message for each in found), (number, message, found)
+
+
+RIGHT = """\
+AWSTemplateFormatVersion: "2010-09-09"
+Transform: AWS::LanguageExtensions
+Parameters:
+  Bundle: { Type: "AWS::SSM::Parameter::Value<String>", Default: /appfabric/bundle }
+  Prefix: { Type: String, Default: "" }
+  Stage: { Type: String, Default: dev }
+  SecondBundle: { Type: String, Default: "" }
+  Format: { Type: String, Default: json, AllowedValues: [json, parquet] }
+Mappings:
+  Stages:
+    dev: { Schema: ocsf }
+    prod: { Schema: raw }
+Conditions:
+  HasPrefix: !Not [!Equals [!Ref Prefix, ""]]
+  IsProd: !Equals [!Ref Stage, prod]
+  HasBundle: !And [!Condition HasPrefix, !Not [!Equals ["", !Ref SecondBundle]]]
+  Both: !And [!Condition HasPrefix, !Condition IsProd]
+Resources:
+  Bucket:
+    Type: AWS::S3::Bucket
+  First:
+    Type: Custom::AppFabricIngestionDestination
+    Condition: IsProd
+    Properties:
+      ServiceToken: !ImportValue provider-ServiceToken
+      ServiceTimeout: !If [IsProd, 900, 1]
+      AppBundleArn: !Ref Bundle
+      IngestionArn: "{{resolve:ssm:/appfabric/ingestion}}"
+      ProcessingConfiguration:
+        AuditLog:
+          Schema: !FindInMap [Stages, !Ref Stage, Schema]
+          Format: !If [IsProd, json, of-no-matter]
+      DestinationConfiguration: !If
+        - IsProd
+        - AuditLog:
+            Destination:
+              S3Bucket:
+                BucketName: !Ref Bucket
+                Prefix: !If [Both, !Sub "${Prefix}/${AWS::Region}", !If [HasPrefix, !Ref Prefix, !Ref AWS::NoValue]]
+        - !Ref AWS::NoValue
+      Tags:
+        - Key: bucket
+          Value: !GetAtt Bucket.Arn
+        - Fn::If:
+            - HasPrefix
+            - Key: prefix
+              Value: !Ref Prefix
+            - Ref: AWS::NoValue
+  Second:
+    Type: Custom::AppFabricIngestionDestination
+    Condition: HasBundle
+    Properties:
+      ServiceToken: !ImportValue provider-ServiceToken
+      ServiceTimeout: 720
+      AppBundleArn: !Ref SecondBundle
+      IngestionArn: !Sub ${SecondBundle}/ingestion/22222222-2222-4222-8222-222222222222
+      ProcessingConfiguration:
+        AuditLog: { Schema: raw, Format: !Ref Format }
+      DestinationConfiguration:
+        AuditLog:
+          Destination:
+            FirehoseStream: { StreamName: !Ref AWS::StackName }
+Outputs:
+  Destination:
+    Condition: IsProd
+    Value: !Sub
+      - "${First} ${First.Status} ${First.IngestionArn} ${!First.Nothing} ${Local}"
+      - Local: !GetAtt [First, UpdatedAt]
+"""
+
+
+EXPANDED = """\
+AWSTemplateFormatVersion: "2010-09-09"
+Transform: AWS::LanguageExtensions
+Parameters:
+  Buckets: { Type: CommaDelimitedList, Default: "logs-a,logs-b" }
+Mappings:
+  Destinations:
+    Here: { Value: { S3Bucket: { BucketName: audit-logs } } }
+Resources:
+  Fn::ForEach::Kinds:
+    - Kind
+    - [raw, ocsf]
+    - Kept${Kind}:
+        Type: Custom::AppFabricIngestionDestination
+        Properties:
+          ServiceToken: !ImportValue provider-ServiceToken
+          ServiceTimeout: 720
+          AppBundleArn: arn:aws:x
+          IngestionArn: arn:aws:x
+          ProcessingConfiguration: { AuditLog: { Schema: !Ref Kind, Format: json } }
+          DestinationConfiguration:
+            AuditLog:
+              Destination: { S3Bucket: { BucketName: !Select [0, !Ref Buckets], Prefix: !Sub "x/${Kind}" } }
+  Included:
+    Type: Custom::AppFabricIngestionDestination
+    Properties:
+      ServiceToken: !ImportValue provider-ServiceToken
+      ServiceTimeout: 720
+      Fn::Transform: { Name: AWS::Include, Parameters: { Location: s3://bucket/key } }
+  PartlyIncluded:
+    Type: Custom::AppFabricIngestionDestination
+    Properties:
+      ServiceToken: !ImportValue provider-ServiceToken
+      ServiceTimeout: 720
+      AppBundleArn: arn:aws:x
+      IngestionArn: arn:aws:x
+      ProcessingConfiguration:
+        AuditLog: { "Fn::Transform": { Name: AWS::Include, Parameters: { Location: s3://bucket/key } } }
+      DestinationConfiguration:
+        AuditLog: { Destination: !FindInMap [Destinations, Here, Value] }
+      Tags: !Split [",", !Ref AWS::StackName]
+"""
+
+
+@both
+def test_nothing_is_told_of_what_a_transform_or_a_mapping_gives(version: str, tmp_path: Path) -> None:
+    found = cfn_lint(version, EXPANDED, tmp_path)
+    assert [each for each in found if each.rule[1:].startswith("97") or each.rule == "E0002"] == []
+    assert guard(EXPANDED) == [[]]
+
+
+@both
+def test_nothing_is_told_of_a_template_full_of_functions(version: str, tmp_path: Path) -> None:
+    found = cfn_lint(version, RIGHT, tmp_path)
+    assert [each for each in found if each.rule[1:].startswith("97") or each.rule == "E0002"] == []
+    assert guard(RIGHT.replace("!If [IsProd, 900, 1]", "900")) == [[]]
+
+
+SERVICE_TIMEOUTS = {
+    "720": "",
+    '"720"': "",
+    "660": "",
+    "3600": "",
+    "!Ref Seconds": "",
+    "!If [IsProd, 720, 3600]": "",
+    "!GetAtt Other.TopicName": "",
+    "3601": "at most 3600",
+    "659": "at least 660",
+    "!Ref TooFew": "at least 660",
+    "!If [IsProd, 300, 720]": "at least 660",
+    "!If [IsProd, 720, !Ref AWS::NoValue]": "missing",
+    "!Ref AWS::NoValue": "missing",
+    "soon": "a number of seconds",
+}
+
+
+@both
+def test_a_service_timeout_that_does_not_fit_is_a_warning(version: str, tmp_path: Path) -> None:
+    text = """
+Parameters:
+  Stage: { Type: String, Default: dev }
+  Seconds: { Type: Number, Default: 720 }
+  TooFew: { Type: Number, Default: 60 }
+Conditions:
+  IsProd: !Equals [!Ref Stage, prod]
+Resources:
+  Other: { Type: AWS::SNS::Topic }
+"""
+    for index, said in enumerate(SERVICE_TIMEOUTS):
+        text += f"""
+  Row{index}:
+    Type: Custom::AppFabricIngestionDestination
+    Properties:
+      ServiceToken: !ImportValue provider-ServiceToken
+      ServiceTimeout: {said}
+      AppBundleArn: arn:aws:x
+      IngestionArn: arn:aws:x
+      ProcessingConfiguration: {{ AuditLog: {{ Schema: ocsf, Format: json }} }}
+      DestinationConfiguration: {{ AuditLog: {{ Destination: {{ S3Bucket: {{ BucketName: audit-logs }} }} }} }}
+"""
+    found = [each for each in cfn_lint(version, text, tmp_path) if each.rule.endswith("9701")]
+    assert {each.rule for each in found} == {"W9701"}
+    for index, (said, told) in enumerate(SERVICE_TIMEOUTS.items()):
+        messages = [each.message for each in found if each.path[1] == f"Row{index}"]
+        assert len(messages) == bool(told), said
+        assert all(told in message for message in messages), said
+
+
+@both
+def test_a_missing_service_timeout_is_a_warning(version: str, tmp_path: Path) -> None:
+    text = re.sub(r" +ServiceTimeout: .*\n", "", (ROOT / "examples/s3.yaml").read_text())
+    (found,) = cfn_lint(version, text, tmp_path)
+    assert found.rule == "W9701"
+    assert "an hour" in found.message
+    ((_, rule, message),) = guard(text)[0]
+    assert (rule, "an hour" in message) == ("appfabric_destination_is_waited_for_long_enough", True)
+
+
+def test_the_rules_know_the_times_of_the_function() -> None:
+    function = yaml_parse((ROOT / "template.yaml").read_text())["Resources"]["ProviderFunction"]["Properties"]
+    age, timeout = function["EventInvokeConfig"]["MaximumEventAgeInSeconds"], function["Timeout"]
+    assert f"LONGEST_REQUEST = {age} + {timeout}\n" in next((ROOT / "lint/cfn-lint").glob("*.py")).read_text()
+    assert f"ServiceTimeout >= {age + timeout} " in next((ROOT / "lint/guard").glob("*.guard")).read_text()
+
+
+def test_sam_validate_obeys_the_rules(tmp_path: Path) -> None:
+    """By the .cfnlintrc of the folder that it runs in."""
+    for name in (".cfnlintrc", "lint", "schema"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, tmp_path / name)
+    (tmp_path / "template.yaml").write_text(WRONG.format(transform="AWS::Serverless-2016-10-31"))
+    told = run(ROOT / ".venv-sam/bin/sam", "validate", "--lint", codes=(1,), cwd=tmp_path, env={"HOME": str(tmp_path)})
+    assert "IngestionArm is unknown, did you mean IngestionArn?" in told
+    assert told.count("E9701") >= 7
+
+
+@both
+def test_rules_asked_for_twice_tell_once(version: str, tmp_path: Path) -> None:
+    """By .cfnlintrc and on the command line."""
+    text = WRONG.format(transform="AWS::Serverless-2016-10-31")
+    once = cfn_lint(version, text, tmp_path)
+    (tmp_path / ".cfnlintrc").write_text(f"append_rules:\n  - {ROOT / 'lint/cfn-lint'}\n")
+    assert cfn_lint(version, text, tmp_path) == once
