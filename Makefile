@@ -78,6 +78,14 @@ lint: .venv/.ready .venv-sam/.ready ## Check style, types and the template
 	@$(RUN) -m mypy
 	@AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint
 
+.PHONY: bench
+bench: setup build ## Measure the function beside others (needs Node.js and npm)
+	@env -u SSL_CERT_FILE -u SSL_CERT_DIR PYTHONPATH=src:. $(RUN) -m bench
+
+.PHONY: bench-scale
+bench-scale: .venv/.ready ## Simulate up to 250 resources at once
+	@PYTHONPATH=src:. $(RUN) -m bench.scale
+
 .PHONY: docs
 docs: .venv/.ready ## Renew docs/reference.md from the schema
 	@$(RUN) -m docs.generate

@@ -1,6 +1,16 @@
 """The Lambda function: checks what arrived, lets crhelper call the handlers, raises what was not answered."""
 
+# ruff: noqa: E402
 from __future__ import annotations
+
+import gc
+from importlib import import_module
+
+# Start-up, which somebody waits for each time: see docs/performance.md. It makes no garbage, so none is looked for;
+# and libraries are loaded from the leaves, for where imports nest deeply Python's stack is mapped again and again.
+gc.disable()
+for leaf in ("encodings.idna", "urllib3", "botocore.utils", "botocore.session", "boto3"):
+    import_module(leaf)
 
 import os
 import traceback
@@ -146,3 +156,6 @@ lambda_handler = Provider(
     started=_time.clock(),
     sam_local=_sam_local,
 )
+
+gc.enable()
+gc.freeze()  # nor is it looked through later on, with every request

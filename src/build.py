@@ -6,12 +6,13 @@ What is cut is what nothing in this function reads. What is added is made of wha
 of botocore brings its own. The same sources and the same Python 3.13 give the same bytes, for x86_64 as for arm64.
 Without a Python 3.13 only the byte code is missing: the function starts slower and is correct all the same.
 
-Standard library only, for any Python from 3.9 on: it runs on the machine of whoever builds.
+Standard library only, for any Python from 3.10 on: it runs on the machine of whoever builds.
 """
 
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import json
 import os
@@ -21,6 +22,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 SERVICE = "appfabric"
 # Of Python 3.13, as its importlib.util.MAGIC_NUMBER has it: no other version reads this byte code.
@@ -30,6 +32,8 @@ TASK_ROOT = "/var/task"
 OF_METADATA = re.compile(r"METADATA|(LICEN[CS]E|NOTICE|COPYING|AUTHORS).*", re.IGNORECASE)
 # What type checkers and browsers read, and a copy of the system's time zones.
 NOT_FOR_LAMBDA = ("*.pyi", "py.typed", "*.js", "*.css", "dateutil-zoneinfo.tar.gz")
+# Powertools' web framework and its utilities stay, for what imports them; byte code that nobody loads is only weight.
+NOT_LOADED = r"aws_lambda_powertools/(event_handler|utilities/(?!__init__|jmespath_utils))"
 # One of these signs for each of AWS's endpoints: https://www.amazontrust.com/repository
 AMAZONS_ROOTS = (
     b"Amazon Root CA 1",
@@ -44,6 +48,8 @@ def main(artefact: Path) -> None:
     """Cut, add and compile, and say in the build's output what was done."""
     cut(artefact)
     cut_endpoints(artefact / "botocore" / "data" / "endpoints.json")
+    for packed in (artefact / "botocore" / "data" / SERVICE).rglob("*.json.gz"):
+        unpack(packed)
     write_roots(artefact / "botocore" / "cacert.pem", artefact / "roots")
     python = find_runtime()
     if python:
@@ -84,6 +90,24 @@ def cut_endpoints(path: Path) -> None:
     path.write_bytes(json.dumps(endpoints, indent=1).encode())
 
 
+def unpack(packed: Path) -> None:
+    """Put a model of the service in the place of its compressed form, without the documentation of each shape."""
+    model = without_documentation(json.loads(gzip.decompress(packed.read_bytes())))
+    packed.with_suffix("").write_bytes(json.dumps(model, separators=(",", ":")).encode())
+    packed.unlink()
+
+
+def without_documentation(model: Any) -> Any:
+    """A model without its texts for people; a member of a shape that has the same name stays."""
+    if isinstance(model, dict):
+        return {
+            name: without_documentation(each)
+            for name, each in model.items()
+            if name != "documentation" or not isinstance(each, str)
+        }
+    return [without_documentation(each) for each in model] if isinstance(model, list) else model
+
+
 def write_roots(bundle: Path, directory: Path) -> None:
     """Lay botocore's root certificates out so that OpenSSL reads the one that it needs instead of all.
 
@@ -92,7 +116,7 @@ def write_roots(bundle: Path, directory: Path) -> None:
     """
     directory.mkdir()
     pem = re.compile(rb"-----BEGIN CERTIFICATE-----\n(.+?)-----END CERTIFICATE-----\n", re.DOTALL)
-    amazons = {}
+    amazons: dict[bytes, bytes] = {}
     for found in pem.finditer(bundle.read_bytes()):
         subject = subject_of(base64.b64decode(found[1]))
         name = subject_hash(subject)
@@ -105,7 +129,10 @@ def write_roots(bundle: Path, directory: Path) -> None:
 
 
 def subject_of(certificate: bytes) -> bytes:
-    """The names in a certificate's subject, of DER in DER: https://www.rfc-editor.org/rfc/rfc5280#section-4.1"""
+    """The names in a certificate's subject, of DER in DER.
+
+    https://www.rfc-editor.org/rfc/rfc5280#section-4.1
+    """
     ((_, signed),) = elements(certificate)
     _, to_be_signed = next(elements(signed))
     fields = [content for tag, content in elements(to_be_signed) if tag != 0xA0]  # without the version
@@ -176,7 +203,7 @@ def compile_all(artefact: Path, python: str) -> None:
     https://docs.python.org/3.13/reference/import.html#cached-bytecode-invalidation
     """
     command = [python, "-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
-    command += ["-s", str(artefact), "-p", TASK_ROOT, str(artefact)]
+    command += ["-s", str(artefact), "-p", TASK_ROOT, "-x", NOT_LOADED, str(artefact)]
     subprocess.run(command, check=True)  # noqa: S603
 
 

@@ -11,7 +11,9 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
+from botocore.session import get_session
 
+from ingestion_destination import roots
 from ingestion_destination.deadline import Deadline
 from ingestion_destination.exceptions import (
     AccessDenied,
@@ -29,6 +31,8 @@ from ingestion_destination.models import Before, Live, to_tag_list
 
 LONGEST_CALL = 30.0
 LONGEST_PAUSE = 8.0
+# Before a call is sent again, at most: chosen by `make bench-scale`, for many resources of one stack at once.
+FIRST_BACK_OFF, LONGEST_BACK_OFF = 1.0, 5.0
 NAME_RESOLUTION_FOR = 10.0
 # A role made in the same stack may not have arrived everywhere: how long a container counts as that new, and for
 # how long at most a refusal is tried again.
@@ -40,12 +44,14 @@ UNKNOWN_AFTER_CREATE_FOR = 30.0
 
 def connect() -> Any:
     """A boto3 client for AppFabric. It makes one try a call: only this module knows how long there is."""
-    return boto3.client(
-        "appfabric",
-        config=Config(
-            connect_timeout=5, read_timeout=LONGEST_CALL, retries={"mode": "standard", "total_max_attempts": 1}
-        ),
-    )
+    botocore = get_session()
+    session = boto3.Session(botocore_session=botocore)
+    config = Config(connect_timeout=5, read_timeout=LONGEST_CALL, retries={"mode": "standard", "total_max_attempts": 1})
+    verify = roots.amazons(named=botocore.get_config_variable("ca_bundle"))
+    client = session.client("appfabric", config=config, verify=verify)
+    if verify and not roots.are_amazons_enough(client.meta.endpoint_url):
+        return session.client("appfabric", config=config)
+    return client
 
 
 class AppFabric:
@@ -221,7 +227,7 @@ class AppFabric:
 
     def _call(self, operation: str, send: Callable[[Any], Any], *, ends: float | None = None) -> Any:
         """One call, tried until it succeeds, is refused, or no further try would end in time."""
-        began, pause = self._time.clock(), 0.5
+        began, pause = self._time.clock(), FIRST_BACK_OFF
         limit = self._ends if ends is None else min(ends, self._ends)
         while self._time.clock() < limit:
             left = self._ends - self._time.clock()
@@ -239,7 +245,7 @@ class AppFabric:
             if room <= 0:
                 raise failure
             self._time.sleep(failure.retry_after + min(random.uniform(0, pause), room))  # noqa: S311
-            pause = min(2 * pause, LONGEST_PAUSE)
+            pause = min(2 * pause, LONGEST_BACK_OFF)
         raise NotStabilized(f"no time was left for {operation}")
 
     def _patience(self, failure: HandlerError, time: float) -> float:

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import os
 import random
+import select
 import ssl
+from contextlib import suppress
+from datetime import datetime, timedelta
 from http.client import HTTPException, HTTPSConnection, InvalidURL
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
+from ingestion_destination import roots
 from ingestion_destination.deadline import Time
 from ingestion_destination.observability import logger
 
@@ -19,6 +23,8 @@ from ingestion_destination.observability import logger
 ANSWER_WITHIN = 60.0
 LONGEST_TRY = 10.0
 LONGEST_PAUSE = 8.0
+# All answers of a Region go to one host, and those of a stack come at once. S3 leaves a connection open for longer.
+KEPT_FOR = timedelta(seconds=3)
 
 
 class Undelivered(Exception):
@@ -35,8 +41,8 @@ class Undelivered(Exception):
 
 
 def tls() -> ssl.SSLContext:
-    """Certificates are verified, by SSL_CERT_FILE's or the system's roots, and AWS_CA_BUNDLE's as for boto3."""
-    context = ssl.create_default_context()
+    """Certificates are verified: by SSL_CERT_FILE's, the build's or the system's roots, and by AWS_CA_BUNDLE's."""
+    context = ssl.create_default_context(capath=roots.for_answers())
     bundle = Path(os.environ.get("AWS_CA_BUNDLE") or "/nowhere")
     if bundle.exists():
         context.load_verify_locations(**{"capath" if bundle.is_dir() else "cafile": str(bundle)})
@@ -61,6 +67,11 @@ class Delivery:
         self._context = context
         self._time = time
         self._within = within
+        self._kept: _Kept | None = None
+
+    def __del__(self) -> None:
+        if self._kept:
+            self._kept.connection.close()
 
     def put(self, address: str, body: bytes, *, ends: float) -> None:
         """Deliver an answer: 2xx is delivered, what may pass is tried again, the same body each time.
@@ -94,20 +105,51 @@ class Delivery:
         target = address[address.index(parts.netloc) + len(parts.netloc) :]
         try:
             with self._time.cut_after(longest):
-                connection = HTTPSConnection(
-                    parts.hostname or "", parts.port, timeout=max(longest / 2, 0.1), context=self._context
-                )
-                try:
-                    connection.request("PUT", target, body, {"content-type": "", "content-length": str(len(body))})
-                    response = connection.getresponse()
-                    text = response.read(2000)
-                finally:
-                    connection.close()
+                status, text = self._exchange(parts, target, body, max(longest / 2, 0.1))
         except (InvalidURL, UnicodeError) as error:
             raise Undelivered(f"{parts.hostname}: {type(error).__name__}", refused=True) from None
         except (OSError, HTTPException) as error:
             raise Undelivered(f"{parts.hostname}: {type(error).__name__}") from None
-        if response.status // 100 == 2:
-            return response.status
-        passes = response.status >= 500 or response.status in {408, 429} or b"<Code>RequestTimeout</Code>" in text
-        raise Undelivered(f"{parts.hostname} answered HTTP {response.status}", refused=not passes)
+        if status // 100 == 2:
+            return status
+        passes = status >= 500 or status in {408, 429} or b"<Code>RequestTimeout</Code>" in text
+        raise Undelivered(f"{parts.hostname} answered HTTP {status}", refused=not passes)
+
+    def _exchange(self, parts: SplitResult, target: str, body: bytes, timeout: float) -> tuple[int, bytes]:
+        """One request: on the connection of the last answer, when that was delivered a moment ago to the same host."""
+        host, kept = (parts.hostname or "", parts.port or 443), self._kept
+        self._kept = None
+        if kept and kept.leads_to(host, now=self._time.now()):
+            kept.connection.sock.settimeout(timeout)
+            # Closed at the other end meanwhile? That says nothing about the service, a new one is made at once.
+            with suppress(ConnectionError, HTTPException, ssl.SSLError):
+                return self._send(kept.connection, host, target, body)
+        elif kept:
+            kept.connection.close()
+        return self._send(HTTPSConnection(*host, timeout=timeout, context=self._context), host, target, body)
+
+    def _send(self, connection: HTTPSConnection, host: tuple[str, int], target: str, body: bytes) -> tuple[int, bytes]:
+        try:
+            connection.request("PUT", target, body, {"content-type": "", "content-length": str(len(body))})
+            response = connection.getresponse()
+            text = response.read(2000)
+            if response.status // 100 == 2 and response.isclosed() and connection.sock:
+                self._kept = _Kept(connection, host, self._time.now())
+        finally:
+            if self._kept is None:
+                connection.close()
+        return response.status, text
+
+
+class _Kept:
+    """A connection on which an answer was delivered; no dataclass, for making one takes part of start-up."""
+
+    def __init__(self, connection: HTTPSConnection, host: tuple[str, int], since: datetime) -> None:
+        self.connection = connection
+        self._host = host
+        self._since = since
+
+    def leads_to(self, host: tuple[str, int], *, now: datetime) -> bool:
+        """Whether it can be used: it is young, and nothing was heard on it since (an end, most likely)."""
+        young = timedelta() <= now - self._since <= KEPT_FOR
+        return young and self._host == host and not select.select([self.connection.sock], [], [], 0)[0]

@@ -85,7 +85,7 @@ def _signed_at(url: str) -> datetime | None:
     """When the address was signed, which CloudFormation does when it makes the request; whole seconds."""
     said = parse_qs(urlsplit(url).query).get("X-Amz-Date", [""])[0]
     try:
-        return datetime.strptime(said, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        return datetime.fromisoformat(said).replace(tzinfo=UTC)  # strptime would load a module for it
     except ValueError:
         return None
 

@@ -1,0 +1,315 @@
+"""What is shipped: small, complete, with byte code that is never stale, and quick to start for reasons that hold."""
+
+import gzip
+import hashlib
+import importlib.metadata
+import importlib.util
+import io
+import json
+import os
+import shutil
+import subprocess
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import botocore
+import pytest
+
+import build
+from local.answers import AnswerSink
+from local.appfabric import AppFabric, serve
+from local.certificates import Certificates
+from local.runtime import ROOT
+from tests.contract.laptop import STACK_ID, properties
+
+ARTEFACT = ROOT / ".aws-sam" / "build" / "ProviderFunction"
+PYTHON = ROOT / ".venv" / "bin" / "python"
+
+needs_the_runtime = pytest.mark.skipif(build.find_runtime() is None, reason="no Python 3.13: built without byte code")
+
+
+def run(code: str, *arguments: str, artefact: Path = ARTEFACT, **environment: str) -> Any:
+    """Run a piece of code as Lambda would run the function; what it prints, read as JSON."""
+    process = subprocess.run(
+        [str(PYTHON), "-S", "-c", code, *arguments],
+        cwd=artefact,
+        env={
+            "PATH": "/usr/bin:/bin",
+            "PYTHONPATH": str(artefact),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "AWS_REGION": "us-east-1",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            **environment,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr
+    return json.loads(process.stdout.splitlines()[-1])
+
+
+def content(artefact: Path) -> str:
+    """One hash of all names and bytes."""
+    digest = hashlib.sha256()
+    for path in sorted(artefact.rglob("*")):
+        if path.is_file():
+            digest.update(f"{path.relative_to(artefact)} {path.stat().st_size}\n".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def test_nothing_is_shipped_that_only_builds_or_tests() -> None:
+    names = {path.name for path in ARTEFACT.iterdir()}
+    assert not names & {"build.py", "Makefile", "requirements.txt", "bin", "tests", "local", "bench"}
+    assert not list(ARTEFACT.rglob("tests"))
+    assert [path.name for path in (ARTEFACT / "botocore" / "data").iterdir() if path.is_dir()] == ["appfabric"]
+
+
+def test_the_zip_is_small() -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in ARTEFACT.rglob("*"):
+            archive.write(path, path.relative_to(ARTEFACT))
+    assert buffer.tell() < 4_000_000
+
+
+def test_every_distribution_keeps_its_licence_and_the_name_that_scanners_know_it_by() -> None:
+    distributions = list(importlib.metadata.distributions(path=[str(ARTEFACT)]))
+    assert {"boto3", "botocore", "crhelper", "aws-lambda-powertools", "urllib3"} <= {
+        each.metadata["Name"].replace("_", "-") for each in distributions
+    }
+    for each in ARTEFACT.glob("*.dist-info"):
+        assert any(path.name.upper().startswith("LICEN") for path in each.rglob("*")), each.name
+        assert not (each / "RECORD").exists()
+
+
+@needs_the_runtime
+def test_no_byte_code_is_stale_and_none_can_become_so() -> None:
+    compiled = list(ARTEFACT.rglob("*.pyc"))
+    assert len(compiled) > 250
+    for path in compiled:
+        header = path.read_bytes()[:16]
+        source = Path(importlib.util.source_from_cache(str(path)))
+        assert header[:4].hex() == build.MAGIC, path
+        assert int.from_bytes(header[4:8], "little") == 0b01, f"{path}: not unchecked-hash"
+        assert header[8:] == importlib.util.source_hash((ARTEFACT / source).read_bytes()), path
+
+
+@needs_the_runtime
+def test_whatever_start_up_loads_has_byte_code() -> None:
+    loaded = run(
+        "import app, json, sys;"
+        "print(json.dumps([m.__cached__ for m in sys.modules.values() if getattr(m, '__file__', '').endswith('.py')"
+        " and m.__file__.startswith(sys.argv[1])]))",
+        str(ARTEFACT),
+    )
+    assert len(loaded) > 200
+    assert not [path for path in loaded if not Path(path).exists()]
+
+
+def test_without_python_3_13_only_the_byte_code_is_missing_and_the_build_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    artefact = tmp_path / "artefact"
+    shutil.copytree(ARTEFACT, artefact)
+    shutil.rmtree(artefact / "roots")
+    monkeypatch.setattr(build, "find_runtime", lambda: None)
+    build.main(artefact)
+    assert "No Python 3.13" in capsys.readouterr().out
+    assert not list(artefact.rglob("*.pyc"))
+    without = {path.relative_to(artefact) for path in artefact.rglob("*") if path.is_file()}
+    assert without == {p.relative_to(ARTEFACT) for p in ARTEFACT.rglob("*") if p.is_file() and p.suffix != ".pyc"}
+    assert run("import app, json; print(json.dumps(callable(app.lambda_handler)))", artefact=artefact) is True
+
+
+def test_a_second_build_elsewhere_gives_the_same_bytes(tmp_path: Path) -> None:
+    source, again = tmp_path / "src", tmp_path / "artefact"
+    shutil.copytree(ROOT / "src", source, ignore=shutil.ignore_patterns("__pycache__"))
+    subprocess.run(
+        ["make", "--silent", "build-ProviderFunction"],
+        cwd=source,
+        env={**os.environ, "ARTIFACTS_DIR": str(again), "PYTHON": str(ROOT / ".tools" / "bin" / "python")},
+        check=True,
+        capture_output=True,
+    )
+    assert content(again) == content(ARTEFACT)
+    assert len({path.stat().st_mtime for path in again.rglob("*")}) == 1
+
+
+def test_a_python_whose_byte_code_is_anothers_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, magic in (("python3.13", "deadbeef"), ("python3", "")):
+        (tmp_path / name).write_text(f"#!/bin/sh\necho {magic}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setattr(build.sys, "executable", str(tmp_path / "python3"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
+    monkeypatch.setenv("UV_PYTHON_INSTALL_DIR", str(tmp_path))
+    assert build.find_runtime() is None
+    elsewhere = tmp_path / "versions" / "3.13.9" / "bin"
+    elsewhere.mkdir(parents=True)
+    (elsewhere / "python3.13").write_text(f"#!/bin/sh\necho {build.MAGIC}\n")
+    (elsewhere / "python3.13").chmod(0o755)
+    assert build.find_runtime() == str(elsewhere / "python3.13")
+
+
+# --- start-up
+
+NEVER_AT_START_UP = {
+    "asyncio", "aws_xray_sdk", "awscrt", "boto3.dynamodb", "boto3.ec2", "certifi", "ctypes", "difflib", "http.server",
+    "pydantic", "s3transfer.crt", "sqlite3", "tarfile", "unittest", "aws_lambda_powertools.event_handler",
+    "aws_lambda_powertools.utilities.data_classes", "aws_lambda_powertools.utilities.parser",
+}  # fmt: skip
+
+
+def test_start_up_loads_nothing_that_only_others_need() -> None:
+    loaded = set(run("import app, json, sys; print(json.dumps(list(sys.modules)))"))
+    assert not loaded & NEVER_AT_START_UP
+    assert len(loaded) < 480, "much more than before: what brought it, and does a Create need it?"
+    assert {"boto3", "crhelper", "aws_lambda_powertools"} <= loaded
+
+
+def test_start_up_leaves_the_collector_on_and_what_it_made_out_of_it() -> None:
+    enabled, frozen = run("import app, gc, json; print(json.dumps([gc.isenabled(), gc.get_freeze_count()]))")
+    assert enabled
+    assert frozen > 50_000
+
+
+@needs_the_runtime
+def test_start_up_maps_no_piece_of_pythons_stack_again_and_again() -> None:
+    """Wherever the runtime's own frames end. Where imports nest across a boundary of two pieces each call maps one."""
+    code = (
+        "import json, resource, sys\n"
+        "def at(depth):\n"
+        "    if depth: return at(depth - 1)\n"
+        "    import app\n"
+        "at(int(sys.argv[1]))\n"
+        "print(json.dumps(resource.getrusage(resource.RUSAGE_SELF).ru_minflt))"
+    )
+    faults = [run(code, str(depth)) for depth in (0, 8, 16, 24)]
+    assert max(faults) < 1.05 * min(faults), faults
+
+
+CREATES = """
+import json, ssl, sys
+made = []
+make = ssl.create_default_context
+ssl.create_default_context = lambda *args, **options: made.append(1) or make(*args, **options)
+import app
+class Context:
+    aws_request_id = "request"
+    def get_remaining_time_in_millis(self): return 15000
+before = set(sys.modules)
+for event in json.loads(sys.argv[1]):
+    app.lambda_handler(event, Context())
+print(json.dumps({"contexts": len(made), "loaded": sorted(set(sys.modules) - before)}))
+"""
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return Certificates.create(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="module")
+def sink(certificates: Certificates) -> Iterator[AnswerSink]:
+    with AnswerSink(certificates) as sink:
+        yield sink
+
+
+def creates(sink: AnswerSink, count: int) -> list[dict[str, Any]]:
+    return [
+        {
+            "RequestType": "Create",
+            "ResponseURL": sink.address(),
+            "StackId": STACK_ID,
+            "RequestId": f"request-{number}",
+            "LogicalResourceId": "Destination",
+            "ResourceProperties": properties(),
+        }
+        for number in range(count)
+    ]
+
+
+def test_a_create_loads_nothing_more_and_makes_no_other_tls_context(
+    certificates: Certificates, sink: AnswerSink
+) -> None:
+    events = creates(sink, 3)
+    with serve(AppFabric()) as endpoint:
+        told = run(
+            CREATES,
+            json.dumps(events),
+            AWS_ENDPOINT_URL_APPFABRIC=endpoint,
+            SSL_CERT_FILE=str(certificates.ca),
+            AWS_LAMBDA_FUNCTION_NAME="ProviderFunction",
+        )
+    assert [sink.wait(event["ResponseURL"], timeout=1).json()["Status"] for event in events] == ["SUCCESS"] * 3
+    assert told == {"contexts": 1, "loaded": []}
+
+
+# --- botocore's data
+
+
+def test_crhelper_starts_with_what_is_left_of_botocores_data() -> None:
+    code = """
+import json, logging
+import app
+from crhelper import CfnResource
+from ingestion_destination.responder import Responder
+ours = Responder(deadline=None, delivery=None, failed_id=str)
+logging.disable()
+print(json.dumps([ours._init_failed is None, CfnResource()._init_failed is None]))
+"""
+    ours, by_itself = run(code)
+    assert ours
+    assert not by_itself, "crhelper's own clients have data here: nobody asked for them"
+
+
+ENDPOINTS = """
+import json, sys
+import boto3
+from botocore.config import Config
+from botocore.exceptions import EndpointVariantError
+found = []
+for region in json.loads(sys.argv[1]):
+    for more in ({}, {"use_fips_endpoint": True}, {"use_dualstack_endpoint": True}):
+        try:
+            client = boto3.client("appfabric", region_name=region, config=Config(**more))
+        except EndpointVariantError as error:
+            found.append([region, str(error)])
+            continue
+        found.append([region, client.meta.partition, client.meta.endpoint_url, client.meta.region_name,
+                      client._request_signer.signing_name, client._request_signer.region_name])
+print(json.dumps(found))
+"""
+REGIONS = [
+    "us-east-1", "eu-west-1", "ap-northeast-1", "us-west-2", "eu-central-1", "af-south-1", "cn-north-1",
+    "us-gov-west-1", "us-iso-east-1", "us-isob-east-1", "eu-isoe-west-1", "eusc-de-east-1", "xx-nowhere-1",
+]  # fmt: skip
+
+
+def test_endpoints_are_those_of_the_whole_data(tmp_path: Path) -> None:
+    ours = run(ENDPOINTS, json.dumps(REGIONS))
+    data = Path(botocore.__file__).parent / "data"
+    whole = tmp_path / "whole"
+    shutil.copytree(ARTEFACT, whole, ignore=shutil.ignore_patterns("endpoints.json"))
+    shutil.copy(data / "endpoints.json", whole / "botocore" / "data")
+    assert ours == run(ENDPOINTS, json.dumps(REGIONS), artefact=whole)
+    assert len({partition for _, partition, *others in ours if others}) > 3
+    assert (ARTEFACT / "botocore" / "data" / "endpoints.json").stat().st_size < 20_000
+
+
+def test_the_service_model_is_botocores_without_its_documentation() -> None:
+    models = list((ARTEFACT / "botocore" / "data" / "appfabric").rglob("*-[12].json"))
+    assert {path.name for path in models} >= {"service-2.json", "endpoint-rule-set-1.json"}
+    for path in models:
+        same = Path(botocore.__file__).parents[1] / path.relative_to(ARTEFACT)
+        packed = same.with_suffix(".json.gz")
+        whole = json.loads(gzip.decompress(packed.read_bytes()) if packed.exists() else same.read_bytes())
+        assert json.loads(path.read_bytes()) == build.without_documentation(whole)
+    shape = {"documentation": "text", "members": {"documentation": {"shape": "String", "documentation": "text"}}}
+    assert build.without_documentation(shape) == {"members": {"documentation": {"shape": "String"}}}
