@@ -66,10 +66,24 @@ invoke: setup build ## Send one event through the function: make invoke EVENT=ev
 appfabric: .venv/.ready ## Start the AppFabric stand-in, for the AWS CLI or any SDK
 	@exec $(RUN) -m local.appfabric --host $(or $(HOST),127.0.0.1)
 
+PYTEST := env -u SSL_CERT_FILE -u SSL_CERT_DIR $(RUN) -m
+
 .PHONY: test
 test: setup lint build ## Run every check and test
-	@env -u SSL_CERT_FILE -u SSL_CERT_DIR $(RUN) -m coverage run -m pytest
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-in-process test-artefact
+
+.PHONY: test-in-process
+test-in-process: .venv/.ready
+	@$(PYTEST) coverage run -m pytest tests/unit tests/contract tests/reliability
 	@$(RUN) -m coverage report
+
+.PHONY: test-artefact
+test-artefact: setup build
+	@$(PYTEST) pytest tests/artefact tests/lifecycle tests/template
+
+.PHONY: soak
+soak: .venv/.ready ## Try 50,000 random lives instead of 2,000
+	@LIVES=soak $(PYTEST) pytest tests/reliability
 
 .PHONY: lint
 lint: .venv/.ready .venv-sam/.ready ## Check style, types and the template

@@ -18,6 +18,8 @@ from types import FrameType
 
 CREATE_BEGINS_WITHIN = 240.0
 LOOK_WITHIN = 275.0
+# A first run begins within seconds of its request; Lambda waits a minute before it runs an event again.
+FIRST_RUN_WITHIN = 10.0
 
 
 @contextmanager
@@ -64,9 +66,14 @@ class Time:
 
 @dataclass(frozen=True, kw_only=True)
 class Deadline:
-    """When each part of an invocation must end: instants of the clock, in seconds."""
+    """When each part of an invocation must end: instants of the clock, in seconds.
+
+    Attributes:
+        again: Whether the event may have been run before.
+    """
 
     time: Time
+    again: bool
     requested: float
     work_ends: float
     undo_ends: float
@@ -86,6 +93,7 @@ class Deadline:
         undo_ends = answer_ends - min(15.0, remaining / 4)
         return cls(
             time=time,
+            again=age > FIRST_RUN_WITHIN,
             requested=now - age,
             work_ends=undo_ends - min(7.5, remaining / 8),
             undo_ends=undo_ends,
@@ -104,4 +112,5 @@ class Deadline:
             service_timeout: The resource's ServiceTimeout in seconds; the answer must be there before.
         """
         within = LOOK_WITHIN if service_timeout is None else min(LOOK_WITHIN, service_timeout - 30)
-        return min(self.work_ends, self.requested + within)
+        # The last look, and what it finds to delete, are part of the work.
+        return min(self.work_ends - min(1.5, (self.work_ends - self.requested) / 6), self.requested + within)

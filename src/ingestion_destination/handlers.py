@@ -6,7 +6,6 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requestt
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from ingestion_destination.adoption import adopt, give_back, is_owned, put_back
@@ -119,19 +118,37 @@ def undo(request: Request, appfabric: AppFabric, *, until: float) -> None:
 
 
 def _make(request: Request, desired: Desired, appfabric: AppFabric, owner: Owner) -> Live:
+    begun = appfabric.deadline.time.now() - WHOLE_SECOND
     try:
-        return appfabric.create(desired.request(owner), token=request.client_token)
-    except (ResourceConflict, GeneralServiceException) as failure:
-        # Perhaps with what an earlier run of this same request made: the service may have forgotten the token.
-        with suppress(HandlerError):
-            mine = _first(
-                lambda live: not desired.replaces(live) and destination_of(live) == desired.destination,
-                _made_by(request, appfabric),
+        live = appfabric.create(desired.request(owner), token=request.client_token)
+        if appfabric.deadline.again and _created_at(live) >= begun:
+            _suspect(
+                live["arn"], "made late, perhaps by another run of a request that was answered: is it in its stack?"
             )
-            if mine:
-                appfabric.made, appfabric.unconfirmed = mine["arn"], False
-                return mine
-        raise failure
+        return live
+    except HandlerError as failure:
+        # Perhaps after an earlier run of this same request that made one, of which the service may know nothing more.
+        if not (appfabric.deadline.again or isinstance(failure, ResourceConflict | GeneralServiceException)):
+            raise
+        mine = _made_before(request, desired, appfabric)
+        if mine is None:
+            raise
+        appfabric.made = mine["arn"]
+        return mine
+
+
+def _made_before(request: Request, desired: Desired, appfabric: AppFabric) -> Live | None:
+    doubt, appfabric.unconfirmed = appfabric.unconfirmed, True
+    try:
+        mine = _first(
+            lambda live: not desired.replaces(live) and destination_of(live) == desired.destination,
+            _made_by(request, appfabric),
+        )
+    except HandlerError as failure:
+        appfabric.unconfirmed = doubt or failure.transient
+        return None
+    appfabric.unconfirmed = doubt and mine is None
+    return mine
 
 
 def _adopt(request: Request, desired: Desired, arn: Arn, appfabric: AppFabric) -> Live:
@@ -190,7 +207,11 @@ def _undo_unanswered_replacement(request: Request, live: Live, appfabric: AppFab
 
 
 def _delete_what_a_create_left(request: Request, appfabric: AppFabric) -> None:
-    """By the owner's tags; again and again where the Create may still be running."""
+    """By the owner's tags; again and again where the Create may still be running, even after one was found.
+
+    A Create whose call was cut sends it again, and one whose container died is run again by Lambda: each makes another
+    one when the first is gone. Only one that was answered itself has left one at most.
+    """
     parents = parents_of(request.properties)
     if parents is None:
         return  # nor could the Create make anything
@@ -203,7 +224,8 @@ def _delete_what_a_create_left(request: Request, appfabric: AppFabric) -> None:
         for arn in {live["arn"] for live in found if live not in left} - suspected:
             suspected.add(arn)
             _suspect(arn, "it carries this resource's tags, and is too old to be what a Create left")
-        if left or not request.owner.may_still_be_creating(request.physical_resource_id):
+        answered = request.physical_resource_id.startswith(UNCONFIRMED)
+        if (left and answered) or not request.owner.may_still_be_creating(request.physical_resource_id):
             return
 
 

@@ -277,7 +277,7 @@ def test_no_create_is_begun_240_s_after_the_request(resource: CustomResource) ->
     answer = resource.send(event)
     assert answer.reason.startswith("NotStabilized: ")
     assert answer.id == f"not-created:{event['RequestId']}"
-    assert not resource.calls()
+    assert not resource.mutations()
 
 
 def test_a_role_that_has_not_arrived_yet_is_waited_for_in_a_new_container(resource: CustomResource) -> None:

@@ -150,6 +150,13 @@ def test_a_create_that_never_comes_is_looked_for_until_none_can_be_running(resou
     assert len(resource.calls("ListIngestionDestinations")) < 50
 
 
+@pytest.mark.parametrize("physical_id", [MADE_UP, "unconfirmed:7f3c"])
+def test_a_look_that_finds_nothing_succeeds_within_any_limit(impatient: CustomResource, physical_id: str) -> None:
+    answer = impatient.delete(physical_id)
+    assert answer.status == "SUCCESS"
+    assert 5 < answer.seconds < 10
+
+
 def test_the_look_ends_before_the_service_timeout(resource: CustomResource) -> None:
     answer = resource.delete(MADE_UP, properties(ServiceTimeout="90"))
     assert answer.status == "SUCCESS"
