@@ -33,11 +33,13 @@ class Undelivered(Exception):
     Args:
         why: The last failure, without the address.
         refused: Whether it was refused for good, so that another try is pointless.
+        unheard: Whether nothing was heard, so that it may have arrived all the same.
     """
 
-    def __init__(self, why: str, *, refused: bool = False) -> None:
+    def __init__(self, why: str, *, refused: bool = False, unheard: bool = False) -> None:
         super().__init__(why)
         self.refused = refused
+        self.unheard = unheard
 
 
 def tls() -> ssl.SSLContext:
@@ -82,9 +84,10 @@ class Delivery:
             ends: An instant of the clock after which no try begins, and at which a running one is cut.
 
         Raises:
-            Undelivered: It was refused, or the time was up.
+            Undelivered: It was refused, or the time was up. After a try of which nothing was heard it counts as not
+                refused: CloudFormation may have the answer.
         """
-        pause, ends = 0.5, min(ends, self._time.clock() + self._within)
+        pause, ends, doubt = 0.5, min(ends, self._time.clock() + self._within), False
         while True:
             try:
                 left = ends - self._time.clock()
@@ -94,7 +97,9 @@ class Delivery:
             except Undelivered as failure:
                 wait = random.uniform(pause / 2, pause)  # noqa: S311
                 if failure.refused or self._time.clock() + wait + 0.5 > ends:
+                    failure.refused = failure.refused and not doubt
                     raise
+                doubt = doubt or failure.unheard
                 logger.warning("the answer is tried again", why=str(failure))
             self._time.sleep(wait)
             pause = min(2 * pause, LONGEST_PAUSE)
@@ -109,7 +114,7 @@ class Delivery:
         except (InvalidURL, UnicodeError) as error:
             raise Undelivered(f"{parts.hostname}: {type(error).__name__}", refused=True) from None
         except (OSError, HTTPException) as error:
-            raise Undelivered(f"{parts.hostname}: {type(error).__name__}") from None
+            raise Undelivered(f"{parts.hostname}: {type(error).__name__}", unheard=True) from None
         if status // 100 == 2:
             return status
         passes = status >= 500 or status in {408, 429} or b"<Code>RequestTimeout</Code>" in text

@@ -144,8 +144,8 @@ def _made_before(request: Request, desired: Desired, appfabric: AppFabric) -> Li
             lambda live: not desired.replaces(live) and destination_of(live) == desired.destination,
             _made_by(request, appfabric),
         )
-    except HandlerError as failure:
-        appfabric.unconfirmed = doubt or failure.transient
+    except HandlerError:
+        appfabric.unconfirmed = doubt or appfabric.deadline.again
         return None
     appfabric.unconfirmed = doubt and mine is None
     return mine

@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, note, settings
+from hypothesis import HealthCheck, currently_in_test_context, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
@@ -22,7 +22,7 @@ from local.appfabric.destinations import Destination
 from tests.contract.laptop import INGESTION, OTHER_INGESTION, properties, to_bucket, to_stream
 from tests.contract.laptop import processing as processing_of
 from tests.reliability.stacks import Choices, Resource, Stack
-from tests.reliability.world import CALL_MISHAPS, MUTATING, PUT_MISHAPS, Mishap, Plan, World
+from tests.reliability.world import CALL_MISHAPS, PUT_MISHAPS, Mishap, Plan, World
 
 PROFILES = {
     "ci": settings(
@@ -235,7 +235,8 @@ class Lives(RuleBasedStateMachine):
             self._check_the_runs()
             self._check_what_stands()
         except BaseException as failure:
-            note("\n".join(["The story:", *self.world.story, str(failure)]))
+            if currently_in_test_context():
+                note("\n".join(["The story:", *self.world.story, str(failure)]))
             raise
 
     # What must hold
@@ -374,6 +375,3 @@ def _names_in(value: Any) -> list[str]:
     if isinstance(value, dict):
         return [name for each in value.values() for name in _names_in(each)]
     return [value]
-
-
-__all__ = ["MUTATING", "PROFILES", "Lives", "Phase"]

@@ -338,7 +338,7 @@ class Stack:
         if self._choices.chain:
 
             def one_after_another() -> bool:
-                return all(do() for do in wrapped.values())
+                return all([do() for do in wrapped.values()])  # noqa: C419 - each is done
 
             self._each({"chain": one_after_another, **extra})
         else:

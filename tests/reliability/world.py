@@ -460,7 +460,11 @@ class World:
     def _told(self, run: Run, operation: str, parameters: Mapping[str, Any], what: str) -> None:
         about = parameters.get("resourceArn") or parameters.get("ingestionDestinationIdentifier")
         text = f"{run.name}: {operation}{f' of {self.name_of(about)}' if about else ''}: {what or 'done'}"
-        if operation in MUTATING or text not in run.told:  # a look that finds nothing new is told once
+        self._tell_once(run, text, always=operation in MUTATING and not what)
+
+    def _tell_once(self, run: Run, text: str, *, always: bool = False) -> None:
+        """Looks that find nothing new, and failures that go on, are told once."""
+        if always or text not in run.told:
             run.told.add(text)
             self.tell(text)
 
@@ -476,17 +480,20 @@ class World:
         kind = next((mishap.kind for mishap in run.plan.puts if mishap.strikes(number)), "")
         asked = self.asked[address]
         said = json.loads(body)
-        self.tell(
+        self._tell_once(
+            run,
             f"{run.name} answers {said['Status']} {self.name_of(said['PhysicalResourceId'])}"
             f"{' because ' + said['Reason'] if said['Reason'] else ''}"
-            f"{': refused' if asked.refused else f': {kind}' if kind else ''}"
+            f"{': refused' if asked.refused else f': {kind}' if kind else ''}",
         )
         if asked.refused:
             raise Undelivered("answers.example answered HTTP 403", refused=True)
         if kind == "the container dies before it is stored":
             run.die()
-        if kind in {"500", "cut before it is stored"}:
-            raise Undelivered("answers.example answered HTTP 500")
+        if kind in {"500", "403"}:
+            raise Undelivered(f"answers.example answered HTTP {kind}", refused=kind == "403")
+        if kind == "cut before it is stored":
+            raise Undelivered("answers.example: RemoteDisconnected", unheard=True)
         if kind == "hangs before it is stored":
             self._hang(run, longest)
         if kind == "slow":
@@ -495,7 +502,7 @@ class World:
         if kind == "the container dies after it is stored":
             run.die()
         if kind == "cut after it is stored":
-            raise Undelivered("answers.example: RemoteDisconnected")
+            raise Undelivered("answers.example: RemoteDisconnected", unheard=True)
         if kind == "hangs after it is stored":
             self._hang(run, longest)
         run.stored = True
@@ -508,7 +515,7 @@ class World:
                 run.sleep(max(longest / 2, 0.1))
         except TimeoutError:
             pass
-        raise Undelivered("answers.example: TimeoutError")
+        raise Undelivered("answers.example: TimeoutError", unheard=True)
 
     def _store(self, asked: Asked, run: Run, body: bytes) -> None:
         said = json.loads(body)
@@ -638,6 +645,11 @@ def _why(record: Any) -> str:
     return f" ({record.why})" if hasattr(record, "why") else ""
 
 
+def _mint() -> uuid.UUID:
+    assert current is not None
+    return current.mint()
+
+
 @contextmanager
 def installed() -> Iterator[None]:
     """Run the function in the world: timers, locks, metrics, log lines and UUIDs are the current world's."""
@@ -646,8 +658,8 @@ def installed() -> Iterator[None]:
         patch.setattr(observability, "_metrics", _Metrics())
         patch.setattr(observability.logger.registered_handler, "emit", _emit)
         patch.setattr(observability.logger._logger, "propagate", False)
-        patch.setattr(operations, "uuid4", current.mint)  # type: ignore[union-attr]
-        patch.setattr(operations.secrets, "token_urlsafe", lambda: str(current.mint()))  # type: ignore[union-attr]
+        patch.setattr(operations, "uuid4", _mint)
+        patch.setattr(operations.secrets, "token_urlsafe", lambda: str(_mint()))
         # A run that dies does so in an exception, whose traceback nobody reads.
         patch.setattr(app.traceback, "format_tb", lambda _: [])
         yield

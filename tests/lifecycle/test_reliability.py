@@ -1,0 +1,314 @@
+"""The most telling lives, for real: whole stacks, the built function under Lambda's runtime, containers killed.
+
+tests/reliability plays thousands of such lives in a simulation. Here CloudFormation is ministack with AWS's contract,
+Lambda runs again what died, and `kill` ends the processes of the function's container where they are. Each life has a
+function and an AppFabric of its own, so that several are played at the same time. All log all that they can.
+"""
+
+import contextlib
+import io
+import json
+import zipfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pytest
+
+from local.appfabric import AppFabric, Call, Fault, Outcome, serve
+from local.certificates import Certificates
+from local.cloudformation import CloudFormation, Stack
+from local.processes import kill_session
+from tests.contract.laptop import INGESTION, processing, properties, to_stream
+
+ARTEFACT = Path(__file__).parents[2] / ".aws-sam" / "build" / "ProviderFunction"
+LIMIT = 12
+HAND_MADE = f"{INGESTION}/ingestiondestination/99999999-9999-4999-8999-999999999991"
+OF_ANOTHER_STACK = f"{INGESTION}/ingestiondestination/99999999-9999-4999-8999-999999999992"
+RAW = {"ProcessingConfiguration": processing("raw", "json")}
+SECRET = "s3cr3t-value"
+WRONG = {"BucketName": SECRET}
+EVERYTHING_LOGGED = {
+    "POWERTOOLS_LOG_LEVEL": "DEBUG",
+    "POWERTOOLS_LOGGER_LOG_EVENT": "true",
+    "POWERTOOLS_DEBUG": "true",
+    "AWS_LAMBDA_LOG_LEVEL": "DEBUG",
+    "AWS_SECRET_ACCESS_KEY": "s3cr3t-key",
+}
+
+
+class Life:
+    """A stack, its function and its AppFabric, beside destinations of others."""
+
+    def __init__(self, name: str, cloudformation: CloudFormation, appfabric: AppFabric, token: str) -> None:
+        self.name, self.cloudformation, self.appfabric = name, cloudformation, appfabric
+        self._token = token
+        placed = {
+            "processing": {"auditLog": {"schema": "ocsf", "format": "json"}},
+            "destination": {"auditLog": {"destination": {"s3Bucket": {"bucketName": "others"}}}},
+        }
+        appfabric.place(arn=HAND_MADE, **placed)
+        tags = {
+            "custom-appfabric-ingestion-destination:StackId": f"arn:aws:cloudformation:us-east-1:1:stack/{name}",
+            "custom-appfabric-ingestion-destination:LogicalResourceId": "Destination",
+        }
+        appfabric.place(arn=OF_ANOTHER_STACK, tags=tags, **placed)
+
+    def resource(self, **changed: Any) -> dict[str, Any]:
+        # Longer than all runs of an event take; 30 s before it the looks of a Delete end.
+        wanted = properties(ServiceToken=self._token, ServiceTimeout=60, **changed)
+        return {"Type": "Custom::AppFabricIngestionDestination", "Properties": wanted}
+
+    def create(self, **resources: dict[str, Any]) -> Stack:
+        self.stack = self.cloudformation.create_stack(
+            self.name, _template(resources or {"Destination": self.resource()})
+        )
+        return self.stack
+
+    def update(self, **resources: dict[str, Any]) -> Stack:
+        return self.cloudformation.update_stack(self.name, _template(resources))
+
+    def delete(self) -> Stack:
+        return self.cloudformation.delete_stack(self.name)
+
+    def kill_at(self, operation: str, *, after: bool) -> Event:
+        """Kill the container at the next call of an operation, before or after its effect; says when it is done."""
+        killed = Event()
+
+        def kill(call: Call) -> None:
+            if call.operation == operation and not killed.is_set():
+                killed.set()
+                self.kill()
+
+        if not after:
+            self.appfabric.order(Fault(operation=operation, hang=60))
+        self.appfabric.subscribe(kill)
+        return killed
+
+    def kill(self) -> None:
+        """End the function's container, with all that runs in it."""
+        variable = f"AWS_LAMBDA_FUNCTION_NAME={self._token.rpartition(':')[2]}".encode()
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                leads = process.joinpath("stat").read_text().rpartition(") ")[2].split()[3] == process.name
+                if leads and variable in process.joinpath("environ").read_bytes().split(b"\0"):
+                    kill_session(int(process.name))
+
+    def ours(self) -> set[str]:
+        return self.appfabric.destinations.keys() - {HAND_MADE, OF_ANOTHER_STACK}
+
+    def ids(self) -> set[str]:
+        described = self.cloudformation.client("cloudformation").describe_stack_resources(StackName=self.stack.id)
+        return {
+            each["PhysicalResourceId"]
+            for each in described["StackResources"]
+            if each["ResourceStatus"] != "DELETE_COMPLETE"
+        }
+
+    def was_run_again(self, request_type: str) -> bool:
+        """Whether Lambda ran a request of a type more than once; a run is noted when it has ended."""
+
+        def again() -> bool:
+            return any(
+                len(request.invocations) > 1
+                for request in self.cloudformation.record.requests()
+                if request.event["StackId"] == self.stack.id and request.event["RequestType"] == request_type
+            )
+
+        self.cloudformation.wait(again, timeout=20)
+        return True
+
+    def log(self) -> str:
+        return self.cloudformation.function_log(f"/aws/lambda/{self._token.rpartition(':')[2]}")
+
+
+def _template(resources: dict[str, Any]) -> str:
+    return json.dumps({"Resources": resources})
+
+
+def dies_before_its_create_took_effect(life: Life) -> None:
+    killed = life.kill_at("CreateIngestionDestination", after=False)
+    assert life.create().status == "CREATE_COMPLETE"
+    assert killed.is_set()
+    assert life.was_run_again("Create")
+
+
+def dies_after_its_create_took_effect(life: Life) -> None:
+    killed = life.kill_at("CreateIngestionDestination", after=True)
+    assert life.create().status == "CREATE_COMPLETE"
+    assert killed.is_set()
+    assert life.was_run_again("Create")
+    assert len(life.ours()) == 1
+
+
+def dies_and_is_throttled_then(life: Life) -> None:
+    killed = life.kill_at("CreateIngestionDestination", after=True)
+    life.appfabric.order(Fault(operation="CreateIngestionDestination", error="ThrottlingException", skip=1, times=3))
+    assert life.create().status == "CREATE_COMPLETE"
+    assert killed.is_set()
+
+
+def is_cancelled_while_its_create_runs(life: Life) -> None:
+    life.appfabric.order(Fault(operation="CreateIngestionDestination", delay=3))
+    wrong = life.resource(DestinationConfiguration=WRONG)
+    assert life.create(Destination=life.resource(), Wrong=wrong).status == "ROLLBACK_COMPLETE"
+    assert not life.ours()
+
+
+def is_cancelled_and_its_container_dies(life: Life) -> None:
+    """Lambda runs the Create again, while the Delete has found and deleted what the first run made."""
+    life.appfabric.order(Fault(operation="CreateIngestionDestination", delay=2, after=True))
+    killed = life.kill_at("CreateIngestionDestination", after=True)
+    wrong = life.resource(DestinationConfiguration=WRONG)
+    assert life.create(Destination=life.resource(), Wrong=wrong).status == "ROLLBACK_COMPLETE"
+    assert killed.is_set()
+    assert life.was_run_again("Create")
+    assert not life.ours()
+
+
+def has_no_answer_to_its_create(life: Life) -> None:
+    life.appfabric.order(Fault(operation="CreateIngestionDestination", hang=60, after=True, times=99))
+    assert life.create().status == "ROLLBACK_COMPLETE"
+    assert not life.ours()
+
+
+def fails_to_become_active(life: Life) -> None:
+    life.appfabric.order(Outcome(operation="CreateIngestionDestination", status="Failed", status_reason="Full"))
+    assert life.create().status == "ROLLBACK_COMPLETE"
+    assert not life.ours()
+
+
+def dies_in_the_middle_of_a_change(life: Life) -> None:
+    life.create()
+    killed = life.kill_at("UpdateIngestionDestination", after=True)
+    moved = life.resource(DestinationConfiguration=to_stream("elsewhere"), Tags=[{"Key": "a", "Value": "1"}])
+    assert life.update(Destination=moved).status == "UPDATE_COMPLETE"
+    assert killed.is_set()
+    assert life.was_run_again("Update")
+    (arn,) = life.ours()
+    assert life.appfabric.destinations[arn].tags["a"] == "1"
+    assert "elsewhere" in str(life.appfabric.destinations[arn].destination)
+
+
+def dies_in_the_middle_of_a_replacement(life: Life) -> None:
+    life.create()
+    (old,) = life.ours()
+    killed = life.kill_at("CreateIngestionDestination", after=True)
+    assert life.update(Destination=life.resource(**RAW)).status == "UPDATE_COMPLETE"
+    assert killed.is_set()
+    assert life.was_run_again("Update")
+    assert len(life.ours() - {old}) == 1
+
+
+def cannot_be_replaced(life: Life) -> None:
+    life.create()
+    before = life.ours()
+    life.appfabric.order(Outcome(operation="CreateIngestionDestination", status="Failed", status_reason="Full"))
+    assert life.update(Destination=life.resource(**RAW)).status == "UPDATE_ROLLBACK_COMPLETE"
+    assert life.ours() == before
+
+
+def is_replaced_and_rolled_back(life: Life) -> None:
+    life.create()
+    before = life.ours()
+    wrong = life.resource(DestinationConfiguration=WRONG) | {"DependsOn": "Destination"}
+    assert life.update(Destination=life.resource(**RAW), Wrong=wrong).status == "UPDATE_ROLLBACK_COMPLETE"
+    assert life.ours() == before
+
+
+def dies_after_its_delete_took_effect(life: Life) -> None:
+    life.create()
+    killed = life.kill_at("DeleteIngestionDestination", after=True)
+    assert life.delete().status == "DELETE_COMPLETE"
+    assert killed.is_set()
+    assert life.was_run_again("Delete")
+
+
+def cannot_be_deleted_at_first(life: Life) -> None:
+    life.create()
+    life.appfabric.order(Fault(operation="DeleteIngestionDestination", error="ThrottlingException", times=9999))
+    assert life.delete().status == "DELETE_FAILED"
+    assert life.ours()
+    life.appfabric.cancel_orders()
+
+
+LIVES = (
+    dies_before_its_create_took_effect,
+    dies_after_its_create_took_effect,
+    dies_and_is_throttled_then,
+    is_cancelled_while_its_create_runs,
+    is_cancelled_and_its_container_dies,
+    has_no_answer_to_its_create,
+    fails_to_become_active,
+    dies_in_the_middle_of_a_change,
+    dies_in_the_middle_of_a_replacement,
+    cannot_be_replaced,
+    is_replaced_and_rolled_back,
+    dies_after_its_delete_took_effect,
+    cannot_be_deleted_at_first,
+)
+
+
+def live(play: Callable[[Life], None], cloudformation: CloudFormation) -> str:
+    """One life to its end; what must hold after each; its log."""
+    name = play.__name__.replace("_", "-")
+    appfabric = AppFabric()
+    with serve(appfabric) as endpoint:
+        life = Life(name, cloudformation, appfabric, _function(cloudformation, name, endpoint))
+        play(life)
+        if cloudformation.stack(life.stack.id).status != "DELETE_COMPLETE":
+            assert life.ours() <= life.ids()
+            assert life.delete().status == "DELETE_COMPLETE"
+        assert not life.ours()
+        assert {HAND_MADE, OF_ANOTHER_STACK} == appfabric.destinations.keys()
+        return life.log()
+
+
+def _function(cloudformation: CloudFormation, name: str, endpoint: str) -> str:
+    function = {
+        "Type": "AWS::Lambda::Function",
+        "Properties": {
+            "Code": {"S3Bucket": "code", "S3Key": "function.zip"},
+            "Handler": "app.lambda_handler",
+            "Runtime": "python3.13",
+            "Role": "arn:aws:iam::123456789012:role/none",
+            "Timeout": LIMIT,
+            "Environment": {"Variables": {"AWS_ENDPOINT_URL_APPFABRIC": endpoint, **EVERYTHING_LOGGED}},
+        },
+    }
+    template = {"Resources": {"F": function}, "Outputs": {"Token": {"Value": {"Fn::GetAtt": ["F", "Arn"]}}}}
+    return cloudformation.create_stack(f"of-{name}", json.dumps(template)).outputs["Token"]
+
+
+@pytest.fixture(scope="module")
+def lives(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[str]]]:
+    certificates = Certificates.create(tmp_path_factory.mktemp("certificates"))
+    with CloudFormation(certificates=certificates, retry_seconds=0.5) as cloudformation:
+        clients = {service: cloudformation.client(service) for service in ("s3", "cloudformation", "logs")}
+        clients["s3"].create_bucket(Bucket="code")
+        clients["s3"].put_object(Bucket="code", Key="function.zip", Body=_zip(ARTEFACT))
+        with ThreadPoolExecutor(max_workers=5) as pool:
+            yield {play.__name__: pool.submit(live, play, cloudformation) for play in LIVES}
+
+
+def _zip(folder: Path) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for path in folder.rglob("*"):
+            archive.write(path, path.relative_to(folder))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("play", LIVES, ids=lambda play: play.__name__)
+def test_a_resource_that(lives: dict[str, Future[str]], play: Callable[[Life], None]) -> None:
+    lives[play.__name__].result(timeout=120)
+
+
+def test_no_log_of_any_holds_a_secret(lives: dict[str, Future[str]]) -> None:
+    logs = "\n".join(life.result(timeout=120) for life in lives.values() if not life.exception(timeout=120))
+    assert '"level":"DEBUG"' in logs or "DEBUG" in logs
+    assert "a destination that no resource would own is deleted" in logs
+    for secret in ("X-Amz-Signature", "X-Amz-Credential", "s3cr3t", "%7C"):
+        assert secret not in logs
