@@ -10,18 +10,6 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 CFN_LINTS = {"oldest": ROOT / ".venv-lint/bin/cfn-lint", "newest": ROOT / ".venv-sam/bin/cfn-lint"}
 RULES = ROOT / "lint" / "cfn-lint"
-GUARD_RULES = ROOT / "lint" / "guard" / "appfabric-ingestion-destination.guard"
-GUARD = """
-import json, sys
-from cloudformation_validate import *
-rules = [file_to_external_rule_source(sys.argv[1])]
-engine = CompositeEngine(CompositeEngineConfig(guard_rules=rules))
-for line in sys.stdin:
-    content = TemplateContent(json.loads(line))
-    report = engine.validate_template(content, ValidateConfig(disable_builtin_rules=True))
-    assert report.status.name == "OK", report
-    print(json.dumps([[each.start_line, each.rule_id, each.message] for each in report.diagnostics]))
-"""
 
 
 @dataclass(frozen=True)
@@ -65,10 +53,3 @@ def cfn_lint(version: str, text: str, directory: Path, *options: str) -> list[Fi
         )
         for each in found
     ]
-
-
-def guard(*texts: str) -> list[list[tuple[int, str, str]]]:
-    """What the Guard rules find in each template: the line, the rule and its message."""
-    lines = "".join(f"{json.dumps(text)}\n" for text in texts)
-    output = run(ROOT / ".venv-lint/bin/python", "-c", GUARD, GUARD_RULES, input=lines)
-    return [[tuple(each) for each in json.loads(line)] for line in output.splitlines()]
