@@ -74,16 +74,12 @@ test: setup lint build ## Run every check and test
 
 .PHONY: test-in-process
 test-in-process: .venv/.ready
-	@$(PYTEST) coverage run -m pytest tests/unit tests/contract tests/reliability
+	@$(PYTEST) coverage run -m pytest tests/unit tests/contract
 	@$(RUN) -m coverage report
 
 .PHONY: test-artefact
 test-artefact: setup build
 	@$(PYTEST) pytest tests/artefact tests/lifecycle tests/template
-
-.PHONY: soak
-soak: .venv/.ready ## Try 50,000 random lives instead of 2,000
-	@LIVES=soak $(PYTEST) pytest tests/reliability
 
 .PHONY: lint
 lint: .venv/.ready .venv-sam/.ready ## Check style, types and the template

@@ -29,10 +29,10 @@ from botocore.config import Config
 from rich.console import Console
 from rich.table import Table
 
-import app
 from bench.stage import BUNDLE
 from bench.subjects import KEPT, PROPERTIES, ROOT
-from ingestion_destination.deadline import Time
+from ingestion_destination.deadline import Clock
+from ingestion_destination.provider import Provider
 from local.appfabric import AppFabric, RateLimit, attach
 
 RESULTS = KEPT / "scale.json"
@@ -124,14 +124,14 @@ class Lambda:
         client.meta.events.register("before-send.appfabric", lambda **_: simulation.sleep(SERVICE / 2))
         attach(client, appfabric)
         began = datetime(2026, 11, 22, 12, tzinfo=UTC)
-        time = Time(
-            clock=lambda: simulation.now,
+        clock = Clock(
+            monotonic=lambda: simulation.now,
             now=lambda: began + timedelta(seconds=simulation.now),
             sleep=simulation.sleep,
-            cut_after=_never_cut,
+            interrupt_after=_never_cut,
         )
-        self._time = time
-        self._provider = app.Provider(client=lambda: client, delivery=self, time=time, started=0.0)  # type: ignore[arg-type]
+        self._clock = clock
+        self._provider = Provider(client=lambda: client, delivery=self, clock=clock, started=0.0)  # type: ignore[arg-type]
 
     def put(self, _address: str, body: bytes, *, ends: float) -> None:
         """Take an answer, in the place of CloudFormation."""
@@ -143,7 +143,7 @@ class Lambda:
 
     def invoke(self, number: int) -> None:
         """Run the Create of one of the resources, when a container is free for it."""
-        signed = self._time.now().strftime("%Y%m%dT%H%M%SZ")
+        signed = self._clock.now().strftime("%Y%m%dT%H%M%SZ")
         arrived, wait = self._simulation.now, 1.0
         while self._stack.reserved and self._running >= self._stack.reserved:
             if self._simulation.now - arrived > GREATEST_AGE:

@@ -54,9 +54,12 @@ available attributes. Each is a string, and each is there after every Create and
 
 NOTES = """\
 * **Tags of the stack.** CloudFormation does not pass a stack's own tags, nor its `aws:` tags, on to a custom resource.
-  Two tags tell the owner of a destination, `custom-appfabric-ingestion-destination:StackId` and
-  `custom-appfabric-ingestion-destination:LogicalResourceId`; they leave 48 of the 50 that AppFabric allows. A tag that
-  somebody else put on the destination stays.
+  Four tags record who owns a destination: `StackId`, `LogicalResourceId`, `Request` and `Replaces`, each with the
+  prefix `custom-appfabric-ingestion-destination:`; they leave 46 of the 50 that AppFabric allows. A tag that somebody
+  else put on the destination stays.
+* **Deleting disables.** AppFabric's API says that deleting a destination while its ingestion is enabled may make the
+  ingestion fail and be disabled. Each replacement ends in such a deletion, after the new destination is Active: see
+  whether the ingestion is still enabled afterwards, `aws appfabric get-ingestion` says so in `state`.
 * **Drift.** CloudFormation detects none for custom resources, and cannot import them. An update compares the template
   with the live destination, not with the last template, and so corrects what it finds.
 * **Status.** `Failed` fails a Create, and an Update that changed the destination, with AppFabric's reason. A

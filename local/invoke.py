@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from ingestion_destination.models import parse_formerly
+from ingestion_destination.properties import Desired
 from local.answers import AnswerSink
 from local.appfabric import AppFabric, Call, serve
 from local.appfabric.destinations import Arn
@@ -69,12 +69,12 @@ def set_the_stage(appfabric: AppFabric, event: dict[str, Any]) -> None:
     arn = Arn.parse(str(event.get("PhysicalResourceId")))
     if arn is None or arn.destination is None:
         return
-    before = parse_formerly(event.get("OldResourceProperties") or event.get("ResourceProperties") or {})
+    before = Desired.parse_if_valid(event.get("OldResourceProperties") or event.get("ResourceProperties") or {})
     if before:
         appfabric.place(
             arn=str(arn),
-            processing={"auditLog": dict(before.processing)},
-            destination={"auditLog": {"destination": dict(before.destination)}},
+            processing=before.processing.to_configuration(),
+            destination=before.target.to_configuration(),
             tags=dict(before.tags),
         )
 

@@ -36,8 +36,6 @@ def _texts(node: ast.AST) -> Iterator[ast.expr]:
         owner = getattr(getattr(node.func, "value", None), "id", "")
         if name in error_classes() | {"problem"} or (owner, name) == ("problems", "append"):
             yield from node.args[:1]
-        elif name == "_answer":
-            yield from node.args[1:2]
     elif isinstance(node, ast.AugAssign) and getattr(node.target, "attr", "") == "message":
         yield node.value
 

@@ -330,7 +330,7 @@ def _told(error: ValidationError, variant: Variant) -> Iterator[tuple[At, str]]:
         # A template may let people choose parquet: it is theirs to know that there is a stream.
         if _format(value) == "parquet" and not variant.is_chosen:
             at = ("ProcessingConfiguration", "AuditLog", "Format")
-            yield at, f"{variant.name(at)} must be json, a FirehoseStream takes no parquet"
+            yield at, f"{variant.name(at)} must be json when the destination is a FirehoseStream"
     elif error.validator != "pattern" or _has_length(error):
         yield at, f"{name or 'Properties'} {_WANTED[error.validator](error)}"
 
@@ -354,7 +354,7 @@ def _enumerated(error: ValidationError) -> str:
 def _mismatch(error: ValidationError) -> str:
     if error.absolute_path[-1] == "Key":
         begins = error.instance.lower().startswith("aws:")
-        return "must not begin with aws:" if begins else "is kept for the function, which tells the owner with it"
+        return "must not begin with aws:" if begins else "is reserved: the provider uses it to record ownership"
     if error.absolute_path[-1] == "AdoptArn":
         return "must be the ARN of an ingestion destination"
     return "must be an ARN or a lower-case UUID"
@@ -380,7 +380,7 @@ def _doubles(variant: Variant) -> Iterator[tuple[At, str]]:
         if isinstance(key, str):
             if key in seen:
                 at = ("Tags", index, "Key")
-                yield at, f"{variant.name(at)} stands in Tags twice"
+                yield at, f"{variant.name(at)} is a duplicate of an earlier tag key"
             seen.add(key)
 
 

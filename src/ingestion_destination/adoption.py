@@ -1,68 +1,161 @@
-"""AdoptArn: taking over a destination that this resource did not make, and never at its cost.
+"""AdoptArn: taking over a destination that this resource did not create, and releasing it again.
 
-The console's quick set-up makes destinations, and the native type leaves one behind that is retained. While AdoptArn
-stands in a template, such a destination is only on loan: a Delete gives it back.
+The console's quick setup creates destinations, and the native type leaves one behind that is retained. Adopting one
+changes nothing but its ownership tags, so that nothing has to be put back; while AdoptArn stands in a template, the
+destination is on loan and a Delete releases it.
 """
 
 from __future__ import annotations
 
-from ingestion_destination.client import AppFabric
-from ingestion_destination.exceptions import InvalidRequest, NotFound
-from ingestion_destination.identity import OWNER_TAGS, Arn
-from ingestion_destination.in_place import bring
-from ingestion_destination.models import Before, Desired, Live, Request, destination_of, parse
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from ingestion_destination.appfabric.client import CONSISTENT_AFTER, AppFabric
+from ingestion_destination.appfabric.destination import Destination, DestinationArn
+from ingestion_destination.exceptions import InvalidRequest, NotFound, ResourceConflict
+from ingestion_destination.journal import Journal
+from ingestion_destination.ownership import (
+    CLAIM,
+    LOGICAL_ID,
+    OWNERSHIP_TAGS,
+    REPLACES,
+    REQUEST,
+    STACK_ID,
+    Ownership,
+    is_ownership_tag,
+)
+from ingestion_destination.properties import MOST_TAGS, Desired
 
 
-def adopt(request: Request, desired: Desired, arn: Arn, appfabric: AppFabric) -> Live:
-    """Take a destination over and bring it to what the template describes.
+@dataclass(frozen=True, kw_only=True)
+class Adoption:
+    """Adopts and releases destinations for one request.
 
-    Raises:
-        InvalidRequest: It is not there, has another processing or belongs to another resource; nothing was changed.
-        HandlerError: It could not be changed; `put_back` has to follow.
+    Args:
+        ownership: What an adopted destination is tagged with.
+        appfabric: Until no later than a Delete searches for what a Create in flight adopts.
+        journal: Where it is recorded that the request may have adopted one.
     """
-    live = appfabric.get(arn)
-    if live is None:
-        raise InvalidRequest("AdoptArn: there is no such destination")
-    if desired.replaces(live):
-        raise InvalidRequest("AdoptArn: the destination has another Schema or Format, which cannot be changed")
-    tags = appfabric.tags(arn.arn)
-    if tags.keys() & set(OWNER_TAGS) and not any(owner.owns(tags) for owner in request.owner.forms):
+
+    ownership: Ownership
+    appfabric: AppFabric
+    journal: Journal
+
+    def adopt(self, arn: DestinationArn, desired: Desired) -> Destination:
+        """Take a destination over that is exactly what the template describes.
+
+        Two resources may try at once. Each claims the destination with a tag of its own and looks for the other's claim
+        after a while; who sees another one gives up.
+
+        Raises:
+            InvalidRequest: There is no such destination, it differs, or it belongs to another resource.
+            ResourceConflict: Another resource adopts it at the same time.
+        """
+        try:
+            destination, tags = self.appfabric.get(arn), self.appfabric.tags(arn)
+        except NotFound:
+            destination, tags = None, {}
+        if destination is None:
+            raise InvalidRequest("AdoptArn: there is no such destination")
+        recorded = Ownership.read(tags)
+        mine = self.ownership.owner.claim
+        if recorded and (recorded.owner, recorded.token) == (self.ownership.owner, self.ownership.token):
+            self._tag(arn, tags)  # an earlier invocation of this request adopted it
+            return destination
+        self._refuse_what_belongs_to_another(arn, tags, recorded)
+        _refuse_what_differs(destination, tags, desired)
+        _refuse_without_room(tags)
+        certain = self.journal.entry.create_in_doubt
+        self.journal.record(create_in_doubt=True)
+        self.appfabric.tag(arn, {mine: self.ownership.token})
+        self.appfabric.clock.sleep(CONSISTENT_AFTER)
+        tags = self.appfabric.tags(arn)
+        if _claims(tags) - {mine} or self._is_of_another(tags, Ownership.read(tags)):
+            self.appfabric.untag(arn, [mine])
+            self.journal.record(create_in_doubt=certain)
+            raise ResourceConflict("AdoptArn: another resource adopts this destination at the same time; deploy again")
+        self._tag(arn, tags | {mine: ""})
+        return destination
+
+    def release(self, arn: DestinationArn, *, if_it: Callable[[Ownership], bool]) -> bool:
+        """Leave a destination, which is then nobody's.
+
+        Args:
+            arn: The destination.
+            if_it: Whether it is meant, by what its tags say; asked only when it is this resource's.
+
+        Returns:
+            Whether it was this resource's and meant.
+        """
+        try:
+            tags = self.appfabric.tags(arn)
+        except NotFound:
+            return False
+        recorded = Ownership.read(tags)
+        released = recorded is not None and recorded.owner == self.ownership.owner and if_it(recorded)
+        keys = [key for key in (*(OWNERSHIP_TAGS if released else ()), self.ownership.owner.claim) if key in tags]
+        if keys:
+            self.appfabric.untag(arn, keys)
+        return released
+
+    def _tag(self, arn: DestinationArn, tags: Mapping[str, str]) -> None:
+        """Set the four tags and drop the claim, never with more than four of ours at once."""
+        wanted = self.ownership.tags
+        missing = {key: value for key, value in wanted.items() if tags.get(key) != value}
+        before_the_claim_goes = {key: missing.pop(key) for key in (STACK_ID, LOGICAL_ID, REQUEST) if key in missing}
+        if before_the_claim_goes:
+            self.appfabric.tag(arn, before_the_claim_goes)
+        if self.ownership.owner.claim in tags:
+            self.appfabric.untag(arn, [self.ownership.owner.claim])
+        if missing:
+            self.appfabric.tag(arn, {REPLACES: missing[REPLACES]})
+
+    def _is_of_another(self, tags: Mapping[str, str], recorded: Ownership | None) -> bool:
+        if recorded:
+            return recorded.owner != self.ownership.owner
+        return any(key in tags for key in OWNERSHIP_TAGS)
+
+    def _refuse_what_belongs_to_another(
+        self, arn: DestinationArn, tags: Mapping[str, str], recorded: Ownership | None
+    ) -> None:
+        keys = [key for key in OWNERSHIP_TAGS if key in tags] if self._is_of_another(tags, recorded) else []
+        keys += sorted(_claims(tags) - {self.ownership.owner.claim})
+        if keys:
+            raise InvalidRequest(
+                "AdoptArn: the destination belongs to another resource. If that is gone: "
+                f"aws appfabric untag-resource --resource-arn {arn} --tag-keys {' '.join(keys)}"
+            )
+
+
+def _claims(tags: Mapping[str, str]) -> set[str]:
+    return {key for key in tags if key.startswith(CLAIM)}
+
+
+def _refuse_what_differs(destination: Destination, tags: Mapping[str, str], desired: Desired) -> None:
+    differing = list(_differences(destination, tags, desired))
+    if differing:
         raise InvalidRequest(
-            "AdoptArn: the destination belongs to another resource. If that is gone: "
-            f"aws appfabric untag-resource --resource-arn {arn.arn} --tag-keys {' '.join(OWNER_TAGS)}"
+            f"AdoptArn: the destination differs from the template in {', '.join(differing)}: describe it as it is, and"
+            " change it with the next update"
         )
-    appfabric.before = Before(arn=arn, live=live, tags=tags)
-    return bring(live, desired, request, appfabric, claim=request.owner) or live
 
 
-def put_back(request: Request, before: Before, appfabric: AppFabric) -> None:
-    """Undo an adoption: the destination is as it was, and nobody's."""
-    live = appfabric.get(before.arn)
-    if live is None:
-        return
-    if destination_of(live) != destination_of(before.live):
-        appfabric.update(before.arn, destination_of(before.live))
-    there = appfabric.tags(before.arn.arn)
-    was = {key: value for key, value in before.tags.items() if key not in OWNER_TAGS}
-    ours = {*parse(request.properties).tags, *OWNER_TAGS}
-    added = sorted(ours & there.keys() - was.keys())
-    changed = {key: value for key, value in was.items() if key in ours and there.get(key) != value}
-    if added:
-        appfabric.untag(before.arn.arn, added)
-    if changed:
-        appfabric.tag(before.arn.arn, changed)
+def _differences(destination: Destination, tags: Mapping[str, str], desired: Desired) -> Iterator[str]:
+    if destination.processing.schema != desired.processing.schema:
+        yield "ProcessingConfiguration.AuditLog.Schema"
+    if destination.processing.format != desired.processing.format:
+        yield "ProcessingConfiguration.AuditLog.Format"
+    if destination.target != desired.target:
+        yield "DestinationConfiguration.AuditLog.Destination"
+    for key, value in desired.tags.items():
+        if tags.get(key) != value:
+            yield f"the tag {key}"
 
 
-def is_owned(request: Request, arn: Arn, appfabric: AppFabric) -> bool:
-    """Whether a destination stands and is this resource's."""
-    try:
-        tags = appfabric.tags(arn.arn)
-    except NotFound:
-        return False
-    return any(owner.owns(tags) for owner in request.owner.forms)
-
-
-def give_back(request: Request, arn: Arn, appfabric: AppFabric) -> None:
-    """Leave an adopted destination, which is this resource's no more."""
-    if is_owned(request, arn, appfabric):
-        appfabric.untag(arn.arn, list(OWNER_TAGS))
+def _refuse_without_room(tags: Mapping[str, str]) -> None:
+    of_others = [key for key in tags if not is_ownership_tag(key)]
+    if len(of_others) > MOST_TAGS:
+        raise InvalidRequest(
+            f"AdoptArn: the destination has {len(of_others)} tags, which leaves no room for the {len(OWNERSHIP_TAGS)}"
+            " that record its owner: AppFabric takes 50"
+        )

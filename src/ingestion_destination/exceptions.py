@@ -1,4 +1,4 @@
-"""The errors a user reads in a stack's events: one class a HandlerErrorCode, botocore's errors translated.
+"""The errors that a user reads in a stack's events: one class for each HandlerErrorCode.
 
 The codes are those of CloudFormation's resource providers:
 https://docs.aws.amazon.com/cloudformation-cli/latest/userguide/resource-type-test-contract-errors.html
@@ -7,22 +7,8 @@ https://docs.aws.amazon.com/cloudformation-cli/latest/userguide/resource-type-te
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectTimeoutError,
-    EndpointConnectionError,
-    HTTPClientError,
-    ParamValidationError,
-    ProxyConnectionError,
-)
-from botocore.exceptions import ConnectionError as NoConnectionError
-from urllib3.exceptions import NameResolutionError
 
 LONGEST_REASON = 1000
-REGIONS = ("us-east-1", "eu-west-1", "ap-northeast-1")
 
 
 class HandlerError(Exception):
@@ -31,22 +17,26 @@ class HandlerError(Exception):
     Args:
         message: What went wrong and what to do, without any value that may be secret.
         cause: The first word of the reason: AppFabric's own error code, else the HandlerErrorCode.
-        retry_after: Seconds that the service asked to wait before another try.
+        retry_after: Seconds that the service asked to wait before another attempt.
+        in_doubt: Whether the call that failed may have taken effect all the same.
     """
 
     transient = False
     """Whether the same call may succeed a little later."""
 
-    def __init__(self, message: str, *, cause: str | None = None, retry_after: float = 0) -> None:
+    def __init__(
+        self, message: str, *, cause: str | None = None, retry_after: float = 0, in_doubt: bool = False
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.cause = cause or type(self).__name__
         self.retry_after = retry_after
+        self.in_doubt = in_doubt
 
     @property
     def reason(self) -> str:
-        """The text for CloudFormation: the cause first, at most 1,000 characters."""
-        return shorten(f"{self.cause}: {self.message}")
+        """The text for CloudFormation: the cause first, on one line, at most 1,000 characters."""
+        return shorten(printable(f"{self.cause}: {self.message}"))
 
 
 class InvalidRequest(HandlerError):
@@ -56,18 +46,18 @@ class InvalidRequest(HandlerError):
     def of(cls, problems: Sequence[str]) -> InvalidRequest:
         """All mistakes of a template in one error; those that do not fit are counted."""
         room = LONGEST_REASON - len(f"{cls.__name__}: ") - len(f"; … and {len(problems)} more")
-        told: list[str] = []
+        said: list[str] = []
         for problem in problems:
             room -= len(problem) + len("; ")
-            if told and room < 0:
-                told.append(f"… and {len(problems) - len(told)} more")
+            if said and room < 0:
+                said.append(f"… and {len(problems) - len(said)} more")
                 break
-            told.append(problem)
-        return cls("; ".join(told))
+            said.append(problem)
+        return cls("; ".join(said))
 
 
 class NotFound(HandlerError):
-    """The destination or one of its parents does not exist."""
+    """The destination, its ingestion or its app bundle does not exist."""
 
 
 class AccessDenied(HandlerError):
@@ -75,7 +65,7 @@ class AccessDenied(HandlerError):
 
 
 class ResourceConflict(HandlerError):
-    """AppFabric sees a conflict; what makes one is not documented."""
+    """AppFabric sees a conflict (what makes one is not documented), or another request got in the way."""
 
 
 class ServiceLimitExceeded(HandlerError):
@@ -93,19 +83,19 @@ class Throttling(HandlerError):
 
 
 class ServiceInternalError(HandlerError):
-    """AppFabric failed. The call may have taken effect."""
+    """AppFabric failed, or returned what cannot be read."""
 
     transient = True
 
 
 class NetworkFailure(HandlerError):
-    """AppFabric was not reached, or did not answer. The call may have taken effect."""
+    """AppFabric was not reached, or did not respond."""
 
     transient = True
 
 
 class NameResolutionFailure(NetworkFailure):
-    """There is no such host: most likely no AppFabric in this Region."""
+    """There is no such host."""
 
 
 class GeneralServiceException(HandlerError):
@@ -116,87 +106,11 @@ class InternalFailure(HandlerError):
     """A mistake of this function's."""
 
 
-_BY_CODE: dict[str, type[HandlerError]] = {
-    "AccessDeniedException": AccessDenied,
-    "ConflictException": ResourceConflict,
-    "InternalServerException": ServiceInternalError,
-    "ResourceNotFoundException": NotFound,
-    "ServiceQuotaExceededException": ServiceLimitExceeded,
-    "ThrottlingException": Throttling,
-    "ValidationException": InvalidRequest,
-}
-_BY_STATUS: dict[int, type[HandlerError]] = {
-    403: AccessDenied,
-    404: NotFound,
-    408: NetworkFailure,
-    429: Throttling,
-}
-
-
-def translate(error: Exception, *, operation: str, region: str) -> HandlerError:
-    """What a user reads of an error of botocore's.
-
-    Args:
-        error: What a method of a boto3 client raised.
-        operation: The name of AppFabric's operation, for errors that do not tell it.
-        region: The Region that was called.
-    """
-    if isinstance(error, ClientError):
-        return _translate_answer(error, operation)
-    if isinstance(error, EndpointConnectionError) and isinstance(error.kwargs.get("error"), NameResolutionError):
-        return NameResolutionFailure(
-            f"AppFabric's address in {region} cannot be resolved; it is offered in {', '.join(REGIONS)} only",
-            cause="NetworkFailure",
-        )
-    if isinstance(error, ParamValidationError):  # its text tells the values
-        return InternalFailure(f"botocore refuses the parameters of {operation}")
-    if isinstance(error, (NoConnectionError, HTTPClientError, TimeoutError)):
-        return NetworkFailure(f"no answer to {operation} ({type(error).__name__})")
-    if isinstance(error, BotoCoreError):
-        return InternalFailure(f"{operation} could not be called: {error}")
-    return InternalFailure(f"{operation} ended in {type(error).__name__}")
-
-
-def may_have_taken_effect(error: Exception) -> bool:
-    """Whether a call that raised this may have been carried out all the same.
-
-    Not when AppFabric refused it (4xx), nor when no connection was made and so nothing was sent.
-    """
-    if isinstance(error, ClientError):
-        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500))
-        return status >= 500
-    return not isinstance(
-        error, (ConnectTimeoutError, EndpointConnectionError, ParamValidationError, ProxyConnectionError)
-    )
-
-
 def shorten(text: str, longest: int = LONGEST_REASON) -> str:
     """The head of a text that is too long: what matters comes first."""
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
-def _translate_answer(error: ClientError, operation: str) -> HandlerError:
-    answer: dict[str, Any] = dict(error.response)
-    code = str(answer.get("Error", {}).get("Code", ""))
-    status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    default = ServiceInternalError if status >= 500 else _BY_STATUS.get(status, GeneralServiceException)
-    message = answer.get("Error", {}).get("Message") or f"{operation} was answered with HTTP {status}"
-    return _BY_CODE.get(code, default)(
-        message + _details(answer),
-        cause=code if code.isidentifier() else None,  # without a body botocore tells the status as the code
-        retry_after=_retry_after(answer),
-    )
-
-
-def _details(answer: dict[str, Any]) -> str:
-    fields = answer.get("fieldList") or []
-    told = [f"{field.get('name')}: {field.get('message')}" for field in fields]
-    if answer.get("resourceId"):
-        told.append(f"{answer.get('resourceType') or 'resource'} {answer['resourceId']}")
-    return f" ({'; '.join(told)})" if told else ""
-
-
-def _retry_after(answer: dict[str, Any]) -> float:
-    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-    said = str(answer.get("retryAfterSeconds") or headers.get("retry-after", ""))
-    return float(said) if said.isdecimal() else 0.0
+def printable(text: str) -> str:
+    """A text without control characters, which terminals and consoles would act on."""
+    return "".join(character if character.isprintable() else " " for character in text)

@@ -17,13 +17,17 @@ _metrics = Metrics(namespace="CustomAppFabricIngestionDestination", service=SERV
 for _name in ("boto3", "botocore", "urllib3"):
     logging.getLogger(_name).setLevel(logging.ERROR)
 
-# crhelper's lines in the same form; at DEBUG it logs the whole event, address and all.
-copy_config_to_registered_loggers(source_logger=logger, include={"crhelper.resource_helper"})
+# Lines of crhelper's and of the delivery's in the same form: Powertools copies it to loggers without a dot. At DEBUG
+# crhelper logs the whole event, URL and all.
+_OTHERS = {"crhelper", "ingestion_destination"}
+for _name in _OTHERS:
+    logging.getLogger(_name)
+copy_config_to_registered_loggers(source_logger=logger, include=_OTHERS)
 logging.getLogger("crhelper.resource_helper").setLevel(logging.WARNING)
 
 
 def count(name: str) -> None:
-    """Add one to a metric: a request's outcome, AnswersUndelivered, OrphansRemoved or OrphansSuspected."""
+    """Add one to a metric: a request's outcome, ResponsesUndelivered, OrphansDeleted or PossibleOrphans."""
     _metrics.add_metric(name=name, unit=MetricUnit.Count, value=1)
 
 

@@ -259,8 +259,8 @@ def test_crhelper_starts_with_what_is_left_of_botocores_data() -> None:
 import json, logging
 import app
 from crhelper import CfnResource
-from ingestion_destination.responder import Responder
-ours = Responder(deadline=None, delivery=None, failed_id=str)
+from ingestion_destination.cloudformation.response import Responder
+ours = Responder()
 logging.disable()
 print(json.dumps([ours._init_failed is None, CfnResource()._init_failed is None]))
 """

@@ -25,7 +25,7 @@ socket.getaddrinfo = lambda host, *args, **options: ask("127.0.0.1", *args, **op
 """
 CALL = f"""{LEAD_HERE}
 from botocore.exceptions import ClientError, SSLError
-from ingestion_destination.client import connect
+from ingestion_destination.appfabric.client import connect
 try:
     connect().list_tags_for_resource(resourceArn="arn:aws:appfabric:us-east-1:111122223333:appbundle/x")
 except (ClientError, SSLError) as error:
@@ -34,7 +34,7 @@ except (ClientError, SSLError) as error:
 ANSWER = f"""{LEAD_HERE}
 import ssl
 from http.client import HTTPSConnection
-from ingestion_destination.delivery import tls
+from ingestion_destination.cloudformation.delivery import tls
 connection = HTTPSConnection("localhost", int(sys.argv[1]), context=tls())
 try:
     connection.request("PUT", "/")

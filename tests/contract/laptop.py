@@ -16,9 +16,10 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-import app
-from ingestion_destination.deadline import Time
-from ingestion_destination.delivery import Undelivered
+from ingestion_destination.appfabric.client import refuse_unreadable
+from ingestion_destination.cloudformation.delivery import Undelivered
+from ingestion_destination.deadline import Clock
+from ingestion_destination.provider import Provider
 from local import appfabric
 
 BUNDLE = "arn:aws:appfabric:us-east-1:111122223333:appbundle/11111111-1111-4111-8111-111111111111"
@@ -84,15 +85,15 @@ class FakeTime:
         self.passed = end
 
     @contextmanager
-    def cut_after(self, seconds: float) -> Iterator[None]:
+    def interrupt_after(self, seconds: float) -> Iterator[None]:
         self.cuts.append(self.passed + seconds)
         try:
             yield
         finally:
             self.cuts.pop()
 
-    def as_time(self) -> Time:
-        return Time(clock=self.clock, now=self.now, sleep=self.sleep, cut_after=self.cut_after)
+    def as_clock(self) -> Clock:
+        return Clock(monotonic=self.clock, now=self.now, sleep=self.sleep, interrupt_after=self.interrupt_after)
 
 
 @dataclass
@@ -159,8 +160,12 @@ class CustomResource:
             config=Config(read_timeout=30, retries={"mode": "standard", "total_max_attempts": 1}),
         )
         appfabric.attach(client, self.appfabric)
-        self.provider = app.Provider(
-            client=lambda: client, delivery=self.mailbox, time=self.time.as_time(), started=self.time.clock()
+        client.meta.events.register("after-call.appfabric", refuse_unreadable)
+        self.provider = Provider(
+            client=lambda: client,
+            delivery=self.mailbox,  # type: ignore[arg-type]
+            clock=self.time.as_clock(),
+            started=self.time.clock(),
         )
 
     def event(self, request_type: str, **changed: Any) -> dict[str, Any]:
@@ -232,13 +237,22 @@ class CustomResource:
             self.event("Delete", PhysicalResourceId=id, ResourceProperties=request or properties(), **changed)
         )
 
-    @property
-    def owner_tags(self) -> dict[str, str]:
-        """The tags that say a destination is this resource's."""
+    def ownership_tags(
+        self, token: str, *, replaces: str = "none", requested_at: datetime | None = None, stack_id: str = STACK_ID
+    ) -> dict[str, str]:
+        """The tags that say that a request of this resource's created a destination, now if it is not said when."""
+        prefix = "custom-appfabric-ingestion-destination:"
         return {
-            "custom-appfabric-ingestion-destination:StackId": STACK_ID,
-            "custom-appfabric-ingestion-destination:LogicalResourceId": self.logical_id,
+            f"{prefix}StackId": stack_id,
+            f"{prefix}LogicalResourceId": self.logical_id,
+            f"{prefix}Request": f"{token}@{requested_at or self.time.now():%Y%m%dT%H%M%SZ}",
+            f"{prefix}Replaces": replaces,
         }
+
+    def tags_of(self, arn: str) -> dict[str, str]:
+        """The tags of a destination, without those that record who owns it."""
+        tags = self.appfabric.destinations[arn].tags
+        return {key: value for key, value in tags.items() if not key.startswith("custom-appfabric-")}
 
     def place(self, arn: str, **changed: Any) -> None:
         """A destination that is there, as if somebody else had made it just now."""

@@ -1,29 +1,29 @@
-"""AdoptArn: a destination that somebody else made is taken over, given back, and never lost."""
+"""AdoptArn: a destination that somebody else created is taken over as it is, released, and never lost."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from ingestion_destination.delivery import Undelivered
-from local.appfabric import Fault, Outcome
+from ingestion_destination.cloudformation.delivery import Undelivered
+from local.appfabric import Fault
 from tests.contract.laptop import (
     INGESTION,
     OTHER_INGESTION,
+    STACK_ID,
     Context,
     CustomResource,
     processing,
     properties,
-    to_bucket,
     to_stream,
 )
 
 THERE = f"{INGESTION}/ingestiondestination/44444444-4444-4444-8444-444444444444"
 MADE_UP = "audit-logs-Destination-1A2B3C4D5E6F"
+AGE = timedelta(seconds=100_000)
 TAGS = {"by": "the console", "team": "before"}
-NEW = {
-    "DestinationConfiguration": to_stream("audit-logs"),
-    "Tags": [{"Key": "team", "Value": "security"}, {"Key": "new", "Value": "1"}],
-}
+SAME = {"Tags": [{"Key": "team", "Value": "before"}]}
+ELSEWHERE = {"DestinationConfiguration": to_stream("audit-logs")}
 
 
 def adopting(**changed: Any) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def there(resource: CustomResource) -> CustomResource:
 
 def with_console_made(resource: CustomResource) -> CustomResource:
     resource.place(THERE, tags=dict(TAGS))
-    resource.time.sleep(100_000)
+    resource.time.sleep(AGE.total_seconds())
     return resource
 
 
@@ -47,18 +47,20 @@ def state(resource: CustomResource) -> tuple[Any, Any]:
     return destination.destination, destination.tags
 
 
-def test_it_is_taken_over_and_brought_to_the_template(there: CustomResource) -> None:
-    answer = there.create(adopting(**NEW))
+def test_what_is_exactly_as_described_is_adopted_and_nothing_of_it_changed(there: CustomResource) -> None:
+    before, _ = state(there)
+    event = there.event("Create", ResourceProperties=adopting(**SAME))
+    answer = there.send(event)
     assert (answer.status, answer.id) == ("SUCCESS", THERE)
     assert list(there.appfabric.destinations) == [THERE]
     destination, tags = state(there)
-    assert "audit-logs" in str(destination["auditLog"]["destination"]["firehoseStream"])
-    assert tags == {"by": "the console", "team": "security", "new": "1", **there.owner_tags}
-    assert set(answer.data) == set(there.update(THERE, adopting(**NEW), adopting(**NEW)).data)
+    assert destination == before
+    assert tags == {**TAGS, **there.ownership_tags(event["RequestId"], requested_at=there.time.began + AGE)}
+    assert set(answer.data) == set(there.update(THERE, adopting(**SAME), adopting(**SAME)).data)
 
 
-def test_taken_over_again_by_the_same_event_changes_nothing(there: CustomResource) -> None:
-    event = there.event("Create", ResourceProperties=adopting(**NEW))
+def test_adopted_again_by_the_same_event_changes_nothing(there: CustomResource) -> None:
+    event = there.event("Create", ResourceProperties=adopting(**SAME))
     there.send(event)
     there.forget_calls()
     assert there.send(event).id == THERE
@@ -68,7 +70,10 @@ def test_taken_over_again_by_the_same_event_changes_nothing(there: CustomResourc
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
-        ({"ProcessingConfiguration": processing("raw", "json")}, "another Schema or Format"),
+        ({"ProcessingConfiguration": processing("raw", "json")}, "differs from the template in Processing"),
+        (ELSEWHERE, "differs from the template in DestinationConfiguration.AuditLog.Destination: describe it"),
+        ({"Tags": [{"Key": "team", "Value": "security"}]}, "differs from the template in the tag team"),
+        ({"Tags": [{"Key": "new", "Value": "1"}]}, "differs from the template in the tag new"),
         ({"IngestionIdentifier": OTHER_INGESTION}, "of the ingestion that the properties name"),
         ({"AdoptArn": "arn:aws:s3:::bucket"}, "AdoptArn must be the ARN of an ingestion destination"),
         ({"AdoptArn": THERE.replace("4444", "5555")}, "there is no such destination"),
@@ -78,7 +83,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_changed(
     there: CustomResource, changed: dict[str, Any], says: str
 ) -> None:
     before = str(state(there))
-    answer = there.create({**adopting(**NEW), **changed})
+    answer = there.create({**adopting(**SAME), **changed})
     assert answer.reason.startswith("InvalidRequest: ")
     assert says in answer.reason
     assert answer.id.startswith("not-created:")
@@ -88,75 +93,112 @@ def test_what_does_not_fit_is_refused_before_anything_is_changed(
 
 def test_what_belongs_to_another_resource_is_refused_with_the_way_out(there: CustomResource) -> None:
     other = CustomResource(logical_id="Other")
-    there.appfabric.destinations[THERE].tags.update(other.owner_tags)
-    answer = there.create(adopting(**NEW))
+    there.appfabric.destinations[THERE].tags.update(other.ownership_tags("7f3c"))
+    answer = there.create(adopting(**SAME))
     assert answer.reason.startswith("InvalidRequest: AdoptArn: the destination belongs to another resource")
     assert f"aws appfabric untag-resource --resource-arn {THERE} --tag-keys custom-appfabric" in answer.reason
+    for key in other.ownership_tags("7f3c"):
+        assert key in answer.reason
     assert not there.mutations()
 
 
-def test_what_this_resource_once_retained_is_its_own(there: CustomResource) -> None:
-    there.appfabric.destinations[THERE].tags.update(there.owner_tags)
-    assert there.create(adopting()).id == THERE
+def test_what_this_resource_once_retained_is_adopted_again(there: CustomResource) -> None:
+    there.appfabric.destinations[THERE].tags.update(there.ownership_tags("7f3c"))
+    event = there.event("Create", ResourceProperties=adopting())
+    assert there.send(event).id == THERE
+    assert event["RequestId"] in str(there.appfabric.destinations[THERE].tags)
+
+
+@pytest.mark.parametrize(("others", "fits"), [(46, True), (47, False)])
+def test_there_must_be_room_for_the_four_tags(there: CustomResource, others: int, fits: bool) -> None:
+    there.appfabric.destinations[THERE].tags = {f"key-{i}": "x" for i in range(others)}
+    answer = there.create(adopting())
+    assert (answer.status == "SUCCESS") == fits
+    assert fits or "leaves no room for the 4" in answer.reason
+    assert fits or not there.mutations()
 
 
 @pytest.mark.parametrize(
     "order",
     [
-        Outcome(operation="UpdateIngestionDestination", status="Failed"),
-        Fault(operation="UpdateIngestionDestination", cut=True, after=True, times=9),
         Fault(operation="TagResource", error="AccessDeniedException", times=9),
-        Fault(operation="TagResource", error="InternalServerException", after=True, times=9),
-        Fault(operation="ListTagsForResource", error="ValidationException", skip=1),
+        Fault(operation="TagResource", error="InternalServerException", after=True, times=99),
+        Fault(operation="TagResource", error="AccessDeniedException", skip=1, times=9),
+        Fault(operation="TagResource", error="AccessDeniedException", skip=2, times=9),
+        Fault(operation="UntagResource", error="AccessDeniedException", times=9),
+        Fault(operation="ListTagsForResource", error="AccessDeniedException", skip=1, times=9),
     ],
     ids=str,
 )
-def test_an_adoption_that_fails_is_put_back(impatient: CustomResource, order: Any) -> None:
+def test_an_adoption_that_fails_is_released_by_the_delete_that_follows(impatient: CustomResource, order: Any) -> None:
     resource = with_console_made(impatient)
     before = str(state(resource))
     resource.appfabric.order(order)
-    if isinstance(order, Outcome):
-        resource.appfabric.order(Outcome(operation="UpdateIngestionDestination", status="Active"))
-    event = resource.event("Create", ResourceProperties=adopting(**NEW))
+    event = resource.event("Create", ResourceProperties=adopting(**SAME))
     answer = resource.send(event)
-    assert (answer.status, answer.id) == ("FAILED", f"not-created:{event['RequestId']}")
+    assert (answer.status, answer.id) == ("FAILED", f"unconfirmed:{event['RequestId']}")
     resource.appfabric.cancel_orders()
-    if not isinstance(order, Fault) or order.operation != "UpdateIngestionDestination":
-        assert str(state(resource)) == before
-    assert resource.delete(answer.id, adopting(**NEW)).status == "SUCCESS"
-    assert THERE in resource.appfabric.destinations
+    assert resource.delete(answer.id, adopting(**SAME)).status == "SUCCESS"
+    assert str(state(resource)) == before
 
 
-def test_an_adoption_whose_answer_is_refused_is_put_back(there: CustomResource) -> None:
+@pytest.mark.parametrize("id", [MADE_UP, "unconfirmed"])
+def test_an_adoption_that_nobody_heard_of_is_released(there: CustomResource, id: str) -> None:
     before = str(state(there))
     there.mailbox.refuse.append(Undelivered("HTTP 403", refused=True))
+    event = there.event("Create", ResourceProperties=adopting(**SAME))
     with pytest.raises(Undelivered):
-        there.provider(there.event("Create", ResourceProperties=adopting(**NEW)), Context(there.time, 300))
+        there.provider(event, Context(there.time, 300))
+    assert str(state(there)) != before
+    there.time.sleep(60)
+    id = f"unconfirmed:{event['RequestId']}" if id == "unconfirmed" else id
+    assert there.delete(id, adopting(**SAME)).status == "SUCCESS"
     assert str(state(there)) == before
+    # and the stack that is deployed once more adopts it, though it is another stack by now
+    again = there.event("Create", ResourceProperties=adopting(**SAME), StackId=STACK_ID[:-4] + "ffff")
+    assert there.send(again).status == "SUCCESS"
 
 
-def test_while_it_is_on_loan_a_delete_gives_it_back(there: CustomResource) -> None:
-    there.create(adopting(**NEW))
-    answer = there.delete(THERE, adopting(**NEW))
+def test_of_two_that_adopt_at_once_one_at_the_most_succeeds(there: CustomResource) -> None:
+    other = CustomResource(logical_id="Other")
+    other.time, other.appfabric, other.mailbox.time = there.time, there.appfabric, there.time
+    other.cold_start()
+    for moment in range(1, 9):
+        there.appfabric.destinations[THERE].tags = dict(TAGS)
+        there.forget_calls()
+        answers: list[str] = []
+
+        def between(_call: object, moment: int = moment, answers: list[str] = answers) -> None:
+            if len(there.calls()) == moment:
+                answers.append(other.create(adopting(**SAME)).status)
+
+        there.appfabric.subscribe(between)
+        answers.append(there.create(adopting(**SAME)).status)
+        assert answers.count("SUCCESS") <= 1, moment
+        assert len(answers) == 2, moment
+
+
+def test_while_it_is_on_loan_a_delete_releases_it(there: CustomResource) -> None:
+    there.create(adopting(**SAME))
+    answer = there.delete(THERE, adopting(**SAME))
     assert (answer.status, answer.id) == ("SUCCESS", THERE)
     _, tags = state(there)
-    assert tags == {"by": "the console", "team": "security", "new": "1"}
+    assert tags == TAGS
 
 
-def test_given_back_when_it_is_gone_is_given_back(there: CustomResource) -> None:
+def test_what_is_gone_is_released(there: CustomResource) -> None:
     there.create(adopting())
     there.appfabric.destinations.clear()
     assert there.delete(THERE, adopting()).status == "SUCCESS"
 
 
-@pytest.mark.parametrize("physical_id", [MADE_UP, "unconfirmed:x", "something-else"])
-def test_while_it_is_on_loan_no_other_id_touches_it(there: CustomResource, physical_id: str) -> None:
+@pytest.mark.parametrize("id", ["unconfirmed:x", "something-else", "not-created:x"])
+def test_while_it_is_on_loan_an_id_that_does_not_stand_for_it_does_not_touch_it(there: CustomResource, id: str) -> None:
     there.create(adopting())
     there.forget_calls()
-    assert there.delete(physical_id, adopting()).status == "SUCCESS"
-    assert not there.calls()
-    assert there.delete(physical_id, properties(AdoptArn="not even an ARN")).status == "SUCCESS"
-    assert not there.calls()
+    assert there.delete(id, adopting()).status == "SUCCESS"
+    assert there.delete(id, properties(AdoptArn="not even an ARN")).status == "SUCCESS"
+    assert not there.mutations()
 
 
 def test_without_adopt_arn_in_the_template_it_is_the_resources_to_delete(there: CustomResource) -> None:
@@ -203,6 +245,35 @@ def test_its_own_destination_may_be_put_on_loan(there: CustomResource) -> None:
     assert made.id in there.appfabric.destinations
 
 
-def test_an_update_of_what_was_not_created_adopts(there: CustomResource) -> None:
-    answer = there.update("not-created:x", adopting(DestinationConfiguration=to_bucket("other")), adopting())
+@pytest.mark.parametrize("id", ["not-created:x", "unconfirmed:x", MADE_UP])
+@pytest.mark.parametrize("old", [adopting(), properties()], ids=["adopting", "creating"])
+def test_an_update_of_what_was_not_created_adopts_and_its_clean_up_leaves_it(
+    there: CustomResource, id: str, old: dict[str, Any]
+) -> None:
+    answer = there.update(id, adopting(), old)
     assert (answer.status, answer.id) == ("SUCCESS", THERE)
+    assert there.delete(id, old).status == "SUCCESS"
+    assert there.update(THERE, adopting(**ELSEWHERE), adopting()).id == THERE
+    assert there.delete(THERE, adopting(**ELSEWHERE)).status == "SUCCESS"
+    _, tags = state(there)
+    assert tags == TAGS
+
+
+def test_the_rollback_of_an_adoption_that_nobody_heard_of_releases_it(there: CustomResource) -> None:
+    before = str(state(there))
+    event = there.event(
+        "Update", PhysicalResourceId=MADE_UP, ResourceProperties=adopting(), OldResourceProperties=properties()
+    )
+    there.mailbox.refuse.append(Undelivered("TimeoutError"))
+    with pytest.raises(Undelivered):
+        there.provider(event, Context(there.time, 300))
+    there.time.sleep(720)
+    answer = there.update(MADE_UP, properties(), adopting())
+    assert answer.status == "SUCCESS"
+    assert str(state(there)) == before
+
+
+def test_an_empty_adopt_arn_means_none(there: CustomResource) -> None:
+    answer = there.create(properties(AdoptArn=""))
+    assert answer.status == "SUCCESS"
+    assert answer.id != THERE

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-import app
-from ingestion_destination.deadline import Time
+from ingestion_destination.deadline import Clock
+from ingestion_destination.provider import Provider
 from tests.conftest import Logs
 from tests.contract.laptop import CustomResource
 
@@ -31,13 +31,13 @@ class RealMailbox:
     answered: threading.Event = field(default_factory=threading.Event)
     bodies: list[dict[str, Any]] = field(default_factory=list)
 
-    def put(self, address: str, body: bytes, *, ends: float) -> None:
+    def put(self, url: str, body: bytes, *, ends: float) -> None:
         self.bodies.append(json.loads(body))
         self.answered.set()
 
 
 @pytest.mark.parametrize("request_type", ["Create", "Delete"])
-def test_the_timer_answers_once_and_what_comes_after_is_undone(
+def test_the_watchdog_responds_once_and_nothing_begins_after_it(
     resource: CustomResource, request_type: str, monkeypatch: pytest.MonkeyPatch, logs: Logs
 ) -> None:
     made = resource.create() if request_type == "Delete" else None
@@ -52,7 +52,7 @@ def test_the_timer_answers_once_and_what_comes_after_is_undone(
         return call(**parameters)
 
     monkeypatch.setattr(client, operation, stuck)
-    provider = app.Provider(client=lambda: client, delivery=mailbox, time=Time(), started=0)  # type: ignore[arg-type]
+    provider = Provider(client=lambda: client, delivery=mailbox, clock=Clock(), started=0)  # type: ignore[arg-type]
     event = resource.event(
         request_type, ResponseURL="https://answers.example/x", **({"PhysicalResourceId": made.id} if made else {})
     )
@@ -63,5 +63,9 @@ def test_the_timer_answers_once_and_what_comes_after_is_undone(
     assert answer["Status"] == "FAILED"
     assert answer["Reason"].startswith("NotStabilized: the time for this request was up")
     assert answer["PhysicalResourceId"] == (made.id if made else f"unconfirmed:{event['RequestId']}")
-    assert not resource.appfabric.destinations
+    # The call took effect after all; the Delete that follows a failed Create searches for what it created.
+    assert len(resource.appfabric.destinations) == (request_type == "Create")
+    if request_type == "Create":
+        assert resource.delete(answer["PhysicalResourceId"]).status == "SUCCESS"
+        assert not resource.appfabric.destinations
     assert logs.counted(f"{request_type}Failed") == 1

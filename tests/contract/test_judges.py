@@ -9,8 +9,9 @@ import botocore.session
 import pytest
 from jsonschema import Draft7Validator
 
+from ingestion_destination.appfabric.destination import Destination
 from ingestion_destination.exceptions import InvalidRequest
-from ingestion_destination.models import MOST_TAGS, attributes_of, parse
+from ingestion_destination.properties import MOST_TAGS, Desired, attributes_of
 from tests.contract.property_sets import CONDITIONS, GIVEN, PARAMETERS, ROWS, TYPE, Row
 from tests.intrinsics import NO_VALUE, every
 from tests.template.tools import CFN_LINTS, cfn_lint, run
@@ -89,7 +90,7 @@ def test_the_table_is_large_and_its_names_are_its_own() -> None:
 
 def refused(properties: dict[str, Any]) -> bool:
     try:
-        parse(properties)
+        Desired.parse(properties)
     except InvalidRequest:
         return True
     return False
@@ -141,7 +142,7 @@ def test_cfn_lint_says_what_the_provider_would(tmp_path: Path) -> None:
     found = cfn_lint("newest", json.dumps(template(plain)), tmp_path)
     for row in plain:
         with pytest.raises(InvalidRequest) as refusal:
-            parse(sent(row)[0])
+            Desired.parse(sent(row)[0])
         messages = {each.message for each in found if each.path[1] == NAMES[row.name] and each.rule == "E9701"}
         assert without_guesses(messages) == without_guesses(refusal.value.message.split("; ")), row.name
 
@@ -170,7 +171,7 @@ def test_the_shape_is_the_native_types(native: dict[str, Any]) -> None:
         assert wider["pattern"].startswith(f"{narrow['pattern']}|^")
         assert shape({**wider, "pattern": narrow["pattern"]}) == shape(narrow)
     tags = native["properties"]["Tags"]
-    assert shape(mine["properties"]["Tags"]) == shape({**tags, "maxItems": tags["maxItems"] - 2})  # the owner's two
+    assert shape(mine["properties"]["Tags"]) == shape({**tags, "maxItems": tags["maxItems"] - 4})  # the ownership tags
     del mine["definitions"]["Tag"]["properties"]["Key"]["pattern"]
     assert shape(mine["definitions"]) == shape(native["definitions"])
 
@@ -190,7 +191,15 @@ def test_identity_tagging_and_attributes_are_the_native_types(native: dict[str, 
 
 
 def test_every_attribute_of_an_answer_is_in_the_schema() -> None:
-    attributes = attributes_of({"arn": "arn:aws:x/ingestion/y/ingestiondestination/z"})
+    arn = "arn:aws:appfabric:us-east-1:111122223333:appbundle/{0}/ingestion/{0}/ingestiondestination/{0}"
+    returned = {
+        "arn": arn.format("44444444-4444-4444-8444-444444444444"),
+        "processingConfiguration": {"auditLog": {}},
+        "destinationConfiguration": {"auditLog": {}},
+    }
+    destination = Destination.parse(returned)
+    assert destination
+    attributes = attributes_of(destination)
     read_only = [path.rpartition("/")[2] for path in SCHEMA["readOnlyProperties"]]
     assert set(attributes) == {*read_only, "AppBundleArn", "IngestionArn"}
 

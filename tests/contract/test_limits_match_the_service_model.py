@@ -6,9 +6,9 @@ from typing import Any
 import botocore.session
 import pytest
 
+from ingestion_destination.appfabric.destination import IDENTIFIER, UUID
 from ingestion_destination.exceptions import InvalidRequest
-from ingestion_destination.identity import IDENTIFIER, UUID
-from ingestion_destination.models import MOST_TAGS, parse
+from ingestion_destination.properties import MOST_TAGS, Desired
 from tests.contract.laptop import processing, properties, to_bucket, to_stream
 
 model = botocore.session.get_session().get_service_model("appfabric")
@@ -20,7 +20,7 @@ def shape(name: str) -> Any:
 
 def accepted(**changed: Any) -> bool:
     try:
-        parse(properties(**changed))
+        Desired.parse(properties(**changed))
     except InvalidRequest:
         return False
     return True
@@ -70,8 +70,8 @@ def test_patterns() -> None:
     assert re.compile(f"{arn}|{uuid.replace('a-f0-9', '0-9a-f')}") == IDENTIFIER
 
 
-def test_tags_and_the_owners_two_fill_the_limit() -> None:
-    assert shape("TagList").metadata["max"] == MOST_TAGS + 2
+def test_tags_and_the_four_that_record_ownership_fill_the_limit() -> None:
+    assert shape("TagList").metadata["max"] == MOST_TAGS + 4
 
 
 def test_every_member_of_the_request_is_mapped_and_no_union_has_grown() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ingestion_destination.envelope import NotARequest
+from ingestion_destination.cloudformation.request import NotARequest
 from tests.conftest import Logs
 from tests.contract.laptop import (
     BUNDLE,
@@ -98,7 +98,7 @@ WRONG = {
             "DestinationConfiguration": to_stream("abc"),
             "ProcessingConfiguration": processing("ocsf", "parquet"),
         },
-        "ProcessingConfiguration.AuditLog.Format must be json, a FirehoseStream takes no parquet",
+        "ProcessingConfiguration.AuditLog.Format must be json when the destination is a FirehoseStream",
     ),
     "tags as a map": ({"Tags": {"team": SECRET}}, "Tags must be a list"),
     "a tag without value": ({"Tags": [{"Key": "team"}]}, "Tags[0].Value is required"),
@@ -107,11 +107,11 @@ WRONG = {
     "a tag of AWS's": ({"Tags": [{"Key": "AWS:x", "Value": ""}]}, "Tags[0].Key must not begin with aws:"),
     "a tag of ours": (
         {"Tags": [{"Key": "custom-appfabric-ingestion-destination:StackId", "Value": ""}]},
-        "Tags[0].Key is kept for the function",
+        "Tags[0].Key is reserved: the provider uses it to record ownership",
     ),
     "a tag twice": (
         {"Tags": [{"Key": "a", "Value": "1"}, {"Key": "a", "Value": "2"}]},
-        "Tags[1].Key stands in Tags twice",
+        "Tags[1].Key is a duplicate of an earlier tag key",
     ),
     "an unknown one": ({"Prefix": SECRET}, "Prefix is unknown"),
 }

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from ingestion_destination.delivery import Undelivered
+from ingestion_destination.cloudformation.delivery import Undelivered
+from ingestion_destination.lifecycle import Lifecycle
 from local.appfabric import Fault, Outcome
 from tests.conftest import Logs
 from tests.contract.laptop import Context, CustomResource, processing, properties, to_bucket, to_stream
@@ -72,7 +73,7 @@ def test_whatever_the_code_raises_is_answered_and_tells_no_value(
         def fail(*_: object, raised: BaseException = raised) -> None:
             raise raised
 
-        monkeypatch.setitem(__import__("app").HANDLERS, "Create", fail)
+        monkeypatch.setattr(Lifecycle, "create", fail)
         answer = resource.create()
         assert answer.reason.startswith(f"InternalFailure: {type(raised).__name__}")
     assert "s3cr3t" not in logs.text
@@ -125,16 +126,18 @@ def test_no_log_holds_a_secret_at_debug_with_every_switch_on(
 # What CloudFormation refuses to hear
 
 
-def test_a_create_whose_answer_is_refused_is_deleted_again(resource: CustomResource, logs: Logs) -> None:
+def test_a_create_whose_response_is_refused_changes_nothing_more(resource: CustomResource, logs: Logs) -> None:
+    """CloudFormation gives it up, and its own Delete finds the destination."""
     resource.mailbox.refuse.append(Undelivered("HTTP 403", refused=True))
     with pytest.raises(Undelivered):
         resource.provider(resource.event("Create"), Context(resource.time, 300))
+    assert resource.mutations() == ["CreateIngestionDestination"]
+    assert logs.counted("ResponsesUndelivered") == 1
+    assert resource.delete("audit-logs-Destination-1A2B3C4D5E6F").status == "SUCCESS"
     assert not resource.appfabric.destinations
-    assert logs.counted("AnswersUndelivered") == 1
-    assert logs.counted("OrphansRemoved") == 1
 
 
-def test_a_replacement_whose_answer_is_refused_is_deleted_again(resource: CustomResource) -> None:
+def test_a_replacement_whose_response_is_refused_is_deleted_by_the_rollback(resource: CustomResource) -> None:
     made = resource.create()
     event = resource.event(
         "Update",
@@ -145,6 +148,10 @@ def test_a_replacement_whose_answer_is_refused_is_deleted_again(resource: Custom
     resource.mailbox.refuse.append(Undelivered("HTTP 403", refused=True))
     with pytest.raises(Undelivered):
         resource.provider(event, Context(resource.time, 300))
+    assert len(resource.appfabric.destinations) == 2
+    resource.time.sleep(720)
+    rolled_back = resource.update(made.id, properties(), event["ResourceProperties"])
+    assert (rolled_back.status, rolled_back.id) == ("SUCCESS", made.id)
     assert list(resource.appfabric.destinations) == [made.id]
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from docs.generate import EXAMPLES, PAGE, SCHEMA, reference
-from ingestion_destination.exceptions import _BY_CODE, NameResolutionFailure
+from ingestion_destination.appfabric.errors import _BY_CODE, IdempotentParameterMismatch
+from ingestion_destination.exceptions import NameResolutionFailure
 from tests.messages import error_classes, families
 
 ROOT = Path(__file__).parents[2]
@@ -57,7 +58,11 @@ def test_no_remedy_is_for_a_message_that_there_is_not() -> None:
 
 
 def test_every_error_class_and_every_code_of_appfabrics_is_explained() -> None:
-    for name in error_classes() - {"HandlerError", NameResolutionFailure.__name__}:
+    for name in error_classes() - {
+        "HandlerError",
+        NameResolutionFailure.__name__,
+        IdempotentParameterMismatch.__name__,
+    }:
         assert f"`{name}:`" in TROUBLESHOOTING or f"(`{name}`)" in TROUBLESHOOTING, name
     for code, error in _BY_CODE.items():
         assert f"| `{code}:` (`{error.__name__}`) |" in TROUBLESHOOTING
@@ -73,4 +78,4 @@ def test_every_family_is_found() -> None:
     found = families()
     assert len(found) > 30
     assert "the destination is Failed: …" in found
-    assert "….Key stands in Tags twice" in found
+    assert "….Key is a duplicate of an earlier tag key" in found

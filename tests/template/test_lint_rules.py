@@ -44,7 +44,7 @@ Resources:
       Tags:
         - !If [IsProd, {{ Key: stage, Value: prod }}, !Ref AWS::NoValue]
         - {{ Key: team, Value: security }}
-        - Key: team # wrong: Tags[2].Key stands in Tags twice
+        - Key: team # wrong: Tags[2].Key is a duplicate of an earlier tag key
           Value: other
 Outputs:
   Reason:

@@ -10,8 +10,8 @@ import pytest
 from samtranslator.yaml_helper import yaml_parse
 
 from ingestion_destination import __version__
-from ingestion_destination.deadline import CREATE_BEGINS_WITHIN, LOOK_WITHIN, Deadline, Time
-from ingestion_destination.delivery import ANSWER_WITHIN
+from ingestion_destination.cloudformation.delivery import RESPOND_WITHIN
+from ingestion_destination.deadline import CREATE_WITHIN, SEARCH_WITHIN, Deadline
 from tests.intrinsics import Template
 from tests.template.tools import run
 
@@ -77,7 +77,9 @@ def references(value: Any) -> set[str]:
 def test_the_role_may_do_in_appfabric_what_the_client_calls_and_nothing_else(
     statements: list[dict[str, Any]],
 ) -> None:
-    called = re.findall(r'self\._call\(\s*"(\w+)"', (ROOT / "src/ingestion_destination/client.py").read_text())
+    called = re.findall(
+        r'self\._call\(\s*"(\w+)"', (ROOT / "src/ingestion_destination/appfabric/client.py").read_text()
+    )
     granted = {action for statement in statements for action in actions(statement) if action.startswith("appfabric:")}
     assert granted == {f"appfabric:{operation}" for operation in called}
     assert len(granted) == 8
@@ -150,12 +152,12 @@ def test_the_failure_queue_is_encrypted_tls_only_and_has_no_reader(
 def test_the_times_fit_each_other(resources: dict[str, Any]) -> None:
     timeout = resources["ProviderFunction"]["Properties"]["Timeout"]
     invoke = resources["ProviderFunctionEventInvokeConfig"]["Properties"]
-    deadline = Deadline.of(time=Time(clock=lambda: 0.0), remaining=timeout, age=0)
+    deadline = Deadline.of(now=0, remaining=timeout, age=0, service_timeout=720, deletes=True)
     assert (timeout, invoke["MaximumRetryAttempts"], invoke["MaximumEventAgeInSeconds"]) == (300, 2, 360)
     # Three runs that each give an answer up fit the event's greatest age
-    assert 3 * ANSWER_WITHIN + sum(LAMBDA_RETRIES_AFTER) <= invoke["MaximumEventAgeInSeconds"]
-    # A Delete looks longer than any create call can begin, and within its own run
-    assert CREATE_BEGINS_WITHIN < LOOK_WITHIN <= deadline.work_ends < timeout
+    assert 3 * RESPOND_WITHIN + sum(LAMBDA_RETRIES_AFTER) <= invoke["MaximumEventAgeInSeconds"]
+    # A Delete searches longer than any create call can last, and within its own invocation
+    assert CREATE_WITHIN < SEARCH_WITHIN <= deadline.search_ends < deadline.work_ends < timeout
     # The last run has ended before CloudFormation gives up
     for example in sorted((ROOT / "examples").glob("*.yaml")):
         for service_timeout in re.findall(r"ServiceTimeout: (\d+)", example.read_text()):

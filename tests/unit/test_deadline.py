@@ -6,28 +6,51 @@ import time
 
 import pytest
 
-from ingestion_destination.deadline import Deadline, Time, cut_after
+from ingestion_destination.deadline import Deadline, interrupt_after
+
+
+def divide(
+    *, remaining: float = 300, age: float = 0, service_timeout: float | None = 720, deletes: bool = False
+) -> Deadline:
+    return Deadline.of(now=1000, remaining=remaining, age=age, service_timeout=service_timeout, deletes=deletes)
 
 
 @pytest.mark.parametrize("limit", [1, 3, 15, 60, 300, 900])
-def test_work_undoing_and_answer_follow_each_other_within_any_limit(limit: float) -> None:
-    deadline = Deadline.of(time=Time(clock=lambda: 1000.0), remaining=limit, age=0)
-    assert 1000 < deadline.work_ends < deadline.undo_ends < deadline.answer_ends < 1000 + limit
+def test_work_rollback_and_response_follow_each_other_within_any_timeout(limit: float) -> None:
+    deadline = divide(remaining=limit, service_timeout=3600)
+    assert (
+        1000 < deadline.work_ends < deadline.rollback_ends < deadline.watchdog < deadline.response_ends < 1000 + limit
+    )
     assert deadline.work_ends - 1000 >= limit / 2
 
 
-def test_with_the_templates_limit_a_delete_can_look_as_long_as_a_create_may_make() -> None:
-    deadline = Deadline.of(time=Time(clock=lambda: 0.0), remaining=300, age=0)
-    assert deadline.create_begins_by == 240
-    assert deadline.look_ends(None) == 275
-    assert deadline.look_ends(720) == 275
-    assert deadline.look_ends(120) == 90
+def test_a_delete_has_nothing_to_roll_back_and_works_until_the_response() -> None:
+    assert divide(deletes=True).work_ends == divide().rollback_ends
 
 
-def test_both_count_from_the_request() -> None:
-    deadline = Deadline.of(time=Time(clock=lambda: 0.0), remaining=300, age=100)
-    assert deadline.create_begins_by == 140
-    assert deadline.look_ends(None) == 175
+@pytest.mark.parametrize("service_timeout", [10, 60, 120, 300])
+@pytest.mark.parametrize("age", [0, 0.9])
+def test_everything_has_ended_before_the_service_timeout(service_timeout: float, age: float) -> None:
+    deadline = divide(service_timeout=service_timeout, age=age)
+    assert deadline.work_ends < deadline.response_ends < 1000 - age + service_timeout
+    assert service_timeout < 60 or deadline.response_ends == min(1000 - age + service_timeout - 5, 1299.5)
+
+
+@pytest.mark.parametrize("service_timeout", [60, 90, 120, 540, 720, 3600, None])
+def test_a_delete_searches_longer_than_any_create_call_can_last(service_timeout: float | None) -> None:
+    create, delete = divide(service_timeout=service_timeout), divide(service_timeout=service_timeout, deletes=True)
+    assert create.create_ends <= 1000 + min(270, (service_timeout or 3600) / 2)
+    assert delete.search_ends >= create.create_ends + 5
+    assert delete.search_ends < delete.work_ends
+
+
+def test_all_of_it_counts_from_the_request() -> None:
+    assert divide(age=100).create_ends == 1170
+    assert divide(age=100, deletes=True).search_ends == 1175
+
+
+def test_nothing_is_left_of_a_request_that_has_expired() -> None:
+    assert divide(service_timeout=60, age=70).response_ends <= 1000
 
 
 def test_a_dripping_read_is_cut() -> None:
@@ -43,7 +66,7 @@ def test_a_dripping_read_is_cut() -> None:
     ours.settimeout(5)
     began = time.monotonic()
     try:
-        with pytest.raises(TimeoutError), cut_after(0.2):
+        with pytest.raises(TimeoutError), interrupt_after(0.2):
             while ours.recv(1):
                 pass
     finally:
@@ -56,7 +79,7 @@ def test_a_dripping_read_is_cut() -> None:
 
 def test_what_is_caught_once_is_cut_again() -> None:
     cut = 0
-    with pytest.raises(TimeoutError), cut_after(0.05):
+    with pytest.raises(TimeoutError), interrupt_after(0.05):
         try:
             threading.Event().wait(5)
         except TimeoutError:
@@ -66,7 +89,7 @@ def test_what_is_caught_once_is_cut_again() -> None:
 
 
 def test_nothing_is_cut_afterwards() -> None:
-    with cut_after(0.05):
+    with interrupt_after(0.05):
         pass
     assert not threading.Event().wait(0.1)
 
@@ -75,7 +98,7 @@ def test_elsewhere_than_in_the_main_thread_nothing_is_cut() -> None:
     passed = []
 
     def body() -> None:
-        with cut_after(0.01):
+        with interrupt_after(0.01):
             passed.append(threading.Event().wait(0.05))
 
     thread = threading.Thread(target=body)

@@ -11,7 +11,8 @@ from botocore.exceptions import (
 )
 from urllib3.exceptions import NameResolutionError
 
-from ingestion_destination.exceptions import InternalFailure, NetworkFailure, may_have_taken_effect, translate
+from ingestion_destination.appfabric.errors import may_have_taken_effect, translate
+from ingestion_destination.exceptions import InternalFailure, NetworkFailure
 
 UNKNOWN_HOST = NameResolutionError("appfabric.eu-central-1.amazonaws.com", None, OSError("unknown"))  # type: ignore[arg-type]
 
@@ -26,10 +27,10 @@ UNKNOWN_HOST = NameResolutionError("appfabric.eu-central-1.amazonaws.com", None,
         ),
         (
             EndpointConnectionError(endpoint_url="https://x"),
-            "NetworkFailure: no answer to Op (EndpointConnectionError)",
+            "NetworkFailure: no response to Op (EndpointConnectionError)",
         ),
-        (ReadTimeoutError(endpoint_url="https://x"), "NetworkFailure: no answer to Op (ReadTimeoutError)"),
-        (TimeoutError("cut"), "NetworkFailure: no answer to Op (TimeoutError)"),
+        (ReadTimeoutError(endpoint_url="https://x"), "NetworkFailure: no response to Op (ReadTimeoutError)"),
+        (TimeoutError("cut"), "NetworkFailure: no response to Op (TimeoutError)"),
         (
             ParamValidationError(report="Invalid type for parameter x, value: s3cr3t"),
             "InternalFailure: botocore refuses the parameters of Op",
@@ -38,7 +39,7 @@ UNKNOWN_HOST = NameResolutionError("appfabric.eu-central-1.amazonaws.com", None,
         (ValueError("s3cr3t"), "InternalFailure: Op ended in ValueError"),
         (
             ClientError({"Error": {"Code": "500", "Message": ""}, "ResponseMetadata": {"HTTPStatusCode": 500}}, "Op"),
-            "ServiceInternalError: Op was answered with HTTP 500",
+            "ServiceInternalError: Op ended in HTTP 500",
         ),
         (
             ClientError(

@@ -1,0 +1,294 @@
+"""AppFabric's operations: the only module that touches boto3.
+
+Each call is retried for as long as there is time and interrupted when it takes too long. No state of a request is kept.
+https://docs.aws.amazon.com/appfabric/latest/api/API_Operations.html
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import boto3
+from botocore.config import Config
+from botocore.session import get_session
+
+from ingestion_destination import roots
+from ingestion_destination.appfabric.destination import Destination, DestinationArn, Parents, Processing, Target
+from ingestion_destination.appfabric.errors import UnreadableResponse, translate
+from ingestion_destination.deadline import Clock
+from ingestion_destination.exceptions import (
+    AccessDenied,
+    HandlerError,
+    InvalidRequest,
+    NameResolutionFailure,
+    NotFound,
+    NotStabilized,
+)
+
+T = TypeVar("T")
+
+LONGEST_CALL = 30.0
+LONGEST_PAUSE = 8.0
+# Before a call is sent again, at most: chosen by `make bench-scale`, for many resources of one stack at once.
+FIRST_BACK_OFF, LONGEST_BACK_OFF = 1.0, 5.0
+NAME_RESOLUTION_FOR = 10.0
+# A role created in the same stack may not have propagated: how long a container counts as that new, and for how long
+# at most a refusal is retried.
+NEW_CONTAINER = 60.0
+ACCESS_DENIED_FOR = 20.0
+# After a create a Get may not know the destination for a while; Terraform waits for it as well.
+UNKNOWN_AFTER_CREATE_FOR = 30.0
+# What a read shows may be this old. Nothing is documented; where it matters, a reading is repeated after this long.
+CONSISTENT_AFTER = 4.0
+
+
+def connect() -> Any:
+    """A boto3 client for AppFabric. It makes one attempt a call: only this module knows how long there is."""
+    botocore = get_session()
+    session = boto3.Session(botocore_session=botocore)
+    config = Config(connect_timeout=5, read_timeout=LONGEST_CALL, retries={"mode": "standard", "total_max_attempts": 1})
+    verify = roots.amazons(named=botocore.get_config_variable("ca_bundle"))
+    client = session.client("appfabric", config=config, verify=verify)
+    if verify and not roots.are_amazons_enough(client.meta.endpoint_url):
+        client = session.client("appfabric", config=config)
+    client.meta.events.register("after-call.appfabric", refuse_unreadable)
+    return client
+
+
+def refuse_unreadable(http_response: Any, model: Any, **_: Any) -> None:
+    """Raise when a response that says success is not JSON: botocore takes one for an object without members.
+
+    Raises:
+        UnreadableResponse: What was to be an empty list would be believed to be one.
+    """
+    if http_response.status_code >= 300 or model.output_shape is None or not model.output_shape.members:
+        return
+    try:
+        json.loads(http_response.content)
+    except ValueError:
+        raise UnreadableResponse(model.name) from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppFabric:
+    """AppFabric, until a certain moment.
+
+    Every method raises a HandlerError for what AppFabric refuses, and for what is not done in time. Its `in_doubt` says
+    whether one of the attempts may have taken effect.
+
+    Args:
+        client: Returns the boto3 client; called when the first call is made.
+        clock: How time passes.
+        ends: By the monotonic clock; no call begins after it, and one in flight is interrupted then.
+        container_age: Seconds since this container started.
+    """
+
+    client: Callable[[], Any]
+    clock: Clock
+    ends: float
+    container_age: Callable[[], float]
+
+    def until(self, ends: float) -> AppFabric:
+        """The same until another moment."""
+        return replace(self, ends=ends)
+
+    def within(self, seconds: float) -> AppFabric:
+        """The same for some seconds, if there are that many."""
+        return replace(self, ends=min(self.ends, self.clock.monotonic() + seconds))
+
+    def is_in_region(self, arn: DestinationArn) -> bool:
+        """Whether the destination lies in the Region that is called."""
+        return bool(self.client().meta.region_name == arn.region)
+
+    def create(
+        self, parents: Parents, *, processing: Processing, target: Target, tags: Mapping[str, str], token: str
+    ) -> Destination:
+        """Create a destination. What may have taken effect is not sent again: see `HandlerError.in_doubt`.
+
+        Args:
+            parents: Where.
+            processing: Its schema and format.
+            target: Where it writes.
+            tags: All of its tags.
+            token: The client token; the same one creates one destination, for as long as AppFabric remembers it.
+        """
+        parameters = {
+            "appBundleIdentifier": parents.app_bundle,
+            "ingestionIdentifier": parents.ingestion,
+            "processingConfiguration": processing.to_configuration(),
+            "destinationConfiguration": target.to_configuration(),
+            "tags": _to_tag_list(tags),
+            "clientToken": token,
+        }
+        return self._call(
+            "CreateIngestionDestination",
+            lambda client: _destination(client.create_ingestion_destination(**parameters)),
+            retries_in_doubt=False,
+        )
+
+    def get(self, arn: DestinationArn) -> Destination | None:
+        """The destination; None when it is gone, which means that it is not listed either."""
+        return self._unless_gone(arn, lambda: self._get(arn))
+
+    def update(self, arn: DestinationArn, target: Target) -> Destination:
+        """Point the destination at another bucket or stream."""
+        return self._call(
+            "UpdateIngestionDestination",
+            lambda client: _destination(
+                client.update_ingestion_destination(**_ids(arn), destinationConfiguration=target.to_configuration())
+            ),
+        )
+
+    def delete(self, arn: DestinationArn) -> None:
+        """Delete the destination; that it is gone already, alone or with its ingestion, is as good."""
+        try:
+            self._unless_gone(arn, lambda: self._delete(arn))
+        except InvalidRequest:  # how AppFabric says that an ingestion is gone is not documented
+            if self.get(arn) is not None:
+                raise
+
+    def tags(self, arn: DestinationArn) -> dict[str, str]:
+        """The tags of a destination.
+
+        Raises:
+            NotFound: There is no such destination, as far as one response tells.
+        """
+        returned = self._call("ListTagsForResource", lambda client: client.list_tags_for_resource(resourceArn=str(arn)))
+        return {tag["key"]: tag["value"] for tag in returned.get("tags") or []}
+
+    def tag(self, arn: DestinationArn, tags: Mapping[str, str]) -> None:
+        """Set tags; others stay."""
+        self._call("TagResource", lambda client: client.tag_resource(resourceArn=str(arn), tags=_to_tag_list(tags)))
+
+    def untag(self, arn: DestinationArn, keys: Sequence[str]) -> None:
+        """Remove tags; that they are gone is as good."""
+        self._call("UntagResource", lambda client: client.untag_resource(resourceArn=str(arn), tagKeys=list(keys)))
+
+    def destinations(self, parents: Parents) -> Iterator[DestinationArn]:
+        """The destinations of an ingestion; none when the ingestion is gone."""
+        query = {"appBundleIdentifier": parents.app_bundle, "ingestionIdentifier": parents.ingestion}
+        while True:
+            try:
+                page = self._call("ListIngestionDestinations", lambda client: _page(client, query))
+            except (NotFound, InvalidRequest):  # the ingestion is gone, in either way of saying it
+                return
+            for summary in page["ingestionDestinations"]:
+                if arn := DestinationArn.parse(str(summary.get("arn"))):
+                    yield arn
+            if not page.get("nextToken"):
+                return
+            query["nextToken"] = page["nextToken"]
+
+    def stabilize(self, destination: Destination) -> Destination:
+        """Wait until the destination is Active.
+
+        AppFabric knows the statuses Active and Failed; one that it does not return (yet) is waited for.
+
+        Raises:
+            NotStabilized: The status is Failed, or the time is up.
+            NotFound: The destination is gone.
+        """
+        began, seen, pause = self.clock.monotonic(), False, 0.2
+        while destination.status != "Active":
+            if destination.status == "Failed":
+                reason = destination.status_reason or "no reason was given"
+                raise NotStabilized(f"the destination is Failed: {reason}")
+            if self.clock.monotonic() + pause >= self.ends:
+                raise NotStabilized("AppFabric did not say in time that the destination is Active")
+            self.clock.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+            try:
+                destination, seen = self._get(destination.arn), True
+            except NotFound:
+                known = seen or self.clock.monotonic() - began > UNKNOWN_AFTER_CREATE_FOR
+                if known and not self._is_listed(destination.arn):
+                    raise NotFound("the destination was deleted before it became Active") from None
+        return destination
+
+    def _get(self, arn: DestinationArn) -> Destination:
+        return self._call(
+            "GetIngestionDestination", lambda client: _destination(client.get_ingestion_destination(**_ids(arn)))
+        )
+
+    def _delete(self, arn: DestinationArn) -> None:
+        self._call("DeleteIngestionDestination", lambda client: client.delete_ingestion_destination(**_ids(arn)))
+
+    def _is_listed(self, arn: DestinationArn) -> bool:
+        return arn in self.destinations(Parents(app_bundle=arn.app_bundle, ingestion=arn.ingestion))
+
+    def _unless_gone(self, arn: DestinationArn, call: Callable[[], T]) -> T | None:
+        """What a call returns, None when the destination is gone: it is not found, and not listed either."""
+        pause = FIRST_BACK_OFF
+        while True:
+            try:
+                return call()
+            except NotFound:
+                if not self._is_listed(arn):
+                    return None
+                if self.clock.monotonic() + pause >= self.ends:
+                    raise
+            self.clock.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    def _call(self, operation: str, send: Callable[[Any], T], *, retries_in_doubt: bool = True) -> T:
+        """One call, retried until it succeeds, is refused, or no further attempt would end in time."""
+        began, pause, in_doubt = self.clock.monotonic(), FIRST_BACK_OFF, False
+        while (left := self.ends - self.clock.monotonic()) > 0:
+            region = ""
+            try:
+                client = self.client()
+                region = client.meta.region_name
+                with self.clock.interrupt_after(min(LONGEST_CALL, max(left / 2, 1.0), left)):
+                    return send(client)
+            except Exception as error:
+                failure = translate(error, operation=operation, region=region)
+            in_doubt = failure.in_doubt = failure.in_doubt or in_doubt
+            if in_doubt and not retries_in_doubt:
+                raise failure
+            # An attempt that could not end in time is not begun: the reason is then this failure.
+            patience = min(self.ends, began + self._patience(failure, self.ends - began))
+            room = patience - self.clock.monotonic() - failure.retry_after - 1
+            if room <= 0:
+                raise failure
+            self.clock.sleep(failure.retry_after + min(random.uniform(0, pause), room))  # noqa: S311
+            pause = min(2 * pause, LONGEST_BACK_OFF)
+        raise NotStabilized(f"no time was left for {operation}", in_doubt=in_doubt)
+
+    def _patience(self, failure: HandlerError, time: float) -> float:
+        """For how many seconds a call that fails like this is retried, of the time that it had."""
+        if isinstance(failure, NameResolutionFailure):
+            return NAME_RESOLUTION_FOR
+        if isinstance(failure, AccessDenied):
+            return min(ACCESS_DENIED_FOR, time / 3) if self.container_age() < NEW_CONTAINER else 0
+        return time if failure.transient else 0
+
+
+def _destination(returned: Mapping[str, Any]) -> Destination:
+    destination = Destination.parse(returned.get("ingestionDestination") or {})
+    if destination is None:
+        raise UnreadableResponse
+    return destination
+
+
+def _page(client: Any, query: Mapping[str, str]) -> Mapping[str, Any]:
+    page: Mapping[str, Any] = client.list_ingestion_destinations(**query)
+    if page.get("ingestionDestinations") is None:
+        raise UnreadableResponse
+    return page
+
+
+def _to_tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    """Tags as the API takes them; in the same order every time, so that the same request has the same bytes."""
+    return [{"key": key, "value": tags[key]} for key in sorted(tags)]
+
+
+def _ids(arn: DestinationArn) -> dict[str, str]:
+    return {
+        "appBundleIdentifier": arn.app_bundle,
+        "ingestionIdentifier": arn.ingestion,
+        "ingestionDestinationIdentifier": str(arn),
+    }

@@ -1,0 +1,144 @@
+"""An ingestion destination as AppFabric describes it, in types: made once, in the client.
+
+https://docs.aws.amazon.com/appfabric/latest/api/API_IngestionDestination.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+IDENTIFIER = re.compile(rf"arn:.+|{UUID}")
+ARN = re.compile(
+    rf"(?P<ingestion>(?P<app_bundle>arn:aws[\w-]*:appfabric:(?P<region>[a-z0-9-]+):\d{{12}}:appbundle/{UUID})"
+    rf"/ingestion/{UUID})/ingestiondestination/{UUID}"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DestinationArn:
+    """The ARN of an ingestion destination, which names its app bundle and its ingestion too."""
+
+    text: str
+    app_bundle: str
+    ingestion: str
+    region: str
+
+    @classmethod
+    def parse(cls, text: str) -> DestinationArn | None:
+        """None for anything that is not the ARN of an ingestion destination."""
+        match = ARN.fullmatch(text)
+        return cls(text=text, **match.groupdict()) if match else None
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parents:
+    """An app bundle and one of its ingestions, each by its ARN or its UUID."""
+
+    app_bundle: str
+    ingestion: str
+
+    def contain(self, arn: DestinationArn) -> bool:
+        """Whether the destination is one of this ingestion's; a UUID and the ARN that ends in it are equal."""
+        return _uuid(self.app_bundle) == _uuid(arn.app_bundle) and _uuid(self.ingestion) == _uuid(arn.ingestion)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Processing:
+    """How audit logs are processed: the schema (ocsf, raw) and the format (json, parquet)."""
+
+    schema: str
+    format: str
+
+    def to_configuration(self) -> dict[str, Any]:
+        """The API's ProcessingConfiguration."""
+        return {"auditLog": {"schema": self.schema, "format": self.format}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class S3Bucket:
+    """A bucket that audit logs are written to."""
+
+    bucket_name: str
+    prefix: str | None = None
+
+    def to_configuration(self) -> dict[str, Any]:
+        """The API's DestinationConfiguration."""
+        prefix = {} if self.prefix is None else {"prefix": self.prefix}
+        return {"auditLog": {"destination": {"s3Bucket": {"bucketName": self.bucket_name, **prefix}}}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FirehoseStream:
+    """A Data Firehose stream that audit logs are written to."""
+
+    stream_name: str
+
+    def to_configuration(self) -> dict[str, Any]:
+        """The API's DestinationConfiguration."""
+        return {"auditLog": {"destination": {"firehoseStream": {"streamName": self.stream_name}}}}
+
+
+Target = S3Bucket | FirehoseStream
+"""Where audit logs are written to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Destination:
+    """An ingestion destination as AppFabric returned it.
+
+    Only members that are known here are kept, so that what AppFabric adds one day makes no difference.
+
+    Attributes:
+        target: None when AppFabric returned a kind that is not known here.
+        status: "" when AppFabric did not return one (yet), else Active or Failed.
+    """
+
+    arn: DestinationArn
+    processing: Processing
+    target: Target | None
+    status: str
+    status_reason: str
+    created_at: datetime | None
+    updated_at: datetime | None
+
+    @classmethod
+    def parse(cls, returned: Mapping[str, Any]) -> Destination | None:
+        """The destination that an operation returned, None when a required member is missing.
+
+        Args:
+            returned: The member ingestionDestination of the operation's output, as boto3 returns it.
+        """
+        arn = DestinationArn.parse(str(returned.get("arn")))
+        processing = (returned.get("processingConfiguration") or {}).get("auditLog")
+        destination = (returned.get("destinationConfiguration") or {}).get("auditLog")
+        if arn is None or processing is None or destination is None:
+            return None
+        return cls(
+            arn=arn,
+            processing=Processing(schema=processing.get("schema", ""), format=processing.get("format", "")),
+            target=_target(destination.get("destination") or {}),
+            status=returned.get("status") or "",
+            status_reason=returned.get("statusReason") or "",
+            created_at=returned.get("createdAt"),
+            updated_at=returned.get("updatedAt"),
+        )
+
+
+def _target(destination: Mapping[str, Any]) -> Target | None:
+    if bucket := destination.get("s3Bucket"):
+        return S3Bucket(bucket_name=bucket.get("bucketName", ""), prefix=bucket.get("prefix") or None)
+    if stream := destination.get("firehoseStream"):
+        return FirehoseStream(stream_name=stream.get("streamName", ""))
+    return None
+
+
+def _uuid(identifier: str) -> str:
+    return identifier.rpartition("/")[2]

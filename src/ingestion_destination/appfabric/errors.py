@@ -1,0 +1,162 @@
+"""What botocore raises, translated into the errors that a user reads.
+
+https://docs.aws.amazon.com/appfabric/latest/api/CommonErrors.html
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from typing import Any
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    HTTPClientError,
+    ParamValidationError,
+    ProxyConnectionError,
+)
+from botocore.exceptions import ConnectionError as NoConnectionError
+from urllib3.exceptions import NameResolutionError
+
+from ingestion_destination.exceptions import (
+    AccessDenied,
+    GeneralServiceException,
+    HandlerError,
+    InternalFailure,
+    InvalidRequest,
+    NameResolutionFailure,
+    NetworkFailure,
+    NotFound,
+    ResourceConflict,
+    ServiceInternalError,
+    ServiceLimitExceeded,
+    Throttling,
+)
+
+# https://docs.aws.amazon.com/general/latest/gr/appfabric.html
+REGIONS = ("us-east-1", "eu-west-1", "ap-northeast-1")
+
+_BY_CODE: dict[str, type[HandlerError]] = {
+    "AccessDeniedException": AccessDenied,
+    "ConflictException": ResourceConflict,
+    "InternalServerException": ServiceInternalError,
+    "ResourceNotFoundException": NotFound,
+    "ServiceQuotaExceededException": ServiceLimitExceeded,
+    "ThrottlingException": Throttling,
+    "ValidationException": InvalidRequest,
+}
+# Not 404: only the code says that a destination is gone, a proxy or a gateway says 404 of other things.
+_BY_STATUS: dict[int, type[HandlerError]] = {
+    403: AccessDenied,
+    408: NetworkFailure,
+    429: Throttling,
+}
+
+
+class UnreadableResponse(Exception):
+    """A call that succeeded returned something other than JSON, or not what the service model requires."""
+
+
+class IdempotentParameterMismatch(GeneralServiceException):
+    """The client token was used before, with other parameters. The API's reference names it, no model does."""
+
+
+def translate(error: Exception, *, operation: str, region: str) -> HandlerError:
+    """What a user reads of an error.
+
+    Args:
+        error: What a method of a boto3 client raised.
+        operation: The name of AppFabric's operation, for errors that do not say it.
+        region: The Region that was called.
+    """
+    if isinstance(error, UnreadableResponse):
+        failure: HandlerError = ServiceInternalError(f"the response to {operation} cannot be read")
+    else:
+        failure = _translate(error, operation, region)
+    failure.in_doubt = may_have_taken_effect(error)
+    return failure
+
+
+def may_have_taken_effect(error: Exception) -> bool:
+    """Whether a call that raised this may have been carried out all the same.
+
+    Not when AppFabric refused it (4xx), nor when no connection was made and so nothing was sent: a certificate that is
+    refused ends the handshake before the request.
+    """
+    if isinstance(error, ClientError):
+        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500))
+        return status >= 500 or status == 408
+    if any(isinstance(each, ssl.SSLCertVerificationError) for each in _causes(error)):
+        return False
+    return not isinstance(
+        error, (ConnectTimeoutError, EndpointConnectionError, ParamValidationError, ProxyConnectionError)
+    )
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error with what it wraps: botocore keeps urllib3's, urllib3 keeps ssl's."""
+    seen: list[BaseException] = []
+    while error is not None and error not in seen:
+        seen.append(error)
+        yield error
+        inner = error.kwargs.get("error") if isinstance(error, BotoCoreError) else None
+        reason = next((each for each in error.args if isinstance(each, BaseException)), None)
+        error = inner or reason or error.__cause__ or error.__context__
+
+
+def _translate(error: Exception, operation: str, region: str) -> HandlerError:
+    if isinstance(error, ClientError):
+        return _translate_refusal(error, operation)
+    if isinstance(error, EndpointConnectionError) and isinstance(error.kwargs.get("error"), NameResolutionError):
+        return _unresolved(region)
+    if isinstance(error, (NoConnectionError, HTTPClientError, TimeoutError)):
+        return NetworkFailure(f"no response to {operation} ({type(error).__name__})")
+    if isinstance(error, ParamValidationError):  # its text says the values
+        return InternalFailure(f"botocore refuses the parameters of {operation}")
+    if isinstance(error, BotoCoreError):
+        return InternalFailure(f"{operation} could not be called: {error}")
+    return InternalFailure(f"{operation} ended in {type(error).__name__}")
+
+
+def _unresolved(region: str) -> HandlerError:
+    if region not in REGIONS:
+        return NameResolutionFailure(
+            f"AppFabric's address in {region} cannot be resolved; it is offered in {', '.join(REGIONS)} only",
+            cause="NetworkFailure",
+        )
+    return NameResolutionFailure(
+        f"AppFabric's address in {region} cannot be resolved, although AppFabric is offered there: check the DNS of the"
+        " function's VPC, the variable AWS_USE_FIPS_ENDPOINT and the provider's parameter AppFabricEndpointUrl",
+        cause="NetworkFailure",
+    )
+
+
+def _translate_refusal(error: ClientError, operation: str) -> HandlerError:
+    response: dict[str, Any] = dict(error.response)
+    code = str(response.get("Error", {}).get("Code", ""))
+    status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    default = ServiceInternalError if status >= 500 else _BY_STATUS.get(status, GeneralServiceException)
+    known = IdempotentParameterMismatch if code.startswith("IdempotentParameterMismatch") else default
+    message = response.get("Error", {}).get("Message") or f"{operation} ended in HTTP {status}"
+    return _BY_CODE.get(code, known)(
+        message + _details(response),
+        cause=code if code.isidentifier() else None,  # without a body botocore gives the status as the code
+        retry_after=_retry_after(response),
+    )
+
+
+def _details(response: dict[str, Any]) -> str:
+    fields = response.get("fieldList") or []
+    said = [f"{field.get('name')}: {field.get('message')}" for field in fields]
+    if response.get("resourceId"):
+        said.append(f"{response.get('resourceType') or 'resource'} {response['resourceId']}")
+    return f" ({'; '.join(said)})" if said else ""
+
+
+def _retry_after(response: dict[str, Any]) -> float:
+    headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    said = str(response.get("retryAfterSeconds") or headers.get("retry-after", ""))
+    return float(said) if said.isdecimal() else 0.0

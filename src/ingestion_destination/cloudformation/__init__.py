@@ -1,0 +1,1 @@
+"""CloudFormation's protocol for custom resources: request, response, delivery. Knows nothing of AppFabric."""

@@ -1,0 +1,130 @@
+"""The response to a request: at most 4096 bytes, sent once, by crhelper.
+
+What crhelper 2.0.12 does by itself and this does not: retry a response forever, take any HTTP status for success, send
+a second response after its timer's, send an empty PhysicalResourceId, keep the end of a long reason in place of its
+head. https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-responses.html
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import os
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from crhelper import FAILED, SUCCESS, CfnResource
+
+from ingestion_destination.cloudformation.request import Request
+
+MOST_BYTES = 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class Response:
+    """What CloudFormation is told: Ref, what Fn::GetAtt can get, and why a request failed."""
+
+    physical_resource_id: str
+    data: Mapping[str, str] = field(default_factory=dict)
+    failure: str = ""
+
+    @property
+    def status(self) -> str:
+        """SUCCESS or FAILED."""
+        return FAILED if self.failure else SUCCESS
+
+    def members(self, request: Request) -> dict[str, Any]:
+        """The members of the response that CloudFormation documents."""
+        return {
+            "Status": self.status,
+            "PhysicalResourceId": self.physical_resource_id,
+            "StackId": request.stack_id,
+            "RequestId": request.request_id,
+            "LogicalResourceId": request.logical_resource_id,
+            "Reason": self.failure,
+            "NoEcho": False,
+            "Data": dict(self.data),
+        }
+
+    def body(self, request: Request) -> bytes:
+        """The response as JSON; its longest texts are cut until it has at most 4096 bytes."""
+        members = self.members(request)
+        while len(body := json.dumps(members, ensure_ascii=False).encode(errors="replace")) > MOST_BYTES:
+            holder, key = max(
+                [(members, "Reason"), *((members["Data"], key) for key in members["Data"])],
+                key=lambda place: len(json.dumps(place[0][place[1]])),
+            )
+            text = str(holder[key])
+            if len(text) <= 1:  # the ids alone are too long, which only an event made by hand can cause
+                break
+            holder[key] = text[: len(text) * 3 // 4 - 1] + "…"
+        return body
+
+
+class Responder(CfnResource):
+    """crhelper, made once and copied for each invocation, so that invocations share nothing."""
+
+    _handle: Callable[[], Response]
+    _timed_out: Callable[[], Response]
+    _deliver: Callable[[Response], None]
+    _watchdog_after: float
+    _response: Response
+    _sending: threading.Lock
+    _sent: bool
+
+    def __init__(self) -> None:
+        # crhelper makes three clients for its polling, which this resource does not use, unless this is set.
+        before = os.environ.get("AWS_SAM_LOCAL")
+        os.environ["AWS_SAM_LOCAL"] = "true"
+        try:
+            # Levels stay as they are: crhelper's own default is DEBUG, for everybody.
+            super().__init__(log_level=logging.root.level, sleep_on_delete=0)  # type: ignore[arg-type]
+        finally:
+            os.environ.pop("AWS_SAM_LOCAL") if before is None else os.environ.update(AWS_SAM_LOCAL=before)
+
+    def respond(  # noqa: PLR0913 - what an invocation is made of
+        self,
+        event: Mapping[str, Any],
+        context: Any,
+        *,
+        handle: Callable[[], Response],
+        timed_out: Callable[[], Response],
+        send: Callable[[Response], None],
+        watchdog_after: float,
+    ) -> None:
+        """Call `handle` and send its response, or that of `timed_out` if it takes longer than `watchdog_after` s."""
+        invocation = copy.copy(self)
+        invocation._handle, invocation._timed_out, invocation._deliver = handle, timed_out, send
+        invocation._watchdog_after, invocation._sending, invocation._sent = watchdog_after, threading.Lock(), False
+        for register in (invocation.create, invocation.update, invocation.delete):
+            register(invocation._run)
+        invocation(event, context)
+
+    def _run(self, _event: Any, _context: Any) -> str:
+        self._response = self._handle()
+        return self._response.physical_resource_id
+
+    def _send(self, status: str | None = None, _reason: str = "", _send_response: object = None) -> None:
+        """The one place through which each of crhelper's paths responds."""
+        self._send_once(lambda: self._timed_out() if status else self._response)
+
+    def _timeout(self) -> None:
+        self._send_once(self._timed_out)
+
+    def _send_once(self, response: Callable[[], Response]) -> None:
+        with self._sending:
+            if not self._sent:
+                self._sent = True
+                self._deliver(response())
+
+    def _set_timeout(self) -> None:
+        """A watchdog: every call is interrupted long before, save one that Python cannot interrupt."""
+        self._timer = threading.Timer(max(self._watchdog_after, 0), self._timeout)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _log_setup(self, event: Any, context: Any) -> None:
+        """Logging is Powertools' and stays as it is."""

@@ -1,0 +1,84 @@
+"""Finds the destinations of one resource by their ownership tags, and reports what nobody may own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ingestion_destination.appfabric.client import AppFabric
+from ingestion_destination.appfabric.destination import Destination, DestinationArn, Parents
+from ingestion_destination.exceptions import HandlerError, NotFound
+from ingestion_destination.observability import count, logger
+from ingestion_destination.ownership import Owner, Ownership
+
+# A destination of others that cannot be read must not take the time of all the others.
+READ_WITHIN = 20.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Owned:
+    """A destination with what its ownership tags say."""
+
+    destination: Destination
+    ownership: Ownership
+
+    @property
+    def arn(self) -> DestinationArn:
+        """The destination's."""
+        return self.destination.arn
+
+
+@dataclass(kw_only=True)
+class Search:
+    """A search for one resource's destinations.
+
+    Args:
+        owner: The resource.
+    """
+
+    owner: Owner
+    _unreadable: set[DestinationArn] = field(default_factory=set)
+
+    def owned(self, appfabric: AppFabric, *parents: Parents) -> list[Owned]:
+        """The resource's destinations in some ingestions.
+
+        One that cannot be read is skipped and logged: it may well be somebody else's.
+
+        Raises:
+            HandlerError: An ingestion cannot be listed; or nothing was found, and something could not be read.
+        """
+        found, failure = [], None
+        for arn in {arn: None for each in parents for arn in appfabric.destinations(each)}:
+            try:
+                ownership = Ownership.read(appfabric.within(READ_WITHIN).tags(arn))
+                if ownership is None or ownership.owner != self.owner:
+                    continue
+                destination = appfabric.get(arn)
+            except NotFound:
+                continue
+            except HandlerError as error:
+                failure = error
+                self._skip(arn, error)
+                continue
+            if destination:
+                found.append(Owned(destination=destination, ownership=ownership))
+        if failure and not found:
+            raise failure
+        return found
+
+    def _skip(self, arn: DestinationArn, error: HandlerError) -> None:
+        if arn not in self._unreadable:
+            self._unreadable.add(arn)
+            logger.warning("skipping a destination that cannot be read", arn=str(arn), reason=error.reason)
+
+
+def delete_orphan(arn: DestinationArn, appfabric: AppFabric) -> None:
+    """Delete a destination that no resource will ever own."""
+    appfabric.delete(arn)
+    logger.info("deleted an orphaned ingestion destination", arn=str(arn))
+    count("OrphansDeleted")
+
+
+def report(arn: DestinationArn | None, reason: str) -> None:
+    """Report a destination that may be left without an owner, for somebody to look at."""
+    logger.error("possible orphaned ingestion destination", arn=str(arn) if arn else None, reason=reason)
+    count("PossibleOrphans")

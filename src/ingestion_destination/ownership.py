@@ -1,0 +1,151 @@
+"""Who created a destination, in place of what, and when: recorded in tags of the destination itself.
+
+The tags are taken from CloudFormation's request alone and written in the create call itself, so that every invocation
+of the same request writes the same ones, and no destination exists without them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+
+from ingestion_destination.cloudformation.request import Request
+
+PREFIX = "custom-appfabric-ingestion-destination:"
+OWNERSHIP_TAGS = STACK_ID, LOGICAL_ID, REQUEST, REPLACES = (
+    f"{PREFIX}StackId",
+    f"{PREFIX}LogicalResourceId",
+    f"{PREFIX}Request",
+    f"{PREFIX}Replaces",
+)
+CLAIM = f"{PREFIX}Claim."
+# PhysicalResourceIds that are not ARNs: there surely is no destination, or there may be one.
+NOT_CREATED = "not-created:"
+UNCONFIRMED = "unconfirmed:"
+NOTHING = "none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Owner:
+    """The resource of a stack that a destination belongs to."""
+
+    stack_id: str
+    logical_resource_id: str
+
+    @classmethod
+    def of(cls, request: Request) -> Owner:
+        """The resource that a request is about."""
+        return cls(stack_id=request.stack_id, logical_resource_id=request.logical_resource_id)
+
+    @property
+    def is_unique(self) -> bool:
+        """Whether no other resource has the same name: Pulumi's emulator calls every stack "dev"."""
+        return re.match(r"arn:aws[\w-]*:cloudformation:", self.stack_id) is not None
+
+    @property
+    def claim(self) -> str:
+        """The key of the tag with which this resource claims a destination that it adopts."""
+        return CLAIM + sha256(f"{self.stack_id}|{self.logical_resource_id}".encode()).hexdigest()[:32]
+
+    def has_made_up(self, physical_resource_id: str) -> bool:
+        """Whether CloudFormation made the id up, for a Create that it gave up before the response.
+
+        It is `<stack>-<logical id>-<random>`, where either name may be cut short.
+        """
+        made_up = re.fullmatch(r"(.+)-([^-]+)-[A-Za-z0-9]{6,}", physical_resource_id)
+        stack_name = self.stack_id.partition(":stack/")[2].partition("/")[0]
+        return (
+            made_up is not None
+            and stack_name.startswith(made_up[1])
+            and self.logical_resource_id.startswith(made_up[2])
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ownership:
+    """What the ownership tags of a destination say.
+
+    Attributes:
+        token: The client token of the request that created or adopted the destination.
+        requested_at: When CloudFormation made that request; None when it is not known.
+        replaces: The PhysicalResourceId that it was created in place of, `none` for a Create.
+    """
+
+    owner: Owner
+    token: str
+    requested_at: datetime | None
+    replaces: str
+
+    @classmethod
+    def of(cls, request: Request) -> Ownership:
+        """What a destination is tagged with that a request creates or adopts."""
+        return cls(
+            owner=Owner.of(request),
+            token=request.client_token,
+            requested_at=request.signed_at,
+            replaces=_tag_value(request.physical_resource_id) or NOTHING,
+        )
+
+    @classmethod
+    def read(cls, tags: Mapping[str, str]) -> Ownership | None:
+        """What tags say; None when they name no owner."""
+        if STACK_ID not in tags or LOGICAL_ID not in tags:
+            return None
+        token, _, requested_at = tags.get(REQUEST, "").partition("@")
+        return cls(
+            owner=Owner(stack_id=tags[STACK_ID], logical_resource_id=tags[LOGICAL_ID]),
+            token=token,
+            requested_at=_parse_time(requested_at),
+            replaces=tags.get(REPLACES, ""),
+        )
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The four tags."""
+        requested_at = f"{self.requested_at:%Y%m%dT%H%M%SZ}" if self.requested_at else "unknown"
+        return {
+            STACK_ID: self.owner.stack_id,
+            LOGICAL_ID: self.owner.logical_resource_id,
+            REQUEST: f"{self.token}@{requested_at}",
+            REPLACES: self.replaces,
+        }
+
+    def is_in_place_of(self, physical_resource_id: str) -> bool:
+        """Whether the destination was created in place of this id."""
+        return self.replaces == _tag_value(physical_resource_id)
+
+    def is_earlier_than(self, request: Request) -> bool:
+        """Whether its request was made before another one, by CloudFormation's clock and in whole seconds."""
+        return bool(self.requested_at and request.signed_at and self.requested_at < request.signed_at)
+
+    def is_later_than(self, request: Request) -> bool:
+        """Whether its request was made after another one, by CloudFormation's clock and in whole seconds."""
+        return bool(self.requested_at and request.signed_at and self.requested_at > request.signed_at)
+
+    def age_at(self, request: Request) -> float:
+        """Seconds from its request to another one; infinite when either time is not known."""
+        if self.requested_at is None or request.signed_at is None:
+            return float("inf")
+        return (request.signed_at - self.requested_at).total_seconds()
+
+
+def is_ownership_tag(key: str) -> bool:
+    """Whether a tag key is one that this resource writes itself."""
+    return key in OWNERSHIP_TAGS or key.startswith(CLAIM)
+
+
+def _tag_value(physical_resource_id: str) -> str:
+    """An id as the value of a tag, which takes 256 characters."""
+    if len(physical_resource_id) <= 256:
+        return physical_resource_id
+    return f"sha256:{sha256(physical_resource_id.encode()).hexdigest()}"
+
+
+def _parse_time(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC)
+    except ValueError:
+        return None

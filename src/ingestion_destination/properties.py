@@ -1,0 +1,173 @@
+"""ResourceProperties in, the desired destination out; a destination in, attributes out: pure functions, no calls.
+
+The properties are those of the native type and of the API, in CloudFormation's spelling:
+https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appfabric-ingestiondestination.html
+https://docs.aws.amazon.com/appfabric/latest/api/API_CreateIngestionDestination.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from ingestion_destination.appfabric.destination import (
+    ARN,
+    IDENTIFIER,
+    Destination,
+    DestinationArn,
+    FirehoseStream,
+    Parents,
+    Processing,
+    S3Bucket,
+    Target,
+)
+from ingestion_destination.exceptions import InvalidRequest, printable, shorten
+from ingestion_destination.ownership import OWNERSHIP_TAGS, is_ownership_tag
+from ingestion_destination.validation import Reader
+
+# AppFabric takes 50 on a destination.
+MOST_TAGS = 50 - len(OWNERSHIP_TAGS)
+# The API's name of a property and the native type's: one property, either name.
+_PARENTS = (("AppBundleIdentifier", "AppBundleArn"), ("IngestionIdentifier", "IngestionArn"))
+_ARN_OR_NOTHING = re.compile(f"({ARN.pattern})?")
+_CLOUDFORMATIONS_OWN = ("ServiceToken", "ServiceTimeout")
+_NAMES = (
+    *(name for names in _PARENTS for name in names),
+    *("ProcessingConfiguration", "DestinationConfiguration", "Tags", "AdoptArn"),
+    *_CLOUDFORMATIONS_OWN,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desired:
+    """The destination that a template describes, valid by construction.
+
+    Attributes:
+        tags: The template's own, without the ownership tags.
+        adopt: The destination that is taken over instead of creating one.
+    """
+
+    parents: Parents
+    processing: Processing
+    target: Target
+    tags: Mapping[str, str]
+    adopt: DestinationArn | None = None
+
+    @classmethod
+    def parse(cls, properties: Mapping[str, Any]) -> Desired:
+        """The destination that properties describe.
+
+        Args:
+            properties: ResourceProperties. CloudFormation sends every scalar as a string.
+
+        Raises:
+            InvalidRequest: With every mistake in the properties, each with its path.
+        """
+        problems: list[str] = []
+        reader = Reader(properties, path="", allowed=_NAMES, problems=problems)
+        parents = _read_parents(reader)
+        processing = _read_processing(reader)
+        target = _read_target(reader)
+        tags = _read_tags(reader)
+        adopt = _read_adopt_arn(reader)
+        if adopt and not problems and not parents.contain(adopt):
+            problems.append("AdoptArn must be of a destination of the ingestion that the properties name")
+        if isinstance(target, FirehoseStream) and processing.format == "parquet":
+            path = "ProcessingConfiguration.AuditLog.Format"
+            problems.append(f"{path} must be json when the destination is a FirehoseStream")
+        if problems or target is None:
+            raise InvalidRequest.of(problems)
+        return cls(parents=parents, processing=processing, target=target, tags=tags, adopt=adopt)
+
+    @classmethod
+    def parse_if_valid(cls, properties: Mapping[str, Any]) -> Desired | None:
+        """The destination that properties describe; None when they are wrong, so that they never took effect."""
+        try:
+            return cls.parse(properties)
+        except InvalidRequest:
+            return None
+
+    def needs_replacement(self, destination: Destination) -> bool:
+        """Whether a destination cannot become this one: another app bundle, ingestion, schema or format."""
+        return not self.parents.contain(destination.arn) or destination.processing != self.processing
+
+    def equals(self, destination: Destination) -> bool:
+        """Whether a destination is this one, tags aside."""
+        return not self.needs_replacement(destination) and destination.target == self.target
+
+
+def attributes_of(destination: Destination) -> dict[str, str]:
+    """What Fn::GetAtt can get: the same keys every time, flat strings, "" for what AppFabric did not return."""
+    return {
+        "Arn": str(destination.arn),
+        "AppBundleArn": destination.arn.app_bundle,
+        "IngestionArn": destination.arn.ingestion,
+        "Status": destination.status,
+        "StatusReason": shorten(printable(destination.status_reason)),
+        "CreatedAt": _timestamp(destination.created_at),
+        "UpdatedAt": _timestamp(destination.updated_at),
+    }
+
+
+def _read_parents(reader: Reader) -> Parents:
+    identifiers = []
+    for names in _PARENTS:
+        name = reader.exactly_one(*names)
+        pattern = (IDENTIFIER, "an ARN or a lower-case UUID")
+        identifiers.append(reader.text(name, length=(1, 1011), pattern=pattern) if name else "")
+    return Parents(app_bundle=identifiers[0], ingestion=identifiers[1])
+
+
+def _read_processing(reader: Reader) -> Processing:
+    configuration = reader.object("ProcessingConfiguration", allowed=("AuditLog",))
+    audit_log = configuration.object("AuditLog", allowed=("Schema", "Format"))
+    return Processing(
+        schema=audit_log.text("Schema", one_of=("ocsf", "raw")),
+        format=audit_log.text("Format", one_of=("json", "parquet")),
+    )
+
+
+def _read_target(reader: Reader) -> Target | None:
+    configuration = reader.object("DestinationConfiguration", allowed=("AuditLog",))
+    audit_log = configuration.object("AuditLog", allowed=("Destination",))
+    destination = audit_log.object("Destination", allowed=("S3Bucket", "FirehoseStream"))
+    destination.exactly_one("S3Bucket", "FirehoseStream")
+    target: Target | None = None
+    if destination.has("S3Bucket"):
+        bucket = destination.object("S3Bucket", allowed=("BucketName", "Prefix"))
+        target = S3Bucket(
+            bucket_name=bucket.text("BucketName", length=(3, 63)),
+            prefix=bucket.text("Prefix", length=(1, 120)) if bucket.has("Prefix") else None,
+        )
+    if destination.has("FirehoseStream"):
+        stream = destination.object("FirehoseStream", allowed=("StreamName",))
+        target = FirehoseStream(stream_name=stream.text("StreamName", length=(3, 64)))
+    return target
+
+
+def _read_tags(reader: Reader) -> dict[str, str]:
+    tags: dict[str, str] = {}
+    for tag in reader.objects("Tags", allowed=("Key", "Value"), most=MOST_TAGS):
+        key = tag.text("Key", length=(1, 128))
+        value = tag.text("Value", length=(0, 256))
+        if key.lower().startswith("aws:"):
+            tag.problem(f"{tag.path}.Key must not begin with aws:")
+        elif is_ownership_tag(key):
+            tag.problem(f"{tag.path}.Key is reserved: the provider uses it to record ownership")
+        elif key and key in tags:
+            tag.problem(f"{tag.path}.Key is a duplicate of an earlier tag key")
+        tags[key] = value
+    return tags
+
+
+def _read_adopt_arn(reader: Reader) -> DestinationArn | None:
+    """None when it is absent or "", which is what a parameter's default gives."""
+    pattern = (_ARN_OR_NOTHING, "the ARN of an ingestion destination")
+    return DestinationArn.parse(reader.text("AdoptArn", optional=True, pattern=pattern))
+
+
+def _timestamp(moment: datetime | None) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z") if moment else ""

@@ -1,0 +1,197 @@
+"""One invocation, from the event to the response, and what happens when either fails.
+
+Two threads may respond: the one that does the work, and crhelper's timer as a watchdog, for calls that Python cannot
+interrupt. One lock lets one of them through. After the response nothing is changed any more: if it did not arrive,
+Lambda retries the event, and CloudFormation's own Delete finds what it never heard of.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ingestion_destination.appfabric.client import AppFabric
+from ingestion_destination.cloudformation.delivery import Delivery, Undelivered
+from ingestion_destination.cloudformation.request import REQUEST_TYPES, NotARequest, Request
+from ingestion_destination.cloudformation.response import Responder, Response
+from ingestion_destination.deadline import Clock, Deadline
+from ingestion_destination.exceptions import HandlerError, InternalFailure, InvalidRequest, NotStabilized
+from ingestion_destination.journal import Entry, Journal
+from ingestion_destination.lifecycle import Lifecycle
+from ingestion_destination.observability import count, flush, logger
+from ingestion_destination.ownership import NOT_CREATED, UNCONFIRMED
+from ingestion_destination.rollback import report_unfinished
+
+# For the response to a request that CloudFormation waits for no more, as far as is known.
+EXPIRED_RESPONSE_WITHIN = 10.0
+
+_responder = Responder()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provider:
+    """What Lambda calls, with all that a test replaces.
+
+    Args:
+        client: Returns the boto3 client.
+        delivery: Puts responses to their URLs.
+        clock: How time passes.
+        started: When the container did, by the monotonic clock.
+        sam_local: Whether `sam local invoke` calls it: a response that cannot be delivered is no fault then.
+    """
+
+    client: Callable[[], Any]
+    delivery: Delivery
+    clock: Clock
+    started: float
+    sam_local: bool = False
+
+    def __call__(self, event: Any, context: Any) -> dict[str, Any] | None:
+        """Fulfill one request and respond to it.
+
+        Args:
+            event: The request.
+            context: Lambda's.
+
+        Returns:
+            Under `sam local invoke` the response, for people to see; else nothing.
+
+        Raises:
+            NotARequest: The event is not a request of CloudFormation's: nothing was done.
+            Undelivered: The response did not arrive. Lambda retries the event, which ends the same way.
+        """
+        request = self._receive(event, context)
+        now, remaining = self.clock.monotonic(), context.get_remaining_time_in_millis() / 1000
+        deadline = Deadline.of(
+            now=now,
+            remaining=remaining,
+            age=request.age,
+            service_timeout=request.service_timeout,
+            deletes=request.type == "Delete",
+        )
+        outbox = Outbox(request, self.delivery, ends=deadline.response_ends)
+        expired = deadline.response_ends <= now
+        if not request.type:
+            mistake = InvalidRequest(f"RequestType must be one of {', '.join(REQUEST_TYPES)}")
+            outbox.send(_failed(request, Entry(), mistake))
+        elif expired:
+            outbox.ends = now + min(EXPIRED_RESPONSE_WITHIN, remaining / 2)
+            outbox.send(_expired(request))
+        else:
+            self._fulfill(request, deadline, outbox, event, context)
+        count(f"{request.type or 'Unknown'}{'Failed' if outbox.response.failure else 'Succeeded'}")
+        flush()
+        if self.sam_local:
+            return outbox.response.members(request)
+        if outbox.undelivered and not expired:
+            raise outbox.undelivered
+        return None
+
+    def _receive(self, event: Any, context: Any) -> Request:
+        """The request that an event is; every line of its log names it, and never the event or its URL."""
+        logger.clear_state()
+        try:
+            schemes = ("https", "http") if self.sam_local else ("https",)
+            request = Request.parse(event, now=self.clock.now(), schemes=schemes)
+        except NotARequest as refusal:
+            logger.error("not a request of CloudFormation's", reason=str(refusal))
+            raise
+        logger.set_correlation_id(request.request_id)
+        logger.append_keys(
+            RequestType=request.type,
+            StackId=request.stack_id,
+            LogicalResourceId=request.logical_resource_id,
+            function_request_id=context.aws_request_id,
+        )
+        return request
+
+    def _fulfill(
+        self, request: Request, deadline: Deadline, outbox: Outbox, event: Mapping[str, Any], context: Any
+    ) -> None:
+        """Let crhelper call the handler and send its response, or the watchdog's."""
+        journal = Journal()
+        appfabric = AppFabric(
+            client=self.client,
+            clock=self.clock,
+            ends=deadline.work_ends,
+            container_age=lambda: self.clock.monotonic() - self.started,
+        )
+        lifecycle = Lifecycle(request, appfabric, journal, deadline)
+        _responder.respond(
+            event,
+            context,
+            handle=lambda: _handle(lifecycle),
+            timed_out=lambda: _timed_out(request, journal.entry),
+            send=outbox.send,
+            watchdog_after=deadline.watchdog - self.clock.monotonic(),
+        )
+
+
+class Outbox:
+    """Delivers the response to one request.
+
+    Attributes:
+        response: What was (to be) delivered.
+        undelivered: Why it did not arrive, None when it did.
+    """
+
+    def __init__(self, request: Request, delivery: Delivery, *, ends: float) -> None:
+        self.request = request
+        self.delivery = delivery
+        self.ends = ends
+        self.response = Response(physical_resource_id="", failure="none was sent")
+        self.undelivered: Undelivered | None = None
+
+    def send(self, response: Response) -> None:
+        """Deliver a response; that it did not arrive is logged and counted."""
+        self.response = response
+        try:
+            self.delivery.put(self.request.response_url, response.body(self.request), ends=self.ends)
+        except Undelivered as failure:
+            self.undelivered = failure
+            count("ResponsesUndelivered")
+            logger.error(
+                "the response was not delivered",
+                status=response.status,
+                id=response.physical_resource_id,
+                reason=str(failure),
+            )
+
+
+def _handle(lifecycle: Lifecycle) -> Response:
+    """The response to a request, whatever happens."""
+    handler = {"Create": lifecycle.create, "Update": lifecycle.update, "Delete": lifecycle.delete}
+    try:
+        return handler[lifecycle.request.type]()
+    except HandlerError as error:
+        failure = error
+        logger.error(failure.reason)
+    except BaseException as error:  # sys.exit included
+        failure = InternalFailure(f"{type(error).__name__}: see the function's log for the stack trace")
+        # Without its text, which may hold values.
+        logger.error("unexpected", type=type(error).__name__, stack=traceback.format_tb(error.__traceback__))
+    return _failed(lifecycle.request, lifecycle.journal.entry, failure)
+
+
+def _timed_out(request: Request, done: Entry) -> Response:
+    """The watchdog's response. The work is stuck in a call and rolls nothing back."""
+    if request.type == "Update":
+        report_unfinished(done)
+    return _failed(request, done, NotStabilized("the time for this request was up before it ended"))
+
+
+def _expired(request: Request) -> Response:
+    logger.warning("this request has expired: CloudFormation waits for it no more, and nothing was done")
+    return _failed(request, Entry(create_in_doubt=True), NotStabilized("the request had expired before it began"))
+
+
+def _failed(request: Request, done: Entry, failure: HandlerError) -> Response:
+    """A failure, with the id that tells the Delete which follows a failed Create what to do.
+
+    An Update and a Delete keep theirs: another id would be a replacement.
+    """
+    token = request.client_token
+    created = str(done.created or (f"{UNCONFIRMED}{token}" if done.create_in_doubt else f"{NOT_CREATED}{token}"))
+    return Response(physical_resource_id=request.physical_resource_id or created, failure=failure.reason)

@@ -1,0 +1,79 @@
+"""Responds in place of a function that cannot start, so that no stack waits for it. Standard library only.
+
+A function that was deployed without `sam build`, a layer that breaks an import, a variable that a library cannot read:
+Lambda would end each invocation before the handler, and each stack would wait for its ServiceTimeout, twice.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import ssl
+from pathlib import Path
+from typing import Any
+
+from ingestion_destination.cloudformation.delivery import Delivery, tls
+from ingestion_destination.cloudformation.request import NotARequest, Request
+from ingestion_destination.deadline import Clock
+from ingestion_destination.ownership import NOT_CREATED, UNCONFIRMED
+
+LONGEST_CAUSE = 500
+
+logger = logging.getLogger(__name__)
+
+
+class StartupFailure:
+    """The handler of a function that cannot start.
+
+    Args:
+        error: Why.
+        delivery: Puts responses to their URLs; None for the usual one.
+        clock: How time passes.
+    """
+
+    def __init__(self, error: Exception, *, delivery: Delivery | None = None, clock: Clock | None = None) -> None:
+        self.error = error
+        self.clock = clock or Clock()
+        self.delivery = delivery
+
+    def __call__(self, event: Any, context: Any) -> None:
+        """Respond FAILED with the cause; a Delete of what was never created succeeds.
+
+        Raises:
+            NotARequest: There is nowhere to respond to.
+            Undelivered: The response did not arrive; Lambda retries the event.
+        """
+        logger.error("the function cannot start", exc_info=self.error)
+        try:
+            request = Request.parse(event, now=self.clock.now())
+        except NotARequest as refusal:
+            raise refusal from self.error
+        remaining = context.get_remaining_time_in_millis() / 1000
+        delivery = self.delivery or Delivery(context=_tls(), clock=self.clock)
+        body = json.dumps(self._members(request)).encode()
+        delivery.put(request.response_url, body, ends=self.clock.monotonic() + remaining * 0.9)
+
+    def _members(self, request: Request) -> dict[str, Any]:
+        nothing_to_delete = request.type == "Delete" and request.physical_resource_id.startswith(NOT_CREATED)
+        marker = NOT_CREATED if request.is_first else UNCONFIRMED
+        cause = " ".join(f"{type(self.error).__name__}: {self.error}".split())[:LONGEST_CAUSE]
+        return {
+            "Status": "SUCCESS" if nothing_to_delete else "FAILED",
+            "Reason": "" if nothing_to_delete else f"InternalFailure: the function cannot start: {cause}",
+            "PhysicalResourceId": request.physical_resource_id or f"{marker}{request.client_token}",
+            "StackId": request.stack_id,
+            "RequestId": request.request_id,
+            "LogicalResourceId": request.logical_resource_id,
+            "NoEcho": False,
+            "Data": {},
+        }
+
+
+def _tls() -> ssl.SSLContext:
+    """The usual trust store, or the system's when it is what cannot be loaded."""
+    try:
+        return tls()
+    except Exception:
+        bundle = os.environ.get("AWS_CA_BUNDLE", "")
+        return ssl.create_default_context(cafile=bundle if Path(bundle).is_file() else None)
