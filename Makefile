@@ -74,12 +74,16 @@ test: setup lint build ## Run every check and test
 
 .PHONY: test-in-process
 test-in-process: .venv/.ready
-	@$(PYTEST) coverage run -m pytest tests/unit tests/contract
+	@$(PYTEST) coverage run -m pytest tests/unit tests/contract tests/simulation
 	@$(RUN) -m coverage report
 
 .PHONY: test-artefact
 test-artefact: setup build
 	@$(PYTEST) pytest tests/artefact tests/lifecycle tests/template
+
+.PHONY: soak
+soak: .venv/.ready ## Play 50,000 random scenarios instead of 2,000: make soak SEED=1
+	@SCENARIOS=soak SEED=$(SEED) $(PYTEST) pytest -p no:cacheprovider tests/simulation/test_scenarios.py
 
 .PHONY: lint
 lint: .venv/.ready .venv-sam/.ready ## Check style, types and the template

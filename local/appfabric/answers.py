@@ -36,17 +36,22 @@ def failure(error: ServiceError) -> Answer:
 
     A message nobody chose is the model's own description of the error.
     """
-    body = dict(error.members)
     status = error.http_status
     message = error.message
     if shape := error_shape(error.code):
         status = status or shape.metadata["error"]["httpStatusCode"]
         message = message or re.sub("<[^>]+>", "", shape.documentation)
-        body = {name: _UNSAID[name] for name in shape.required_members if name in _UNSAID} | body
     headers = _headers() | {"x-amzn-ErrorType": error.code}
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
-    return Answer(status=status or 400, headers=headers, body=_json({"message": message, **body}))
+    return Answer(status=status or 400, headers=headers, body=_json({"message": message, **members_of(error)}))
+
+
+def members_of(error: ServiceError) -> dict[str, Any]:
+    """The members of an error: what was said, and what its model requires."""
+    shape = error_shape(error.code)
+    required = shape.required_members if shape else ()
+    return {name: _UNSAID[name] for name in required if name in _UNSAID} | dict(error.members)
 
 
 def serialised(shape: Shape | None, value: Any) -> Any:

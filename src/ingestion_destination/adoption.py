@@ -8,19 +8,16 @@ destination is on loan and a Delete releases it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from ingestion_destination.appfabric.client import CONSISTENT_AFTER, AppFabric
 from ingestion_destination.appfabric.destination import Destination, DestinationArn
-from ingestion_destination.exceptions import InvalidRequest, NotFound, ResourceConflict
+from ingestion_destination.exceptions import HandlerError, InvalidRequest, NotFound, ResourceConflict
 from ingestion_destination.journal import Journal
 from ingestion_destination.ownership import (
     CLAIM,
-    LOGICAL_ID,
     OWNERSHIP_TAGS,
-    REPLACES,
-    REQUEST,
-    STACK_ID,
     Ownership,
     is_ownership_tag,
 )
@@ -34,18 +31,23 @@ class Adoption:
     Args:
         ownership: What an adopted destination is tagged with.
         appfabric: Until no later than a Delete searches for what a Create in flight adopts.
+        afterwards: With time to take back a claim.
         journal: Where it is recorded that the request may have adopted one.
     """
 
     ownership: Ownership
     appfabric: AppFabric
+    afterwards: AppFabric
     journal: Journal
 
-    def adopt(self, arn: DestinationArn, desired: Desired) -> Destination:
+    def adopt(self, arn: DestinationArn, desired: Desired) -> tuple[Destination, bool]:
         """Take a destination over that is exactly what the template describes.
 
         Two resources may try at once. Each claims the destination with a tag of its own and looks for the other's claim
         after a while; who sees another one gives up.
+
+        Returns:
+            The destination, and whether it was not this request's before.
 
         Raises:
             InvalidRequest: There is no such destination, it differs, or it belongs to another resource.
@@ -61,21 +63,30 @@ class Adoption:
         mine = self.ownership.owner.claim
         if recorded and (recorded.owner, recorded.token) == (self.ownership.owner, self.ownership.token):
             self._tag(arn, tags)  # an earlier invocation of this request adopted it
-            return destination
+            return destination, False
         self._refuse_what_belongs_to_another(arn, tags, recorded)
         _refuse_what_differs(destination, tags, desired)
         _refuse_without_room(tags)
-        certain = self.journal.entry.create_in_doubt
+        before = self.journal.entry.create_in_doubt
         self.journal.record(create_in_doubt=True)
-        self.appfabric.tag(arn, {mine: self.ownership.token})
-        self.appfabric.clock.sleep(CONSISTENT_AFTER)
-        tags = self.appfabric.tags(arn)
-        if _claims(tags) - {mine} or self._is_of_another(tags, Ownership.read(tags)):
-            self.appfabric.untag(arn, [mine])
-            self.journal.record(create_in_doubt=certain)
-            raise ResourceConflict("AdoptArn: another resource adopts this destination at the same time; deploy again")
-        self._tag(arn, tags | {mine: ""})
-        return destination
+        try:
+            self.appfabric.tag(arn, {mine: self.ownership.token})
+            self.appfabric.clock.sleep(CONSISTENT_AFTER)
+            tags = self.appfabric.tags(arn)
+            if _claims(tags) - {mine} or self._is_of_another(tags, Ownership.read(tags)):
+                raise ResourceConflict("AdoptArn: another resource adopts this destination at the same time")
+            self._tag(arn, tags | {mine: ""})
+        except HandlerError as failure:
+            self._drop_claim(arn)
+            if isinstance(failure, ResourceConflict) and not failure.in_doubt:
+                self.journal.record(create_in_doubt=before)
+            raise
+        return destination, True
+
+    def _drop_claim(self, arn: DestinationArn) -> None:
+        """As far as possible: one that is left keeps others from adopting the destination, and they read of it."""
+        with suppress(HandlerError):
+            self.afterwards.untag(arn, [self.ownership.owner.claim])
 
     def release(self, arn: DestinationArn, *, if_it: Callable[[Ownership], bool]) -> bool:
         """Leave a destination, which is then nobody's.
@@ -88,27 +99,27 @@ class Adoption:
             Whether it was this resource's and meant.
         """
         try:
-            tags = self.appfabric.tags(arn)
+            return self._release(arn, self.appfabric.tags(arn), if_it)
         except NotFound:
             return False
+
+    def _release(self, arn: DestinationArn, tags: Mapping[str, str], if_it: Callable[[Ownership], bool]) -> bool:
         recorded = Ownership.read(tags)
         released = recorded is not None and recorded.owner == self.ownership.owner and if_it(recorded)
-        keys = [key for key in (*(OWNERSHIP_TAGS if released else ()), self.ownership.owner.claim) if key in tags]
-        if keys:
-            self.appfabric.untag(arn, keys)
+        claim = self.ownership.owner.claim
+        if released:  # all of them, for what was read may be older than the last one
+            self.appfabric.untag(arn, [*OWNERSHIP_TAGS, claim])
+        elif claim in tags:
+            self.appfabric.untag(arn, [claim])
         return released
 
     def _tag(self, arn: DestinationArn, tags: Mapping[str, str]) -> None:
-        """Set the four tags and drop the claim, never with more than four of ours at once."""
-        wanted = self.ownership.tags
-        missing = {key: value for key, value in wanted.items() if tags.get(key) != value}
-        before_the_claim_goes = {key: missing.pop(key) for key in (STACK_ID, LOGICAL_ID, REQUEST) if key in missing}
-        if before_the_claim_goes:
-            self.appfabric.tag(arn, before_the_claim_goes)
+        """Set the four tags, then drop the claim: a Delete that releases the destination meanwhile leaves nothing."""
+        missing = {key: value for key, value in self.ownership.tags.items() if tags.get(key) != value}
+        if missing:
+            self.appfabric.tag(arn, missing)
         if self.ownership.owner.claim in tags:
             self.appfabric.untag(arn, [self.ownership.owner.claim])
-        if missing:
-            self.appfabric.tag(arn, {REPLACES: missing[REPLACES]})
 
     def _is_of_another(self, tags: Mapping[str, str], recorded: Ownership | None) -> bool:
         if recorded:
@@ -154,8 +165,8 @@ def _differences(destination: Destination, tags: Mapping[str, str], desired: Des
 
 def _refuse_without_room(tags: Mapping[str, str]) -> None:
     of_others = [key for key in tags if not is_ownership_tag(key)]
-    if len(of_others) > MOST_TAGS:
+    if len(of_others) >= MOST_TAGS:
         raise InvalidRequest(
-            f"AdoptArn: the destination has {len(of_others)} tags, which leaves no room for the {len(OWNERSHIP_TAGS)}"
-            " that record its owner: AppFabric takes 50"
+            f"AdoptArn: the destination has {len(of_others)} tags, and AppFabric takes 50: remove some, for an adoption"
+            " needs room for five more, one of them for a moment"
         )

@@ -38,7 +38,7 @@ ROLLED_BACK_WITHIN = 3600.0
 # What is older was responded to long ago: it was retained, or the native type has it now.
 LEFT_WITHIN = 3 * 3600.0
 # A sweep is an extra: it does not keep an update from its response.
-SWEEP_WITHIN = 30.0
+SWEEP_WITHIN = 120.0
 # By how many seconds AppFabric's clock may be behind CloudFormation's, and CloudFormation leaves out fractions.
 CLOCK_TOLERANCE = 3.0
 
@@ -111,7 +111,7 @@ class Lifecycle:
     def _update(self, arn: DestinationArn, desired: Desired) -> Destination:
         if not self.appfabric.is_in_region(arn):
             raise InvalidRequest("PhysicalResourceId is not an ingestion destination of this Region")
-        observed = self._observe(arn)
+        observed = self._observe(arn, desired)
         if observed is None:
             self._refuse_adoption(desired)
             return self._replace(desired, accepts_equal=True)
@@ -248,7 +248,7 @@ class Lifecycle:
 
     def _delete(self, arn: DestinationArn) -> None:
         if self.request.properties.get("AdoptArn") == self.id:
-            self._adoption(self.appfabric).release(arn, if_it=lambda _: True)
+            self._release(arn)
             return
         try:
             ownership = Ownership.read(self.appfabric.tags(arn))
@@ -258,6 +258,13 @@ class Lifecycle:
             report(arn, "not deleted: its tags name another owner")
         else:
             self.appfabric.delete(arn)
+
+    def _release(self, arn: DestinationArn) -> None:
+        """Leave an adopted destination; what is not this resource's by its tags may have become so just now."""
+        adoption = self._adoption(self.appfabric)
+        if not adoption.release(arn, if_it=lambda _: True):
+            self.appfabric.clock.sleep(CONSISTENT_AFTER)
+            adoption.release(arn, if_it=lambda _: True)
 
     def _delete_what_a_create_left(self) -> None:
         """Delete or release what a Create without a response left, again and again until none can be in flight.
@@ -270,14 +277,14 @@ class Lifecycle:
             return  # nor could the Create have created anything
         names_its_create = self.id.startswith(UNCONFIRMED)
         reported: set[DestinationArn] = set()
-        failure: HandlerError | None = None
+        found, failure = False, None
         for _ in self._until_no_create_is_in_flight():
             try:
-                found = self._delete_once(desired, reported)
-                failure = None
+                found = self._delete_once(desired, reported) or found
+                failure = next(iter(self.search.unreadable.values()), None) if not found else None
             except HandlerError as error:
-                found, failure = False, error
-            if found and names_its_create:
+                failure = error
+            if found and names_its_create and failure is None:
                 return
         if failure:
             raise failure
@@ -288,8 +295,7 @@ class Lifecycle:
         owned = self.search.owned(self.appfabric, desired.parents)
         left = [each for each in owned if self._may_be_of_the_create(each.ownership)]
         if not self.id.startswith(UNCONFIRMED):
-            equal = [each for each in left if desired.equals(each.destination)]
-            left = self._without_what_is_not_certain(equal, reported)
+            left = self._without_what_is_not_certain(left, desired, reported)
         for each in left:
             delete_orphan(each.arn, self.appfabric)
         return bool(left)
@@ -304,13 +310,18 @@ class Lifecycle:
             and not ownership.is_later_than(self.request)
         )
 
-    def _without_what_is_not_certain(self, left: list[Owned], reported: set[DestinationArn]) -> list[Owned]:
-        """A made-up id does not name its Create: what is old, and what several requests created, is only reported."""
+    def _without_what_is_not_certain(
+        self, left: list[Owned], desired: Desired, reported: set[DestinationArn]
+    ) -> list[Owned]:
+        """A made-up id does not name its Create: what is old, or of several requests, or differs, is only reported."""
         recent = [each for each in left if each.ownership.age_at(self.request) <= LEFT_WITHIN]
-        of_one_request = len({each.ownership.token for each in recent}) == 1
-        certain = recent if of_one_request else []
+        equal = [each for each in left if desired.equals(each.destination)]
+        certain = [each for each in recent if each in equal]
+        if len({each.ownership.token for each in certain}) > 1:
+            certain = []
         for each in left:
-            if each not in certain and each.arn not in reported:
+            suspicious = each in recent or each in equal
+            if suspicious and each not in certain and each.arn not in reported:
                 reported.add(each.arn)
                 report(each.arn, "it may be what a cancelled Create left, or may have been retained")
         return certain
@@ -342,33 +353,36 @@ class Lifecycle:
         if doubt and (earlier := self._created_before(desired, accepts_equal=accepts_equal)):
             return earlier
         failure: HandlerError | None = None
-        while True:
+        created: Destination | None = None
+        while created is None:
             self.journal.record(create_in_doubt=True)
             try:
-                created = appfabric.create(
-                    desired.parents,
-                    processing=desired.processing,
-                    target=desired.target,
-                    tags={**desired.tags, **self.ownership.tags},
-                    token=self.ownership.token,
-                )
-                break
+                created = self._create_once(appfabric, desired)
             except (ResourceConflict, IdempotentParameterMismatch) as error:
-                if found := self._search_quietly(desired):
-                    return found
-                raise self._advise(error) from None
+                created = self._search_for(desired, error)
+                if created is None:
+                    raise self._advise(error) from None
             except HandlerError as error:
                 if not error.in_doubt:
                     self.journal.record(create_in_doubt=doubt)
                     raise failure or self._advise(error) from None
                 failure, doubt = error, True
-            if found := self._search_quietly(desired):
-                return found
-            appfabric.clock.sleep(FIRST_BACK_OFF)
+                created = self._search_for(desired, error)
+                if created is None:
+                    appfabric.clock.sleep(FIRST_BACK_OFF)
         self.journal.record(created=created.arn, create_in_doubt=False)
         if not self.request.is_first:
             report(created.arn, "created late, perhaps by a duplicate invocation: is it in its stack?")
         return created
+
+    def _create_once(self, appfabric: AppFabric, desired: Desired) -> Destination:
+        return appfabric.create(
+            desired.parents,
+            processing=desired.processing,
+            target=desired.target,
+            tags={**desired.tags, **self.ownership.tags},
+            token=self.ownership.token,
+        )
 
     def _advise(self, failure: HandlerError) -> HandlerError:
         """Say why there may be one destination too many: CloudFormation creates first, and deletes afterwards."""
@@ -386,24 +400,31 @@ class Lifecycle:
             )
         return failure
 
-    def _search_quietly(self, desired: Desired) -> Destination | None:
-        """What this request created; None too when that cannot be searched for: the call's own failure counts."""
+    def _search_for(self, desired: Desired, failure: HandlerError) -> Destination | None:
+        """What a create call that failed created all the same.
+
+        Raises:
+            HandlerError: The call's own failure, when that cannot be searched for: no further call must follow.
+        """
         try:
             return self._created_before(desired)
         except HandlerError:
-            return None
+            raise failure from None
 
     def _created_before(self, desired: Desired, *, accepts_equal: bool = False) -> Destination | None:
         """What this request created, whichever invocation of it did.
 
         Raises:
             ResourceConflict: A later request created something: this one is over.
+            HandlerError: Not all could be read that may be this resource's. What the role must not read is not.
         """
         owned = self.search.owned(self.appfabric, desired.parents)
         for each in owned:
             if each.ownership.token == self.ownership.token:
                 self.journal.record(created=each.arn, create_in_doubt=False)
                 return each.destination
+        if failure := next((each for each in self.search.unreadable.values() if each.transient), None):
+            raise failure
         if not self.owner.is_unique:
             return None
         if any(each.ownership.is_later_than(self.request) for each in owned):
@@ -413,23 +434,41 @@ class Lifecycle:
 
     def _adopt(self, arn: DestinationArn, desired: Desired) -> Destination:
         self.journal.record(create_in_doubt=not self.request.is_first)
-        return self._adoption(self.appfabric.until(self.deadline.create_ends)).adopt(arn, desired)
+        adoption = self._adoption(self.appfabric.until(self.deadline.create_ends))
+        destination, anew = adoption.adopt(arn, desired)
+        if anew and not self.request.is_first:
+            report(arn, "adopted late, perhaps by a duplicate invocation: is it in its stack?")
+        return destination
 
     def _adoption(self, appfabric: AppFabric) -> Adoption:
-        return Adoption(ownership=self.ownership, appfabric=appfabric, journal=self.journal)
+        return Adoption(
+            ownership=self.ownership,
+            appfabric=appfabric,
+            afterwards=appfabric.until(self.deadline.rollback_ends),
+            journal=self.journal,
+        )
 
-    def _observe(self, arn: DestinationArn) -> Observed | None:
+    def _observe(self, arn: DestinationArn, desired: Desired) -> Observed | None:
         """The destination with its tags, None when it is gone.
 
         What is not as the last request left it is read again: it may have been changed by hand, or be rolled back, or
         the reading may be an old one.
         """
         observed, old = self._read(arn), Desired.parse_if_valid(self.request.old_properties)
-        as_left = observed and old and old.equals(observed.destination) and old.tags.items() <= observed.tags.items()
-        if as_left or (observed and old is None):
+        if observed and (old is None or self._is_as_left(observed, old, desired)):
             return observed
         self.appfabric.clock.sleep(CONSISTENT_AFTER)
         return self._read(arn)
+
+    @staticmethod
+    def _is_as_left(observed: Observed, old: Desired, desired: Desired) -> bool:
+        """Whether a destination is as a request with the old properties leaves it, and not yet as the new ones want."""
+        new = {key: value for key, value in desired.tags.items() if old.tags.get(key) != value}
+        return (
+            old.equals(observed.destination)
+            and old.tags.items() <= observed.tags.items()
+            and not new.items() & observed.tags.items()
+        )
 
     def _read(self, arn: DestinationArn) -> Observed | None:
         destination = self.appfabric.get(arn)

@@ -33,10 +33,13 @@ class Search:
 
     Args:
         owner: The resource.
+
+    Attributes:
+        unreadable: Destinations that the latest search could not read, each with why.
     """
 
     owner: Owner
-    _unreadable: set[DestinationArn] = field(default_factory=set)
+    unreadable: dict[DestinationArn, HandlerError] = field(default_factory=dict)
 
     def owned(self, appfabric: AppFabric, *parents: Parents) -> list[Owned]:
         """The resource's destinations in some ingestions.
@@ -44,9 +47,9 @@ class Search:
         One that cannot be read is skipped and logged: it may well be somebody else's.
 
         Raises:
-            HandlerError: An ingestion cannot be listed; or nothing was found, and something could not be read.
+            HandlerError: An ingestion cannot be listed.
         """
-        found, failure = [], None
+        found, before, self.unreadable = [], self.unreadable, {}
         for arn in {arn: None for each in parents for arn in appfabric.destinations(each)}:
             try:
                 ownership = Ownership.read(appfabric.within(READ_WITHIN).tags(arn))
@@ -55,20 +58,14 @@ class Search:
                 destination = appfabric.get(arn)
             except NotFound:
                 continue
-            except HandlerError as error:
-                failure = error
-                self._skip(arn, error)
+            except HandlerError as failure:
+                self.unreadable[arn] = failure
+                if arn not in before:
+                    logger.warning("skipping an unreadable destination", arn=str(arn), reason=failure.reason)
                 continue
             if destination:
                 found.append(Owned(destination=destination, ownership=ownership))
-        if failure and not found:
-            raise failure
         return found
-
-    def _skip(self, arn: DestinationArn, error: HandlerError) -> None:
-        if arn not in self._unreadable:
-            self._unreadable.add(arn)
-            logger.warning("skipping a destination that cannot be read", arn=str(arn), reason=error.reason)
 
 
 def delete_orphan(arn: DestinationArn, appfabric: AppFabric) -> None:

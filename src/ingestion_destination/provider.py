@@ -149,13 +149,15 @@ class Outbox:
         self.response = response
         try:
             self.delivery.put(self.request.response_url, response.body(self.request), ends=self.ends)
-        except Undelivered as failure:
+        except Exception as error:  # one that is not expected too: else nobody would know that there was no response
+            failure = error if isinstance(error, Undelivered) else Undelivered(type(error).__name__)
             self.undelivered = failure
             count("ResponsesUndelivered")
             logger.error(
                 "the response was not delivered",
                 status=response.status,
-                id=response.physical_resource_id,
+                # By which somebody can find it, should CloudFormation never hear of it.
+                arn=response.physical_resource_id if response.data else None,
                 reason=str(failure),
             )
 

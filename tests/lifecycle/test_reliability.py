@@ -1,6 +1,6 @@
 """The most telling lives, for real: whole stacks, the built function under Lambda's runtime, containers killed.
 
-tests/reliability plays thousands of such lives in a simulation. Here CloudFormation is ministack with AWS's contract,
+tests/simulation plays thousands of such scenarios. Here CloudFormation is ministack with AWS's contract,
 Lambda runs again what died, and `kill` ends the processes of the function's container where they are. Each life has a
 function and an AppFabric of its own, so that several are played at the same time. All log all that they can.
 """

@@ -1,0 +1,454 @@
+"""What must hold in every scenario, whatever goes wrong.
+
+1. A complete resource of a standing stack has its destination, configured and tagged as wanted.
+2. What was retained, adopted on loan and since released, or is of others, is as it was.
+3. Nothing of ours stands without an owner silently.
+4. Each invocation responds once and in time, and changes nothing when it must not.
+
+Nothing here is taken from the code under test: a message counts as a report by its level and its field `arn` alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from local.appfabric.destinations import Destination
+from tests.simulation.aws import MUTATING, Call, Invocation, Request, Simulation
+from tests.simulation.cloudformation import Resource, Retained, Stack
+
+PREFIX = "custom-appfabric-ingestion-destination:"
+OWNERSHIP = {"StackId", "LogicalResourceId", "Request", "Replaces"}
+LAG = 3.0
+# An invocation that begins later than this before its time is over may be too late to do anything but fail.
+TOO_LATE = 2.0
+
+
+@dataclass(frozen=True)
+class HandChange:
+    """What somebody did to a destination by hand.
+
+    Attributes:
+        kind: "deleted", "retargeted", "tagged" or "forged" (an ownership tag).
+    """
+
+    at: float
+    kind: str
+    arn: str
+    key: str = ""
+    value: Any = None
+
+
+@dataclass(frozen=True)
+class Violation:
+    """Something that does not hold.
+
+    Attributes:
+        kind: "lost", "identity", "target", "tags", "ownership" (invariant 1), "retained", "loan", "others",
+            "hand tag" (2), "orphan", "stack" (3), "invocation" (4).
+        arn: The destination that it is about, "" if none.
+        resource: StackId and logical id of the resource that it is about.
+        invocation: The invocation that it is about.
+        key: The tag that it is about.
+    """
+
+    kind: str
+    text: str
+    arn: str = ""
+    resource: tuple[str, str] = ("", "")
+    invocation: Invocation | None = None
+    key: str = ""
+
+
+@dataclass
+class Facts:
+    """All that happened in a scenario.
+
+    Attributes:
+        foreign: The destinations that others created, as they left them.
+        hand: What was changed by hand.
+    """
+
+    simulation: Simulation
+    stacks: list[Stack]
+    foreign: dict[str, Destination] = field(default_factory=dict)
+    hand: list[HandChange] = field(default_factory=list)
+
+    @property
+    def there(self) -> Mapping[str, Destination]:
+        return self.simulation.appfabric.destinations
+
+    @property
+    def requests(self) -> list[Request]:
+        return list(self.simulation.requests.values())
+
+    @property
+    def retained(self) -> list[Retained]:
+        return [retained for stack in self.stacks for retained in stack.retained]
+
+    def by_hand(self, arn: str, kind: str, *, since: float = float("-inf"), key: str = "") -> list[HandChange]:
+        return [
+            each for each in self.hand if (each.arn, each.kind, each.key) == (arn, kind, key) and each.at >= since - LAG
+        ]
+
+    def creation(self, arn: str) -> Call | None:
+        """The call that created a destination, None for one of others."""
+        calls = self.simulation.created.get(arn)
+        return calls[0] if calls else None
+
+    def removal(self, arn: str) -> Call | None:
+        return next((call for call in self.simulation.calls if call.arn == arn and call.removed), None)
+
+    def changes(self, arn: str) -> list[Call]:
+        """The calls that changed a destination after it was created, in the order in which they did."""
+        calls = [c for c in self.simulation.calls if c.arn == arn and c.effect_at is not None and not c.created]
+        return sorted(calls, key=lambda call: call.effect_at or 0)
+
+    def owners(self, arn: str) -> list[tuple[Stack, Resource]]:
+        """The resources of standing stacks that have a destination, in whatever state they are."""
+        return [
+            (stack, resource)
+            for stack in self.stacks
+            for resource in [*stack.resources.values(), *stack.replaced]
+            if resource.id == arn
+        ]
+
+    def requests_for(self, arn: str) -> list[Request]:
+        """The Creates and Updates that were for a destination, or ended with it."""
+        return [
+            request
+            for request in self.requests
+            if request.type != "Delete"
+            and (arn in {request.id, request.properties.get("AdoptArn")} or arn in results_of(request))
+        ]
+
+
+def violations(facts: Facts) -> Iterator[Violation]:
+    """Everything that does not hold now that all has ended."""
+    yield from _invocations(facts)
+    for stack in facts.stacks:
+        for resource in stack.resources.values():
+            if resource.complete:
+                yield from _complete(facts, stack, resource)
+    yield from _others(facts)
+    for retained in facts.retained:
+        yield from _retained(facts, retained)
+    yield from _hand_tags(facts)
+    yield from _orphans(facts)
+
+
+# 1. A complete resource of a standing stack has its destination, configured and tagged as wanted.
+
+
+def _complete(facts: Facts, stack: Stack, resource: Resource) -> Iterator[Violation]:
+    arn, live = resource.id, facts.there.get(resource.id)
+    whose = (stack.id, resource.logical_id)
+    name = f"{stack.name}.{resource.logical_id}"
+    since = resource.since.at if resource.since else 0.0
+    if live is None:
+        if not facts.by_hand(arn, "deleted", since=since):
+            yield Violation("lost", f"{name} has lost {facts.simulation.name_of(arn)}", arn, whose)
+        return
+    if not same_identity(live, resource.properties):
+        yield Violation("identity", f"{name} has {live.processing} in {live.path.ingestion_arn}", arn, whose)
+    targets = [target_of(resource.properties), *(c.value for c in facts.by_hand(arn, "retargeted", since=since))]
+    if target(live) not in targets:
+        yield Violation("target", f"{name} leads to {target(live)}", arn, whose)
+    yield from _template_tags(facts, resource, live, whose, name, since)
+    yield from _ownership(facts, live, whose, name)
+
+
+def _template_tags(
+    facts: Facts, resource: Resource, live: Destination, whose: tuple[str, str], name: str, since: float
+) -> Iterator[Violation]:
+    arn, wanted = resource.id, tags_of(resource.properties)
+    for key, value in wanted.items():
+        values = {value, *(c.value for c in facts.by_hand(arn, "tagged", since=since, key=key))}
+        if live.tags.get(key) not in values:
+            text = f"{name} has {key}={live.tags.get(key)} instead of {value}"
+            yield Violation("tags", text, arn, whose, key=key)
+    requests = facts.requests_for(arn)
+    adopted = _before_adoption(facts, arn)
+    for key, value in user_tags(live).items():
+        if key in wanted or any(c.value == value for c in facts.by_hand(arn, "tagged", key=key)):
+            continue
+        if adopted is not None and adopted.tags.get(key) == value and not _dropped(requests, key, value):
+            continue
+        named = [request for request in requests if key in tags_of(request.properties)]
+        if not named or _dropped(requests, key, value):
+            yield Violation("tags", f"{name} still has {key}={value}", arn, whose, key=key)
+
+
+def _dropped(requests: list[Request], key: str, value: str) -> bool:
+    """Whether the last of the successful Updates that name a tag took it out of the template with this value."""
+    for request in reversed(requests):
+        if key in tags_of(request.properties):
+            return False
+        old = tags_of(request.event.get("OldResourceProperties", {}))
+        if request.succeeded and key in old:
+            return old[key] == value
+    return False
+
+
+def _ownership(facts: Facts, live: Destination, whose: tuple[str, str], name: str) -> Iterator[Violation]:
+    tags = ownership_tags(live)
+    wrong = [key for key, value in zip(("StackId", "LogicalResourceId"), whose, strict=True) if tags.get(key) != value]
+    tokens = {request.token for request in facts.requests if request.resource == whose and request.type != "Delete"}
+    if str(tags.get("Request")).partition("@")[0] not in tokens:
+        wrong.append("Request")
+    wrong += ["Replaces"] if "Replaces" not in tags else []
+    # A claim that a container left behind when it died owns nothing.
+    wrong += [key for key in tags if key.partition(".")[0] not in {*OWNERSHIP, "Claim"}]
+    if wrong:
+        text = f"{name} has {facts.simulation.name_of(live.arn)} with {tags}: {wrong} is wrong"
+        yield Violation("ownership", text, live.arn, whose)
+
+
+# 2. What was retained, adopted on loan and since released, or is of others, is as it was.
+
+
+def _others(facts: Facts) -> Iterator[Violation]:
+    for arn, before in facts.foreign.items():
+        adopters = [request for request in facts.requests_for(arn) if request.properties.get("AdoptArn") == arn]
+        if not adopters:
+            if facts.there.get(arn) != before:
+                yield Violation("others", f"{facts.simulation.name_of(arn)} is not ours to touch", arn)
+        else:
+            yield from _adopted(facts, before, adopters)
+
+
+def _retained(facts: Facts, retained: Retained) -> Iterator[Violation]:
+    before, arn = retained.destination, retained.id
+    if before is None:
+        return
+    later = [r for r in facts.requests_for(arn) if r.properties.get("AdoptArn") == arn and (r.over or 0) > retained.at]
+    if later:
+        yield from _adopted(facts, before, later)
+        return
+    live, name = facts.there.get(arn), facts.simulation.name_of(arn)
+    whose = (retained.stack_id, retained.logical_id)
+    if live is None:
+        yield Violation("retained", f"{name} was retained and is gone", arn, whose)
+    elif (live.processing, live.path, target(live), user_tags(live)) != (
+        before.processing,
+        before.path,
+        target(before),
+        user_tags(before),
+    ):
+        yield Violation("retained", f"{name} was retained and is changed", arn, whose)
+
+
+def _adopted(facts: Facts, before: Destination, adopters: list[Request]) -> Iterator[Violation]:
+    """A destination that was there before and was named by AdoptArn."""
+    arn, name = before.arn, facts.simulation.name_of(before.arn)
+    live = facts.there.get(arn)
+    owners = facts.owners(arn)
+    whose = adopters[-1].resource
+    stints = [request for request in facts.requests_for(arn) if arn in results_of(request)]
+    ends = [r for r in facts.requests if r.type == "Delete" and r.id == arn and r.number > adopters[0].number]
+    if live is None:
+        taken = [c for c in facts.hand if c.arn == arn and c.kind == "deleted"]
+        owned = any(r.properties.get("AdoptArn") != arn for r in ends) and stints
+        if not owned and not taken:
+            yield Violation("loan", f"{name} was on loan and is gone", arn, whose)
+        return
+    if (live.processing, live.path) != (before.processing, before.path):
+        yield Violation("loan", f"{name} has another identity", arn, whose)
+    targets = [target(before), *(c.value for c in facts.by_hand(arn, "retargeted"))]
+    targets += [target_of(request.properties) for request in facts.requests if request.id == arn and stints]
+    if target(live) not in targets:
+        yield Violation("loan", f"{name} leads to {target(live)}", arn, whose)
+    requests = [request for request in facts.requests_for(arn) if request.id == arn]
+    for key in user_tags(live).keys() | user_tags(before).keys():
+        values = {before.tags.get(key), *(c.value for c in facts.by_hand(arn, "tagged", key=key))}
+        for request in requests:
+            old, new = tags_of(request.event.get("OldResourceProperties", {})), tags_of(request.properties)
+            values |= {new.get(key), old.get(key)} if key in {*old, *new} else set()
+        if live.tags.get(key) not in values:
+            yield Violation("loan", f"{name} has {key}={live.tags.get(key)}", arn, whose, key=key)
+    pending = [r for r in adopters if _is_pending(facts, r)]
+    if (
+        not owners
+        and not pending
+        and not reported(facts, arn)
+        and ownership_tags(live) not in ({}, ownership_tags(before))
+    ):
+        if arn not in {retained.id for retained in facts.retained if retained.at > (adopters[0].at)}:
+            yield Violation("loan", f"{name} still has {ownership_tags(live)}", arn, whose)
+
+
+def _is_pending(facts: Facts, request: Request) -> bool:
+    """Whether CloudFormation still has to delete, or failed to delete, what a request left."""
+    for stack in facts.stacks:
+        if stack.id == request.resource[0] and request.resource[1] in stack.resources.keys() | stack.stuck:
+            if stack.resources.get(request.resource[1], _NONE).complete is False:
+                return True
+        for told in stack.told:
+            if told.logical_id == request.resource[1] and (told.since is request or told.id == request.id):
+                return True
+    return False
+
+
+_NONE = Resource("", {}, complete=True)
+
+
+def _before_adoption(facts: Facts, arn: str) -> Destination | None:
+    if arn in facts.foreign:
+        return facts.foreign[arn]
+    return next((each.destination for each in reversed(facts.retained) if each.id == arn), None)
+
+
+def _hand_tags(facts: Facts) -> Iterator[Violation]:
+    """What somebody put on by hand stays, unless a template says otherwise."""
+    latest = {(change.arn, change.key): change for change in facts.hand if change.kind == "tagged"}
+    for (arn, key), change in latest.items():
+        live = facts.there.get(arn)
+        if live is None or live.tags.get(key) == change.value:
+            continue
+        requests = [
+            request
+            for request in facts.requests_for(arn)
+            if any((invocation.ended or change.at) >= change.at - LAG for invocation in request.invocations)
+        ]
+        if not any(key in tags_of(request.properties) for request in requests):
+            whose = requests[-1].resource if requests else ("", "")
+            text = f"{key}={change.value} that somebody put on {facts.simulation.name_of(arn)} is gone"
+            yield Violation("hand tag", text, arn, whose, key=key)
+
+
+# 3. Nothing of ours stands without an owner silently.
+
+
+def _orphans(facts: Facts) -> Iterator[Violation]:
+    for arn in facts.simulation.created:
+        if arn in facts.there and not facts.owners(arn) and not _is_known(facts, arn) and not reported(facts, arn):
+            creation = facts.creation(arn)
+            assert creation is not None
+            name = facts.simulation.name_of(arn)
+            yield Violation("orphan", f"{name} of {creation.request.name} is an orphan", arn, creation.request.resource)
+
+
+def _is_known(facts: Facts, arn: str) -> bool:
+    """Whether CloudFormation knows that a destination may stand: retained, not deleted, or to be deleted yet."""
+    requests = [call.request for call in facts.simulation.created[arn]]
+    if any(each.id == arn or (_is_marker(each.id) and each.since in requests) for each in facts.retained):
+        return True
+    for stack in facts.stacks:
+        for resource in [*stack.told, *stack.replaced]:
+            if resource.id == arn or (_is_marker(resource.id) and resource.since in requests):
+                return True
+        for logical_id, resource in stack.resources.items():
+            if resource.complete:
+                continue
+            mine = [request for request in requests if request.resource == (stack.id, logical_id)]
+            if _is_marker(resource.id) and resource.since in mine:
+                return True
+            # What failed and is kept, or is stuck: the next Update of this id is to find what replaced it.
+            if any(request.type == "Update" and request.id == resource.id for request in mine):
+                return True
+            if mine and logical_id in stack.stuck:
+                return True
+    return False
+
+
+def _is_marker(id: str) -> bool:
+    return not id.startswith("arn:")
+
+
+def reported(facts: Facts, arn: str) -> bool:
+    """Whether an ERROR line names a destination."""
+    return any(error["arn"] == arn for invocation in facts.simulation.invocations for error in invocation.errors)
+
+
+# 4. Each invocation responds once and in time, and changes nothing when it must not.
+
+
+def _invocations(facts: Facts) -> Iterator[Violation]:
+    for invocation in facts.simulation.invocations:
+        for text in _mistakes_of(invocation):
+            name = invocation.name
+            yield Violation("invocation", f"{name} {text}", "", invocation.request.resource, invocation)
+
+
+def _mistakes_of(invocation: Invocation) -> Iterator[str]:
+    plan, fence = invocation.plan, invocation.fence
+    deadly = any("container dies" in fault.kind for fault in (*plan.calls, *plan.puts))
+    deaf = any("beyond any interrupt" in fault.kind for fault in plan.calls)
+    outcome = invocation.outcome
+    if outcome not in {"returned", "raised", "died"}:
+        yield f"has not ended: {outcome}"
+    if outcome == "died" and not deadly and not deaf:
+        yield "had no time left"
+    if outcome == "returned" and not invocation.delivered and invocation.began <= fence:
+        yield "returned without a response"
+    if outcome == "raised" and invocation.delivered:
+        yield "raised though its response was delivered"
+    if outcome != "died" and not invocation.bodies:
+        yield "did not try to respond"
+    if len(set(invocation.bodies)) > 1:
+        yield "gave two responses"
+    late = invocation.began > fence - TOO_LATE
+    if late and invocation.began > fence:
+        if invocation.response and invocation.response["Status"] != "FAILED":
+            yield "began after its time was over and did not respond FAILED"
+    if not late and invocation.first_put_at is not None and invocation.first_put_at > fence:
+        yield f"responded {invocation.first_put_at - fence:.1f} s too late"
+    if not late and not deadly and not deaf and invocation.last_put_ended and invocation.last_put_ended > fence + 0.01:
+        yield f"still tried to respond {invocation.last_put_ended - fence:.1f} s too late"
+    for call in invocation.calls:
+        if call.operation in MUTATING:
+            if call.after_response:
+                yield f"began {call.operation} after its response"
+            if call.began > fence:
+                yield f"began {call.operation} {call.began - fence:.1f} s too late"
+            elif call.ended is not None and call.ended > fence + 0.01 and not deaf:
+                yield f"{call.operation} still ran {call.ended - fence:.1f} s too late"
+
+
+# What requests and destinations say.
+
+
+def results_of(request: Request) -> set[str]:
+    """The ids of all successful responses of a request's invocations, delivered or not."""
+    responses = [invocation.response for invocation in request.invocations if invocation.response]
+    return {response["PhysicalResourceId"] for response in responses if response["Status"] == "SUCCESS"}
+
+
+def target(destination: Destination) -> Any:
+    return destination.destination["auditLog"]["destination"]
+
+
+def target_of(properties: Mapping[str, Any]) -> Any:
+    return _lower(properties["DestinationConfiguration"]["AuditLog"]["Destination"])
+
+
+def tags_of(properties: Mapping[str, Any]) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in properties.get("Tags", [])}
+
+
+def user_tags(destination: Destination) -> dict[str, str]:
+    return {key: value for key, value in destination.tags.items() if not key.startswith(PREFIX)}
+
+
+def ownership_tags(destination: Destination) -> dict[str, str]:
+    return {key.removeprefix(PREFIX): value for key, value in destination.tags.items() if key.startswith(PREFIX)}
+
+
+def same_identity(destination: Destination, properties: Mapping[str, Any]) -> bool:
+    """Whether a destination has the app bundle, ingestion, schema and format that properties describe."""
+    return (
+        destination.path.lies_in(properties["AppBundleIdentifier"], properties["IngestionIdentifier"])
+        and _lower(properties["ProcessingConfiguration"]) == destination.processing
+    )
+
+
+def equal(destination: Destination, properties: Mapping[str, Any]) -> bool:
+    """Whether a destination is what properties describe, except for tags."""
+    return same_identity(destination, properties) and target(destination) == target_of(properties)
+
+
+def _lower(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name[0].lower() + name[1:]: _lower(member) for name, member in value.items()}
+    return value

@@ -1,0 +1,226 @@
+"""What this design cannot prevent: each a numbered predicate, decided from what happened in the scenario.
+
+The numbers are those of docs/reliability.md. A violation that none of these explains is a bug. Every scenario that one
+of them excuses is counted, and the counts are printed at the end of the test run.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+from tests.simulation.aws import Call, Request
+from tests.simulation.invariants import Facts, Violation, equal, results_of, tags_of
+
+FIRST_WITHIN = 10.0
+HOUR = 3600.0
+SECOND = 1.0  # what CloudFormation's times are rounded to
+
+Predicate = Callable[[Violation, Facts], bool]
+RESIDUALS: dict[int, Predicate] = {}
+EXCUSED: Counter[int] = Counter()
+
+
+def _residual(number: int) -> Callable[[Predicate], Predicate]:
+    def register(predicate: Predicate) -> Predicate:
+        RESIDUALS[number] = predicate
+        return predicate
+
+    return register
+
+
+def explain(violation: Violation, facts: Facts) -> int | None:
+    """The number of the residual that a violation is, None if it is a bug."""
+    return next((number for number, applies in RESIDUALS.items() if applies(violation, facts)), None)
+
+
+@_residual(1)
+def equal_destination_retained_beside_a_made_up_id(violation: Violation, facts: Facts) -> bool:
+    """A made-up id is deleted beside an equal own destination that was retained less than 3 h after its creation."""
+    removal, creation = facts.removal(violation.arn), facts.creation(violation.arn)
+    if violation.kind != "retained" or removal is None or creation is None or removal.before is None:
+        return False
+    request = removal.request
+    own = creation.request.resource == request.resource
+    young = request.at - creation.request.at <= 3 * HOUR + SECOND
+    return own and young and _is_made_up(request) and equal(removal.before, request.properties)
+
+
+@_residual(2)
+def switching_back_under_retain(violation: Violation, facts: Facts) -> bool:
+    """Switching back within the hour, under UpdateReplacePolicy Retain or --disable-rollback, looks like a rollback."""
+    for request in facts.requests:
+        if request.type != "Update" or violation.arn not in results_of(request) or request.id == violation.arn:
+            continue
+        retained = [r for r in facts.retained if (r.id, r.policy) == (violation.arn, "UpdateReplacePolicy")]
+        successor = facts.creation(request.id)
+        recent = successor is not None and request.at - successor.request.at <= HOUR + SECOND
+        in_its_place = successor is not None and successor.request.id == violation.arn
+        if in_its_place and recent and any(r.at <= (request.over or request.at) for r in retained):
+            return violation.kind == "retained"
+        if in_its_place and recent and not request.rollback:
+            removal = facts.removal(violation.arn)
+            return violation.kind == "lost" and removal is not None and removal.request.id == violation.arn
+    return False
+
+
+@_residual(3)
+def duplicate_whose_destination_is_gone(violation: Violation, facts: Facts) -> bool:
+    """A duplicate creates, or adopts, another time what is gone: silently within ten seconds or without a response."""
+    creation = facts.creation(violation.arn)
+    if violation.kind == "loan":
+        tagging = [call for call in facts.changes(violation.arn) if call.operation == "TagResource"]
+        late = bool(tagging) and tagging[-1].invocation.began > (tagging[-1].request.over or float("inf"))
+        return late and tagging[-1].invocation.age <= FIRST_WITHIN + SECOND
+    if violation.kind != "orphan" or creation is None or creation.effect_at is None:
+        return False
+    earlier = [
+        call
+        for call in facts.simulation.calls
+        if call.created and call.request is creation.request and (call.effect_at or 0) < creation.effect_at
+    ]
+    removals = [facts.removal(call.arn) for call in earlier]
+    removals += [facts.removal(creation.request.id)]  # what an Update re-creates
+    gone = any(removal and (removal.effect_at or 0) <= (creation.effect_at or 0) for removal in removals)
+    late = creation.request.over is not None and creation.invocation.began >= creation.request.over
+    return (gone and creation.invocation.age <= FIRST_WITHIN + SECOND) or (late and not creation.heard)
+
+
+@_residual(4)
+def replacement_in_doubt_then_delete(violation: Violation, facts: Facts) -> bool:
+    """The create call of a replacement had no response, and a Delete follows with no Update between."""
+    creation = facts.creation(violation.arn)
+    if violation.kind != "orphan" or creation is None or creation.heard or creation.request.type != "Update":
+        return False
+    if any(call.heard for call in facts.simulation.created[violation.arn]):
+        return False
+    replaced = creation.request.id
+    return not any(
+        request.type == "Update" and request.id == replaced and request.succeeded
+        for request in facts.requests
+        if request.number > creation.request.number
+    )
+
+
+@_residual(5)
+def create_before_delete_of_a_made_up_id(violation: Violation, facts: Facts) -> bool:
+    """After --disable-rollback CloudFormation creates a resource again before it deletes the id that it made up."""
+    removal = facts.removal(violation.arn)
+    if violation.kind == "ownership":
+        return any(
+            call.operation == "UntagResource" and _is_made_up(call.request) for call in facts.changes(violation.arn)
+        )
+    if removal is None or not _is_made_up(removal.request):
+        return False
+    creation = facts.creation(violation.arn)
+    if creation is None or creation.request.resource != removal.request.resource:
+        return False
+    creates = [r for r in facts.requests if r.type == "Create" and r.resource == removal.request.resource]
+    given_up = [r for r in creates if r.given_up and r.number < creation.request.number]
+    return creation.request in creates and bool(given_up) and creation.request.number < removal.request.number
+
+
+@_residual(6)
+def duplicate_update_after_a_rollback_without_changes(violation: Violation, facts: Facts) -> bool:
+    """A duplicate in-place Update changes tags, or a target that the later request did not move, after that request."""
+    changes = facts.changes(violation.arn)
+    if violation.kind not in {"target", "tags"} or not changes:
+        return False
+    last = changes[-1]
+    if last.request.type != "Update" or last.request.over is None or (last.effect_at or 0) < last.request.over:
+        return False
+    if last.operation in {"TagResource", "UntagResource"} or last.invocation.began < last.request.over:
+        return True
+    later = [r for r in facts.requests if r.number > last.request.number and r.id == violation.arn and r.succeeded]
+    quiet = [r for r in later if r.type == "Update" and not any(call.request is r for call in changes)]
+    return bool(later) and len(quiet) == len(later)
+
+
+@_residual(7)
+def create_call_that_takes_effect_after_the_search(violation: Violation, facts: Facts) -> bool:
+    """A create call that was given up takes effect later than the search for it."""
+    creation = facts.creation(violation.arn)
+    return violation.kind == "orphan" and creation is not None and _is_late(creation)
+
+
+@_residual(8)
+def forged_tags(violation: Violation, facts: Facts) -> bool:
+    """Somebody removed or forged ownership tags."""
+    forged = {change.arn for change in facts.hand if change.kind == "forged"}
+    return violation.arn in forged
+
+
+@_residual(9)
+def rollback_onto_a_broken_bucket(_violation: Violation, _facts: Facts) -> bool:
+    """A rollback that must itself move back to a broken bucket fails: the stack is stuck, which violates nothing."""
+    return False
+
+
+@_residual(10)
+def equal_tag_by_hand(violation: Violation, facts: Facts) -> bool:
+    """A tag that somebody put on by hand with the very value that the template then drops is taken off."""
+    if violation.kind != "hand tag":
+        return False
+    values = {c.value for c in facts.hand if (c.arn, c.key, c.kind) == (violation.arn, violation.key, "tagged")}
+    return any(
+        tags_of(request.event.get("OldResourceProperties", {})).get(violation.key) in values
+        for request in facts.requests_for(violation.arn)
+    )
+
+
+@_residual(11)
+def short_service_timeout(violation: Violation, facts: Facts) -> bool:
+    """A ServiceTimeout below 60 s leaves no time to search, to restore or to delete."""
+    calls = [facts.creation(violation.arn), facts.removal(violation.arn), *facts.changes(violation.arn)[-1:]]
+    requests = [call.request for call in calls if call]
+    if violation.kind == "orphan" and calls[0]:
+        first = calls[0].request
+        requests += [r for r in facts.requests if r.resource == first.resource and r.number > first.number]
+    return any(request.service_timeout < 60 for request in requests)
+
+
+@_residual(12)
+def duplicate_that_counts_as_the_first(violation: Violation, facts: Facts) -> bool:
+    """A duplicate invocation within ten seconds counts as the first: it deletes, or denies, what the other creates."""
+    removal, creation = facts.removal(violation.arn), facts.creation(violation.arn)
+    if violation.kind == "loan":
+        tagging = [call for call in facts.changes(violation.arn) if call.operation == "TagResource"][-1:]
+        return any(
+            call.invocation.age <= FIRST_WITHIN + SECOND
+            and call.request.responded_by not in {None, call.invocation}
+            and (call.effect_at or 0) >= (call.request.over or float("inf"))
+            for call in tagging
+        )
+    if creation is None:
+        return False
+    if violation.kind == "orphan":
+        responded_by = creation.request.responded_by
+        young = creation.invocation.age <= FIRST_WITHIN + SECOND
+        return young and responded_by is not None and responded_by is not creation.invocation
+    if removal is None or removal.request is not creation.request:
+        return False
+    several = len({call.invocation for call in facts.simulation.created[violation.arn]}) > 1
+    return several and removal.invocation.age <= FIRST_WITHIN + SECOND
+
+
+@_residual(13)
+def sweep_that_cannot_search(violation: Violation, facts: Facts) -> bool:
+    """A sweep that cannot search is reported without an ARN, and what it would have found stands."""
+    creation = facts.creation(violation.arn)
+    if violation.kind != "orphan" or creation is None or creation.request.type != "Update":
+        return False
+    return any(
+        error["arn"] is None
+        for request in facts.requests
+        if request.number > creation.request.number and request.id == creation.request.id and request.succeeded
+        for invocation in request.invocations
+        for error in invocation.errors
+    )
+
+
+def _is_made_up(request: Request) -> bool:
+    return request.type == "Delete" and not request.id.startswith(("arn:", "not-created:", "unconfirmed:"))
+
+
+def _is_late(call: Call) -> bool:
+    return call.ended is not None and call.effect_at is not None and call.effect_at > call.ended

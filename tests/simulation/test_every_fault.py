@@ -1,0 +1,157 @@
+"""Every fault at every call and at every response of every step of a resource's life, one at a time.
+
+Lambda retries what died, and CloudFormation rolls back, cleans up and deletes in the end. The calls are taken from the
+same step without a fault.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.simulation.aws import CALL_FAULTS, NOTHING_WRONG, PUT_FAULTS, Fault, Plan, installed
+from tests.simulation.cloudformation import Options
+from tests.simulation.scenarios import (
+    FOR_THE_STACK,
+    HAND_MADE,
+    OTHER_INGESTION,
+    Scenario,
+    processing,
+    properties,
+    tag_list,
+    to_bucket,
+    to_stream,
+)
+
+OLD = properties(DestinationConfiguration=to_bucket("old", prefix="p"), Tags=tag_list({"gone": "1", "changed": "1"}))
+STEPS: dict[str, dict[str, Any]] = {
+    "move": {"DestinationConfiguration": to_stream("elsewhere")},
+    "tag": {"Tags": tag_list({"changed": "2"})},
+    "replace": {"ProcessingConfiguration": processing("raw", "json")},
+    "replace elsewhere": {"IngestionIdentifier": OTHER_INGESTION},
+    "move and tag": {"DestinationConfiguration": to_stream("elsewhere"), "Tags": tag_list({"changed": "2"})},
+}
+ADOPTS = properties(AdoptArn=HAND_MADE[0])
+# A request that has no response is given up after 720 s.
+LATER = 900.0
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operation on a stack with one resource; the fault is one of the operation's `number`th invocation."""
+
+    name: str
+    number: int = 0
+
+    @property
+    def creates(self) -> bool:
+        return self.name.startswith(("create", "adopt"))
+
+    def play(self, plan: Plan = NOTHING_WRONG) -> Scenario:
+        """Play this step with what CloudFormation and Lambda do until all has ended."""
+        scenario = Scenario()
+        scenario.begin()
+        stack = scenario.stacks[0]
+        if not self.creates:
+            scenario.go(lambda: stack.create({"Destination": OLD}, Options()))
+        plans = [NOTHING_WRONG] * self.number + [plan]
+        kind, _, how = self.name.partition(", ")
+        rolled_back = Options(fails_at=LATER) if "rolled back" in how else Options()
+        match kind:
+            case "create":
+                scenario.go(lambda: stack.create({"Destination": OLD}, rolled_back), plans, (), FOR_THE_STACK)
+            case "adopt":
+                scenario.go(lambda: stack.create({"Destination": ADOPTS}, rolled_back), plans, (), FOR_THE_STACK)
+            case "create that is cancelled" | "adoption that is cancelled":
+                plans[0] = Plan(plans[0].calls, plans[0].puts, latency=3)
+                wanted = {"Destination": ADOPTS if "adoption" in kind else OLD}
+                scenario.go(lambda: stack.create(wanted, Options(fails_at=1)), plans, (), FOR_THE_STACK)
+            case "delete":
+                scenario.go(lambda: stack.delete(Options()), plans, (), FOR_THE_STACK)
+            case change:
+                options = Options(fails_at=LATER, rollback_sends_update=True) if "Update" in how else rolled_back
+                new = {"Destination": {**OLD, **STEPS[change]}}
+                scenario.go(lambda: stack.update(new, options), plans, (), FOR_THE_STACK)
+        scenario.wait()
+        return scenario
+
+
+ALL_STEPS = [
+    *(Step(name) for name in ("create", "delete", "adopt")),
+    *(Step(f"{name}, rolled back", number) for name in ("create", "adopt") for number in (0, 1)),
+    *(Step(f"{name} that is cancelled", number) for name in ("create", "adoption") for number in (0, 1)),
+    *(Step(name) for name in STEPS),
+    *(Step(f"{name}, rolled back", number) for name in STEPS for number in (0, 1)),
+    *(Step(f"{name}, rolled back by an Update", number) for name in STEPS if "replace" in name for number in (0, 1, 2)),
+    *(Step(name, 1) for name in STEPS if "replace" in name),
+]
+
+
+def cases() -> Iterator[Any]:
+    with installed():
+        for step in ALL_STEPS:
+            scenario = step.play()
+            of_the_operation = scenario.simulation.invocations[0 if step.creates else 1 :]
+            invocation = of_the_operation[step.number]
+            scenario.teardown()
+            marks = [("calls", at, kind) for at in range(min(invocation.number_of_calls, 12)) for kind in CALL_FAULTS]
+            marks += [("puts", at, kind) for at in range(2) for kind in PUT_FAULTS]
+            for what, at, kind in marks:
+                for times in (1, 999):
+                    if at == 0 or what == "calls" or times == 1:
+                        plan = Plan(**{what: (Fault(at, kind, times),)})  # type: ignore[arg-type]
+                        request = invocation.request.type
+                        name = f"{step.name} ({request} {step.number}), {what[:-1]} {at + 1}: {kind}, {times} times"
+                        yield pytest.param(step, plan, id=name)
+
+
+CASES = list(cases())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def in_the_simulation() -> Iterator[None]:
+    with installed():
+        yield
+
+
+@pytest.mark.parametrize(("step", "plan"), CASES)
+def test_one_fault(step: Step, plan: Plan) -> None:
+    """No fault breaks an invariant, and one that is not final is ridden out."""
+    scenario = None
+    try:
+        scenario = step.play(plan)
+        faults = (*plan.calls, *plan.puts)
+        final = any(
+            fault.times > 1 or fault.kind in {"403", "404 of a proxy"} or "beyond" in fault.kind for fault in faults
+        )
+        if not final and "cancelled" not in step.name and "rolled back" not in step.name:
+            assert scenario.stacks[0].state == ("none" if step.name == "delete" else "complete"), "not ridden out"
+        scenario.teardown()
+    except AssertionError as failure:
+        trace = scenario.simulation.trace if scenario else []
+        raise AssertionError("\n".join([str(failure), "The trace:", *trace])) from None
+
+
+@pytest.mark.parametrize("new", [{"Dest": OLD}, *({"Destination": {**OLD, **new}} for new in STEPS.values())], ids=str)
+def test_a_url_that_takes_no_response(new: dict[str, Any]) -> None:
+    """CloudFormation gives the request up and rolls back: what stood stands again, and nothing else does."""
+    scenario = Scenario()
+    scenario.begin()
+    stack = scenario.stacks[0]
+    scenario.go(lambda: stack.create({"Destination": OLD}, Options()))
+    before = set(scenario.simulation.appfabric.destinations)
+    scenario.go(lambda: stack.update({"Destination": OLD, **new}, Options(refused=frozenset({0}))))
+    assert set(scenario.simulation.appfabric.destinations) == before
+    assert [invocation.outcome for invocation in scenario.simulation.invocations[1:4]] == ["raised"] * 3
+    scenario.teardown()
+
+
+def test_the_cases_are_of_everything() -> None:
+    """A generator that finds nothing would pass."""
+    kinds = Counter(fault.kind for case in CASES for fault in (*case.values[1].calls, *case.values[1].puts))
+    assert set(kinds) == {*CALL_FAULTS, *PUT_FAULTS}
+    assert min(kinds.values()) >= len(ALL_STEPS)

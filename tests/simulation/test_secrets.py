@@ -1,0 +1,66 @@
+"""All that is logged, at DEBUG and by everybody, in scenarios with every fault: no URL, no credential, no value."""
+
+import io
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from ingestion_destination.observability import logger
+from tests.simulation.aws import Plan, installed
+from tests.simulation.cloudformation import Options
+from tests.simulation.scenarios import Scenario, properties, to_bucket
+from tests.simulation.test_every_fault import CASES, Step
+
+SECRET = "s3cr3t"
+WRONG = [
+    properties(AppBundleIdentifier=SECRET),
+    properties(IngestionIdentifier={"Secret": SECRET}),
+    properties(DestinationConfiguration=to_bucket(SECRET * 20)),
+    properties(DestinationConfiguration={"AuditLog": SECRET}),
+    properties(ProcessingConfiguration={"AuditLog": {"Schema": SECRET, "Format": SECRET}}),
+    properties(Tags=[{"Key": "aws:x", "Value": SECRET}, {"Key": "y", "Value": SECRET * 100}, SECRET]),
+    properties(Unknown=SECRET),
+]
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
+    stream = io.StringIO()
+    everybody = logging.StreamHandler(stream)
+    everybody.setFormatter(logger.registered_formatter)
+    monkeypatch.setattr(logging.root, "level", logging.DEBUG)
+    logging.root.addHandler(everybody)
+    with installed():
+        monkeypatch.setattr(logger.registered_handler, "emit", everybody.emit)
+        level = logger.log_level
+        logger.setLevel(logging.DEBUG)
+        try:
+            yield stream
+        finally:
+            logger.setLevel(level)
+            logging.root.removeHandler(everybody)
+
+
+def no_secret_in(text: str) -> None:
+    for secret in ("Signature", "0123456789abcdef", "X-Amz-Date", SECRET):
+        assert secret not in text
+
+
+@pytest.mark.parametrize(("step", "plan"), CASES[::60])
+def test_a_scenario_with_a_fault(step: Step, plan: Plan, log: io.StringIO) -> None:
+    step.play(plan).teardown()
+    assert log.getvalue(), "nothing was logged"
+    no_secret_in(log.getvalue())
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_scenario_with_wrong_properties(wrong: dict[str, object], log: io.StringIO) -> None:
+    scenario = Scenario()
+    scenario.begin()
+    stack = scenario.stacks[0]
+    scenario.go(lambda: stack.create({"Destination": wrong}, Options()))
+    responses = [str(request.response) for request in scenario.simulation.requests.values()]
+    assert "InvalidRequest: " in responses[0]
+    assert "InvalidRequest: " in log.getvalue()
+    no_secret_in(log.getvalue() + "".join(responses))
