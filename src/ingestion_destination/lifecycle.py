@@ -187,10 +187,17 @@ class Lifecycle:
         arn = DestinationArn.parse(ownership.replaces)
         if arn is None or not self.appfabric.is_in_region(arn):
             return None
-        before = self._read(arn)
-        if before is None or before.ownership is None or before.ownership.owner != self.owner:
+        if not self._is_wanted_again(self._read(arn), desired):
             return None
-        return before.destination if desired.equals(before.destination) else None
+        # Nothing of it will be changed, so that nothing else would show that the reading was an old one.
+        self.appfabric.clock.sleep(CONSISTENT_AFTER)
+        before = self._read(arn)
+        return before.destination if before and self._is_wanted_again(before, desired) else None
+
+    def _is_wanted_again(self, before: Observed | None, desired: Desired) -> bool:
+        if before is None or before.ownership is None or before.ownership.owner != self.owner:
+            return False
+        return desired.equals(before.destination)
 
     def _replace(self, desired: Desired, *, accepts_equal: bool = False) -> Destination:
         """Another destination in place of the request's id, which CloudFormation then deletes."""

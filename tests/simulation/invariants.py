@@ -114,6 +114,14 @@ class Facts:
             if resource.id == arn
         ]
 
+    def last_update_of(self, arn: str) -> float:
+        """When the last Update that has to bring a destination to what its template says was sent.
+
+        A rollback that returns to what a replacement had replaced changes nothing.
+        """
+        updates = [r.at for r in self.requests if r.type == "Update" and r.id == arn == r.result and r.succeeded]
+        return max(updates, default=0.0)
+
     def requests_for(self, arn: str) -> list[Request]:
         """The Creates and Updates that were for a destination, or ended with it."""
         return [
@@ -145,7 +153,7 @@ def _complete(facts: Facts, stack: Stack, resource: Resource) -> Iterator[Violat
     arn, live = resource.id, facts.there.get(resource.id)
     whose = (stack.id, resource.logical_id)
     name = f"{stack.name}.{resource.logical_id}"
-    since = resource.since.at if resource.since else 0.0
+    since = facts.last_update_of(arn)
     if live is None:
         if not facts.by_hand(arn, "deleted", since=since):
             yield Violation("lost", f"{name} has lost {facts.simulation.name_of(arn)}", arn, whose)

@@ -1,5 +1,6 @@
 """How an invocation's time is divided, and that what takes longer is cut."""
 
+import signal
 import socket
 import threading
 import time
@@ -86,6 +87,23 @@ def test_what_is_caught_once_is_cut_again() -> None:
             cut += 1
             threading.Event().wait(5)
     assert cut == 1
+
+
+def test_an_alarm_that_is_delivered_while_the_timer_is_stopped_leaves_nothing_armed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    setitimer, before = signal.setitimer, signal.getsignal(signal.SIGALRM)
+
+    def pending(which: int, seconds: float, interval: float = 0) -> tuple[float, float]:
+        if seconds == 0:
+            signal.raise_signal(signal.SIGALRM)
+        return setitimer(which, seconds, interval)
+
+    monkeypatch.setattr(signal, "setitimer", pending)
+    with interrupt_after(5):
+        pass
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    assert signal.getsignal(signal.SIGALRM) is before
 
 
 def test_nothing_is_cut_afterwards() -> None:

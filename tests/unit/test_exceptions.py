@@ -1,5 +1,7 @@
 """What a user reads of an error of botocore's."""
 
+import ssl
+
 import pytest
 from botocore.exceptions import (
     ClientError,
@@ -8,12 +10,15 @@ from botocore.exceptions import (
     NoRegionError,
     ParamValidationError,
     ReadTimeoutError,
+    SSLError,
 )
-from urllib3.exceptions import NameResolutionError
+from urllib3.exceptions import MaxRetryError, NameResolutionError
+from urllib3.exceptions import SSLError as Urllib3SSLError
 
 from ingestion_destination.appfabric.errors import may_have_taken_effect, translate
-from ingestion_destination.exceptions import InternalFailure, NetworkFailure
+from ingestion_destination.exceptions import InternalFailure, NetworkFailure, NotFound
 
+REFUSED_CERTIFICATE = Urllib3SSLError(ssl.SSLCertVerificationError("self-signed certificate"))
 UNKNOWN_HOST = NameResolutionError("appfabric.eu-central-1.amazonaws.com", None, OSError("unknown"))  # type: ignore[arg-type]
 
 
@@ -76,6 +81,8 @@ def test_retry_after_is_taken_in_seconds(said: object, seconds: float) -> None:
         (ClientError({"ResponseMetadata": {"HTTPStatusCode": 500}}, "Op"), True),
         (ClientError({}, "Op"), True),
         (ConnectTimeoutError(endpoint_url="https://x"), False),
+        (SSLError(endpoint_url="https://x", error=MaxRetryError(None, "/", REFUSED_CERTIFICATE)), False),  # type: ignore[arg-type]
+        (SSLError(endpoint_url="https://x", error=ssl.SSLError("decryption failed")), True),
         (EndpointConnectionError(endpoint_url="https://x"), False),
         (ParamValidationError(report=""), False),
         (ReadTimeoutError(endpoint_url="https://x"), True),
@@ -85,6 +92,25 @@ def test_retry_after_is_taken_in_seconds(said: object, seconds: float) -> None:
 )
 def test_only_what_was_refused_or_never_sent_has_surely_no_effect(error: Exception, may: bool) -> None:
     assert may_have_taken_effect(error) is may
+
+
+def test_a_name_that_cannot_be_resolved_where_appfabric_is_points_to_the_network() -> None:
+    error = EndpointConnectionError(endpoint_url="https://x", error=UNKNOWN_HOST)
+    reason = translate(error, operation="Op", region="eu-west-1").reason
+    for hint in ("eu-west-1", "DNS", "VPC", "AWS_USE_FIPS_ENDPOINT", "AppFabricEndpointUrl"):
+        assert hint in reason
+    assert "only" not in reason
+
+
+@pytest.mark.parametrize("text", ["a\x00b", "a\x1b[31mb", "a\u202eb", "a\ud800b", "a\nb", "a\u2028b"])
+def test_a_reason_has_no_control_characters(text: str) -> None:
+    refusal = ClientError({"Error": {"Code": "ConflictException", "Message": text}}, "Op")
+    assert translate(refusal, operation="Op", region="us-east-1").reason.isprintable()
+
+
+def test_only_the_code_says_that_something_is_gone() -> None:
+    odd = ClientError({"Error": {"Code": "Odd"}, "ResponseMetadata": {"HTTPStatusCode": 404}}, "Op")
+    assert not isinstance(translate(odd, operation="Op", region="us-east-1"), NotFound)
 
 
 def test_what_cannot_pass_is_not_transient() -> None:

@@ -102,9 +102,9 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None and error not in seen:
         seen.append(error)
         yield error
-        inner = error.kwargs.get("error") if isinstance(error, BotoCoreError) else None
-        reason = next((each for each in error.args if isinstance(each, BaseException)), None)
-        error = inner or reason or error.__cause__ or error.__context__
+        kept = error.kwargs.get("error") if isinstance(error, BotoCoreError) else getattr(error, "reason", None)
+        candidates = (kept, *error.args, error.__cause__, error.__context__)
+        error = next((each for each in candidates if isinstance(each, BaseException)), None)
 
 
 def _translate(error: Exception, operation: str, region: str) -> HandlerError:

@@ -1,0 +1,114 @@
+"""Nothing begins, and no call is in flight, when CloudFormation no longer waits for a request."""
+
+from typing import Any
+
+import pytest
+
+from local.appfabric import Fault
+from tests.contract.laptop import MUTATING, CustomResource, processing, properties, to_bucket
+
+MADE_UP = "audit-logs-Destination-1A2B3C4D5E6F"
+
+
+def short(**changed: Any) -> dict[str, Any]:
+    return properties(ServiceTimeout="120", **changed)
+
+
+MOVED = short(DestinationConfiguration=to_bucket("of-the-failed-update"))
+RAW = short(ProcessingConfiguration=processing("raw", "json"))
+
+
+def late(resource: CustomResource, kind: str, **changed: Any) -> dict[str, Any]:
+    """A request, 121 seconds old."""
+    event = resource.event(kind, **changed)
+    resource.time.sleep(121)
+    return event
+
+
+@pytest.mark.parametrize("new", [MOVED, RAW, short(Tags=[{"Key": "a", "Value": "1"}])], ids=["move", "replace", "tag"])
+def test_an_update_that_has_expired_changes_nothing(resource: CustomResource, new: dict[str, Any]) -> None:
+    current = resource.create(short())
+    resource.time.sleep(600)
+    resource.forget_calls()
+    event = late(
+        resource, "Update", PhysicalResourceId=current.id, ResourceProperties=new, OldResourceProperties=short()
+    )
+    answer = resource.send(event)
+    assert (answer.status, answer.id) == ("FAILED", current.id)
+    assert not resource.calls()
+
+
+def test_a_create_that_has_expired_creates_nothing_and_says_that_an_earlier_one_may_have(
+    resource: CustomResource,
+) -> None:
+    event = late(resource, "Create", ResourceProperties=short())
+    answer = resource.send(event)
+    assert answer.id == f"unconfirmed:{event['RequestId']}"
+    assert not resource.calls()
+
+
+def test_a_delete_that_has_expired_leaves_the_successor(resource: CustomResource) -> None:
+    event = late(resource, "Delete", PhysicalResourceId=MADE_UP, ResourceProperties=short())
+    successor = resource.create(short())
+    resource.time.sleep(30)
+    resource.send(event)
+    assert list(resource.appfabric.destinations) == [successor.id]
+
+
+def test_while_an_update_changes_the_service_timeout_the_shorter_one_counts(resource: CustomResource) -> None:
+    current = resource.create(short())
+    resource.time.sleep(600)
+    event = late(
+        resource,
+        "Update",
+        PhysicalResourceId=current.id,
+        ResourceProperties=properties(DestinationConfiguration=to_bucket("other")),
+        OldResourceProperties=short(),
+    )
+    resource.forget_calls()
+    assert resource.send(event).status == "FAILED"
+    assert not resource.calls()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [{"hang": 600}, {"error": "ThrottlingException"}, {"error": "InternalServerException"}, {"cut": True}],
+    ids=str,
+)
+@pytest.mark.parametrize("operation", ["CreateIngestionDestination", "UpdateIngestionDestination"])
+@pytest.mark.parametrize("seconds", [60, 120, 300])
+def test_a_first_invocation_ends_before_its_service_timeout(
+    resource: CustomResource, operation: str, seconds: int, fault: dict[str, Any]
+) -> None:
+    timeout = {"ServiceTimeout": str(seconds)}
+    current = resource.create(properties(**timeout))
+    resource.time.sleep(600)
+    resource.forget_calls()
+    resource.appfabric.order(Fault(operation=operation, times=999, **fault))
+    began = resource.time.now()
+    if operation == "CreateIngestionDestination":
+        answer = resource.create(properties(**timeout))
+    else:
+        new = properties(**timeout, DestinationConfiguration=to_bucket("other"))
+        answer = resource.update(current.id, new, properties(**timeout))
+    assert answer.status == "FAILED"
+    assert answer.seconds <= seconds - 5
+    assert all((call.at - began).total_seconds() < seconds - 5 for call in resource.calls(*MUTATING))
+
+
+def test_a_create_with_a_short_service_timeout_is_over_when_its_delete_stops_searching(
+    resource: CustomResource,
+) -> None:
+    """The Delete of a cancelled Create searches for 65 s; Lambda retries the Create after that."""
+    event = resource.event("Create", ResourceProperties=short())
+    resource.time.sleep(2)
+    assert resource.delete(MADE_UP, short()).status == "SUCCESS"
+    assert resource.send(event).status == "FAILED"
+    assert not resource.appfabric.destinations
+
+
+@pytest.mark.parametrize("said", ["0", "3601", "1e3", "-1", "", " 60", "9" * 400, "٣", None, True, 60.5, {"a": 1}])
+def test_a_service_timeout_that_is_none_is_cloudformations_default(resource: CustomResource, said: Any) -> None:
+    answer = resource.delete(MADE_UP, properties(ServiceTimeout=said))
+    assert answer.status == "SUCCESS"
+    assert answer.seconds == pytest.approx(275)

@@ -1,0 +1,424 @@
+"""Who created what: retained, adopted, successors and others' destinations are left alone, orphans are not."""
+
+from typing import Any
+
+import pytest
+
+from ingestion_destination.cloudformation.delivery import Undelivered
+from local.appfabric import Fault, Outcome
+from tests.conftest import Logs
+from tests.contract.laptop import (
+    INGESTION,
+    STACK_ID,
+    Context,
+    CustomResource,
+    processing,
+    properties,
+    to_bucket,
+    to_stream,
+)
+
+RAW = properties(ProcessingConfiguration=processing("raw", "json"))
+MADE_UP = "audit-logs-Destination-1A2B3C4D5E6F"
+OTHERS = f"{INGESTION}/ingestiondestination/ffffffff-4444-4444-8444-444444444444"
+PREFIX = "custom-appfabric-ingestion-destination:"
+HOUR = 3600
+
+
+def update(resource: CustomResource, id: str, new: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]:
+    return resource.event("Update", PhysicalResourceId=id, ResourceProperties=new, OldResourceProperties=old)
+
+
+def lose_the_response(resource: CustomResource, event: dict[str, Any], *, refused: bool = False) -> None:
+    resource.mailbox.refuse.append(Undelivered("TimeoutError", refused=refused))
+    with pytest.raises(Undelivered):
+        resource.provider(event, Context(resource.time, 300))
+
+
+def reported(logs: Logs) -> set[str]:
+    return {line["arn"] for line in logs.errors() if line.get("arn")}
+
+
+# What a Create records
+
+
+def test_a_create_records_who_asked_for_it_and_when(resource: CustomResource) -> None:
+    event = resource.event("Create")
+    answer = resource.send(event)
+    assert resource.appfabric.destinations[answer.id].tags == resource.ownership_tags(event["RequestId"])
+
+
+def test_a_replacement_records_what_it_replaces(resource: CustomResource) -> None:
+    replaced = resource.create()
+    event = update(resource, replaced.id, RAW, properties())
+    answer = resource.send(event)
+    tags = resource.appfabric.destinations[answer.id].tags
+    assert tags == resource.ownership_tags(event["RequestId"], replaces=replaced.id)
+
+
+def test_every_invocation_of_a_request_records_the_same(resource: CustomResource) -> None:
+    event = resource.event("Create")
+    resource.appfabric.order(Fault(operation="CreateIngestionDestination", error="ThrottlingException", times=3))
+    resource.send(event)
+    resource.send(event)
+    assert len({str(call.parameters) for call in resource.calls("CreateIngestionDestination")}) == 1
+
+
+# What somebody retained
+
+
+@pytest.mark.parametrize("id", ["unconfirmed:7f3c", MADE_UP])
+def test_the_delete_of_a_cancelled_create_leaves_what_was_retained_and_differs(
+    resource: CustomResource, id: str
+) -> None:
+    retained = resource.create()
+    resource.time.sleep(HOUR)
+    assert resource.delete(id, RAW).status == "SUCCESS"
+    assert list(resource.appfabric.destinations) == [retained.id]
+
+
+def test_a_replacement_takes_nothing_that_was_retained(resource: CustomResource) -> None:
+    retained = resource.create(properties(DestinationConfiguration=to_bucket("now-somebody-elses")))
+    resource.time.sleep(90 * 24 * HOUR)
+    current = resource.create(RAW)
+    replaced = resource.update(current.id, properties(DestinationConfiguration=to_bucket("other")), RAW)
+    assert replaced.id not in {retained.id, current.id}
+    assert "now-somebody-elses" in str(resource.appfabric.destinations[retained.id].destination)
+
+
+def test_what_update_replace_policy_retained_is_not_taken_back_a_month_later(resource: CustomResource) -> None:
+    retained = resource.create()
+    current = resource.update(retained.id, RAW, properties())
+    resource.time.sleep(30 * 24 * HOUR)
+    new = properties(DestinationConfiguration=to_bucket("other"))
+    assert resource.update(current.id, new, RAW).id != retained.id
+    assert "audit-logs" in str(resource.appfabric.destinations[retained.id].destination)
+
+
+def test_destinations_of_several_requests_are_reported_and_not_deleted(resource: CustomResource, logs: Logs) -> None:
+    """A made-up id does not say which of them was its Create's."""
+    both = {resource.create().id, resource.create().id}
+    assert resource.delete(MADE_UP).status == "SUCCESS"
+    assert set(resource.appfabric.destinations) == both
+    assert reported(logs) == both
+
+
+# Requests that come again
+
+
+@pytest.mark.parametrize("id", ["unconfirmed:7f3c", MADE_UP])
+def test_a_delete_that_comes_again_leaves_the_successor(resource: CustomResource, id: str) -> None:
+    event = resource.event("Delete", PhysicalResourceId=id)
+    resource.send(event)
+    successor = resource.create()
+    resource.send(event)
+    assert list(resource.appfabric.destinations) == [successor.id]
+
+
+def test_a_rollback_that_comes_again_leaves_the_next_replacement(resource: CustomResource) -> None:
+    current = resource.create()
+    resource.time.sleep(60)
+    rollback = update(resource, current.id, properties(), RAW)
+    resource.send(rollback)
+    resource.time.sleep(20)
+    replacement = resource.update(current.id, RAW, properties())
+    resource.send(rollback)
+    assert replacement.id in resource.appfabric.destinations
+
+
+@pytest.mark.parametrize("refused", [True, False])
+def test_a_create_that_comes_again_and_is_not_heard_leaves_the_live_destination(
+    resource: CustomResource, refused: bool
+) -> None:
+    event = resource.event("Create")
+    live = resource.send(event)
+    resource.time.sleep(70)
+    lose_the_response(resource, event, refused=refused)
+    assert list(resource.appfabric.destinations) == [live.id]
+
+
+def test_an_update_that_failed_fails_again(resource: CustomResource) -> None:
+    current = resource.create()
+    resource.time.sleep(60)
+    resource.appfabric.order(Outcome(operation="UpdateIngestionDestination", status="Failed", status_reason="Full"))
+    event = update(resource, current.id, properties(DestinationConfiguration=to_stream("abc")), properties())
+    lose_the_response(resource, event)
+    resource.time.sleep(60)
+    assert resource.send(event).status == "FAILED"
+    assert "audit-logs" in str(resource.appfabric.destinations[current.id].destination)
+
+
+def test_an_update_that_comes_again_after_a_later_one_moves_nothing(resource: CustomResource) -> None:
+    current = resource.create()
+    resource.time.sleep(60)
+    late = update(resource, current.id, properties(DestinationConfiguration=to_bucket("first")), properties())
+    resource.time.sleep(20)
+    new = properties(DestinationConfiguration=to_bucket("second"))
+    assert resource.update(current.id, new, properties()).status == "SUCCESS"
+    resource.time.sleep(40)
+    answer = resource.send(late)
+    assert (answer.status, answer.id) == ("FAILED", current.id)
+    assert "second" in str(resource.appfabric.destinations[current.id].destination)
+
+
+def test_an_update_whose_container_died_while_it_waited_waits_again(resource: CustomResource) -> None:
+    current = resource.create()
+    resource.time.sleep(60)
+    event = update(resource, current.id, properties(DestinationConfiguration=to_stream("abc")), properties())
+    live = resource.appfabric.destinations[current.id]
+    live.destination = {"auditLog": {"destination": {"firehoseStream": {"streamName": "abc"}}}}
+    live.updated_at, live.status, live.status_reason = resource.time.now(), "Failed", "The stream is gone"
+    resource.time.sleep(60)
+    assert resource.send(event).reason == "NotStabilized: the destination is Failed: The stream is gone"
+
+
+def test_a_create_that_comes_after_a_later_one_creates_nothing(resource: CustomResource) -> None:
+    late = resource.event("Create")
+    resource.time.sleep(30)
+    current = resource.create()
+    resource.time.sleep(30)
+    assert resource.send(late).status == "FAILED"
+    assert list(resource.appfabric.destinations) == [current.id]
+
+
+@pytest.mark.parametrize("behind", [0, 2])
+def test_a_create_that_was_not_heard_is_found_by_the_next_invocation(resource: CustomResource, behind: float) -> None:
+    """Though AppFabric has forgotten the client token, and whatever its clock says."""
+    event = resource.event("Create")
+    lose_the_response(resource, event)
+    (first,) = resource.appfabric.destinations.values()
+    first.created_at = first.created_at.replace(second=58 if behind else 0)
+    resource.appfabric.created_by.clear()
+    resource.time.sleep(60)
+    answer = resource.send(event)
+    assert (answer.status, [answer.id]) == ("SUCCESS", list(resource.appfabric.destinations))
+
+
+def test_a_conflict_with_a_duplicate_leaves_nothing(resource: CustomResource) -> None:
+    event = resource.event("Create")
+    resource.appfabric.order(Fault(operation="CreateIngestionDestination", error="ConflictException"))
+    second = resource.send(event)
+    assert second.id == f"unconfirmed:{event['RequestId']}"
+    first = resource.send(event)
+    assert first.status == "SUCCESS"
+    resource.delete(second.id)
+    assert not resource.appfabric.destinations
+
+
+def test_a_late_create_is_reported(resource: CustomResource, logs: Logs) -> None:
+    event = resource.event("Create")
+    first = resource.send(event)
+    resource.delete(first.id)
+    resource.appfabric.created_by.clear()
+    resource.time.sleep(60)
+    again = resource.send(event)
+    assert reported(logs) == {again.id}
+    assert logs.counted("PossibleOrphans") == 1
+
+
+# Replacements that nobody heard of
+
+
+@pytest.mark.parametrize(
+    "drift",
+    [{"destination": {"auditLog": {"destination": {"s3Bucket": {"bucketName": "by-hand"}}}}}, {"tags": {"a": "2"}}, {}],
+    ids=["moved by hand", "tagged by hand", "as it was"],
+)
+def test_their_rollback_deletes_them_whatever_else_it_changes(resource: CustomResource, drift: dict[str, Any]) -> None:
+    tagged = {"Tags": [{"Key": "a", "Value": "1"}]}
+    current = resource.create(properties(**tagged))
+    resource.time.sleep(HOUR)
+    live = resource.appfabric.destinations[current.id]
+    live.destination = drift.get("destination", live.destination)
+    live.tags = {**live.tags, **drift.get("tags", {})}
+    new = {**RAW, **tagged}
+    lose_the_response(resource, update(resource, current.id, new, properties(**tagged)))
+    resource.time.sleep(720)
+    assert resource.update(current.id, properties(**tagged), new).id == current.id
+    assert list(resource.appfabric.destinations) == [current.id]
+    assert "audit-logs" in str(live.destination)
+    assert resource.tags_of(current.id) == {"a": "1"}
+
+
+@pytest.mark.parametrize("id", ["gone", "not-created:x", "unconfirmed:x", MADE_UP])
+def test_nothing_else_is_left_when_the_id_has_no_destination(resource: CustomResource, id: str) -> None:
+    if id == "gone":
+        id = resource.create().id
+        resource.appfabric.destinations.clear()
+    resource.time.sleep(60)
+    lose_the_response(resource, update(resource, id, RAW, properties()))
+    resource.time.sleep(720)
+    rolled_back = resource.update(id, properties(), RAW)
+    resource.delete(id, RAW)
+    assert list(resource.appfabric.destinations) == [rolled_back.id]
+
+
+def test_what_the_old_properties_do_not_describe_is_reported(resource: CustomResource, logs: Logs) -> None:
+    current = resource.create()
+    resource.time.sleep(60)
+    lose_the_response(resource, update(resource, current.id, RAW, properties()))
+    (left,) = set(resource.appfabric.destinations) - {current.id}
+    resource.time.sleep(720)
+    other = properties(ProcessingConfiguration=processing("ocsf", "parquet"))
+    assert resource.update(current.id, properties(), other).status == "SUCCESS"
+    assert left in resource.appfabric.destinations
+    assert left in reported(logs)
+
+
+def test_a_replacement_in_doubt_is_reported(resource: CustomResource, logs: Logs) -> None:
+    current = resource.create()
+    resource.time.sleep(61)
+    resource.appfabric.order(Fault(operation="CreateIngestionDestination", cut=True, times=999))
+    answer = resource.update(current.id, RAW, properties())
+    assert (answer.status, answer.id) == ("FAILED", current.id)
+    assert logs.counted("PossibleOrphans") == 1
+
+
+def test_whatever_is_raised_after_a_replacement_was_created_it_is_deleted(
+    resource: CustomResource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ingestion_destination.appfabric.client import AppFabric
+
+    def fail(*_: object) -> None:
+        raise SystemExit
+
+    current = resource.create()
+    monkeypatch.setattr(AppFabric, "stabilize", fail)
+    answer = resource.update(current.id, RAW, properties())
+    assert (answer.status, answer.id) == ("FAILED", current.id)
+    assert list(resource.appfabric.destinations) == [current.id]
+
+
+# Moves that fail
+
+
+def test_a_move_that_does_not_become_active_is_restored_before_the_response(resource: CustomResource) -> None:
+    """So that the rollback finds nothing to do, though the old bucket is broken as well."""
+    current = resource.create()
+    resource.time.sleep(60)
+    resource.appfabric.order(Outcome(operation="UpdateIngestionDestination", status="Failed", status_reason="Full"))
+    new = properties(DestinationConfiguration=to_stream("abc"))
+    assert resource.update(current.id, new, properties()).status == "FAILED"
+    assert "audit-logs" in str(resource.appfabric.destinations[current.id].destination)
+    resource.appfabric.order(Outcome(operation="UpdateIngestionDestination", status="Failed", status_reason="Broken"))
+    resource.forget_calls()
+    resource.time.sleep(1)
+    assert resource.update(current.id, properties(), new).status == "SUCCESS"
+    assert not resource.mutations()
+
+
+def test_a_move_is_restored_when_the_tags_cannot_be_set(resource: CustomResource) -> None:
+    current = resource.create()
+    resource.time.sleep(61)
+    resource.appfabric.order(Fault(operation="TagResource", error="ValidationException"))
+    new = properties(DestinationConfiguration=to_stream("abc"), Tags=[{"Key": "a", "Value": "1"}])
+    assert resource.update(current.id, new, properties()).reason.startswith("ValidationException")
+    assert "audit-logs" in str(resource.appfabric.destinations[current.id].destination)
+
+
+# What others put on it
+
+
+@pytest.mark.parametrize("tried", [{"Typo": "x"}, {"Tags": [{"Key": "CostCenter", "Value": "42"}, {"Value": "x"}]}])
+def test_the_rollback_of_an_update_that_never_took_effect_removes_no_tag(
+    resource: CustomResource, tried: dict[str, Any]
+) -> None:
+    current = resource.create()
+    resource.appfabric.destinations[current.id].tags["CostCenter"] = "42"
+    new = properties(**{"Tags": [{"Key": "CostCenter", "Value": "42"}], **tried})
+    assert resource.update(current.id, new, properties()).status == "FAILED"
+    resource.update(current.id, properties(), new)
+    assert resource.tags_of(current.id) == {"CostCenter": "42"}
+
+
+def test_a_tag_that_others_gave_another_value_stays_when_the_template_drops_it(resource: CustomResource) -> None:
+    old = properties(Tags=[{"Key": "a", "Value": "1"}])
+    current = resource.create(old)
+    resource.appfabric.destinations[current.id].tags["a"] = "by hand"
+    assert resource.update(current.id, properties(), old).status == "SUCCESS"
+    assert resource.tags_of(current.id) == {"a": "by hand"}
+
+
+def test_what_belongs_to_another_resource_is_neither_changed_nor_deleted(resource: CustomResource, logs: Logs) -> None:
+    current = resource.create()
+    resource.appfabric.destinations[current.id].tags[f"{PREFIX}LogicalResourceId"] = "Other"
+    answer = resource.update(current.id, properties(DestinationConfiguration=to_stream("abc")), properties())
+    assert "the destination's tags name another owner" in answer.reason
+    assert (answer.status, answer.id) == ("FAILED", current.id)
+    assert resource.delete(current.id).status == "SUCCESS"
+    assert list(resource.appfabric.destinations) == [current.id]
+    assert reported(logs) == {current.id}
+
+
+# One odd response is not believed
+
+
+@pytest.mark.parametrize("operation", ["GetIngestionDestination", "DeleteIngestionDestination"])
+def test_what_is_listed_is_not_gone(resource: CustomResource, operation: str) -> None:
+    current = resource.create()
+    resource.appfabric.order(Fault(operation=operation, error="ResourceNotFoundException"))
+    answer = resource.update(current.id, properties(Tags=[{"Key": "a", "Value": "1"}]), properties())
+    assert answer.id == current.id
+    assert resource.delete(current.id).status == "SUCCESS"
+    assert not resource.appfabric.destinations
+
+
+def test_a_404_of_something_else_deletes_nothing(resource: CustomResource) -> None:
+    current = resource.create()
+    fault = Fault(operation="DeleteIngestionDestination", error="UnknownOperationException", http_status=404)
+    resource.appfabric.order(fault)
+    answer = resource.delete(current.id)
+    assert (answer.status, answer.id) == ("FAILED", current.id)
+
+
+def test_what_the_role_must_not_read_keeps_nothing_from_being_replaced_or_deleted(
+    resource: CustomResource, logs: Logs
+) -> None:
+    resource.place(OTHERS)
+    left = resource.create()
+    resource.time.sleep(100)
+    tags_of = resource.provider.client().list_tags_for_resource
+
+    def list_tags(**parameters: Any) -> Any:
+        if parameters["resourceArn"] == OTHERS:
+            resource.appfabric.order(Fault(operation="ListTagsForResource", error="AccessDeniedException"))
+        return tags_of(**parameters)
+
+    resource.provider.client().list_tags_for_resource = list_tags
+    assert resource.delete(MADE_UP).status == "SUCCESS"
+    assert list(resource.appfabric.destinations) == [OTHERS]
+    current = resource.create()
+    assert resource.update(current.id, RAW, properties()).status == "SUCCESS"
+    assert left.id not in resource.appfabric.destinations
+
+
+def test_a_delete_that_finds_nothing_and_cannot_read_everything_fails(resource: CustomResource) -> None:
+    resource.place(OTHERS)
+    resource.time.sleep(100)
+    resource.appfabric.order(Fault(operation="ListTagsForResource", error="AccessDeniedException", times=999))
+    answer = resource.delete(MADE_UP)
+    assert (answer.status, answer.id) == ("FAILED", MADE_UP)
+    assert answer.reason.startswith("AccessDeniedException")
+
+
+# A StackId that is not one
+
+
+def test_where_stack_ids_are_not_unique_nothing_is_taken_for_this_resources(resource: CustomResource) -> None:
+    """Pulumi's emulator of custom resources sends the same one for every program."""
+    other = CustomResource()
+    other.time, other.appfabric, other.mailbox.time = resource.time, resource.appfabric, resource.time
+    other.cold_start()
+    others = other.create(StackId="dev")
+    resource.time.sleep(60)
+    assert resource.delete("dev-Destination-1A2B3C4D5E6F", StackId="dev").status == "SUCCESS"
+    event = resource.event("Create", StackId="dev")
+    lose_the_response(resource, event)
+    (mine,) = set(resource.appfabric.destinations) - {others.id}
+    assert resource.delete(f"unconfirmed:{event['RequestId']}", StackId="dev").status == "SUCCESS"
+    assert mine not in resource.appfabric.destinations
+    assert others.id in resource.appfabric.destinations
+
+
+def test_the_stack_of_these_tests_is_a_real_one() -> None:
+    assert STACK_ID.startswith("arn:aws:cloudformation:")

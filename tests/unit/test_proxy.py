@@ -1,0 +1,122 @@
+"""A response goes by the proxy that HTTPS_PROXY names, as AppFabric's calls do."""
+
+import base64
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import pytest
+
+from ingestion_destination.cloudformation.delivery import Delivery, Undelivered
+from ingestion_destination.deadline import Clock
+from local.answers import AnswerSink
+from local.certificates import Certificates
+
+
+@dataclass
+class Proxy:
+    """One that connects to wherever it is asked to."""
+
+    asked: list[str] = field(default_factory=list)
+    status: str = "200 OK"
+
+    def __post_init__(self) -> None:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"127.0.0.1:{self._socket.getsockname()[1]}"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._socket.accept()
+                threading.Thread(target=self._connect, args=(client,), daemon=True).start()
+
+    def _connect(self, client: socket.socket) -> None:
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += client.recv(4096)
+        self.asked.append(head.decode())
+        client.sendall(f"HTTP/1.1 {self.status}\r\n\r\n".encode())
+        if self.status.startswith("200"):
+            host, _, port = head.split()[1].decode().partition(":")
+            server = socket.create_connection((host, int(port)))
+            for one, other in ((client, server), (server, client)):
+                threading.Thread(target=_copy, args=(one, other), daemon=True).start()
+        else:
+            client.close()
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def _copy(one: socket.socket, other: socket.socket) -> None:
+    with suppress(OSError):
+        while data := one.recv(65536):
+            other.sendall(data)
+
+
+@pytest.fixture
+def proxy() -> Iterator[Proxy]:
+    proxy = Proxy()
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return Certificates.create(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture
+def sink(certificates: Certificates) -> Iterator[AnswerSink]:
+    with AnswerSink(certificates) as sink:
+        yield sink
+
+
+@pytest.fixture(autouse=True)
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "no_proxy", "NO_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def put(certificates: Certificates, url: str, seconds: float = 5) -> None:
+    context = ssl.create_default_context(cafile=str(certificates.ca))
+    Delivery(context=context, clock=Clock()).put(url, b"{}", ends=time.monotonic() + seconds)
+
+
+def test_it_goes_by_the_proxy(
+    certificates: Certificates, sink: AnswerSink, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", f"http://user:p%40ss@{proxy.url}")
+    url = sink.address()
+    put(certificates, url)
+    (request,) = sink.requests(url)
+    assert url.endswith(request.target)
+    (asked,) = proxy.asked
+    assert asked.startswith(f"CONNECT {urlsplit(url).netloc} ")
+    assert f"Proxy-Authorization: Basic {base64.b64encode(b'user:p@ss').decode()}" in asked
+    assert "Signature" not in asked
+
+
+def test_no_proxy_is_obeyed(
+    certificates: Certificates, sink: AnswerSink, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+    monkeypatch.setenv("NO_PROXY", "localhost,127.0.0.1")
+    put(certificates, sink.address())
+    assert not proxy.asked
+
+
+def test_a_proxy_that_refuses_is_a_failure(
+    certificates: Certificates, sink: AnswerSink, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy.status = "407 Proxy Authentication Required"
+    monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+    with pytest.raises(Undelivered) as failure:
+        put(certificates, sink.address(), seconds=1)
+    assert not failure.value.refused

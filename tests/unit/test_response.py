@@ -1,0 +1,29 @@
+"""The response fits, whatever is in it."""
+
+import json
+from typing import Any
+
+import pytest
+
+from ingestion_destination.cloudformation.request import Request
+from ingestion_destination.cloudformation.response import MOST_BYTES, Response
+from tests.contract.laptop import CustomResource
+
+
+def request(**changed: Any) -> Request:
+    resource = CustomResource()
+    return Request.parse(resource.event("Create", **changed), now=resource.time.now())
+
+
+@pytest.mark.parametrize("character", ["x", "é", "😀", '"', "\\", "\x00", "\ud800"])
+def test_a_long_text_is_cut_and_short_ones_are_kept(character: str) -> None:
+    data = {"Arn": "arn:aws:appfabric:x", "StatusReason": character * 10_000}
+    body = Response(physical_resource_id="id", data=data).body(request())
+    assert len(body) <= MOST_BYTES
+    assert json.loads(body)["Data"]["Arn"] == data["Arn"]
+    assert len(json.loads(body)["Data"]["StatusReason"]) > 300
+
+
+def test_ids_that_are_too_long_by_themselves_end_all_the_same() -> None:
+    body = Response(physical_resource_id="id", failure="why").body(request(LogicalResourceId="L" * 5000))
+    assert json.loads(body)["Status"] == "FAILED"

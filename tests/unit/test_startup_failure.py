@@ -1,0 +1,79 @@
+"""A function that cannot start responds with the cause."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from ingestion_destination.cloudformation.request import NotARequest
+from ingestion_destination.startup_failure import StartupFailure
+from tests.contract.laptop import Context, CustomResource, FakeTime
+
+CAUSE = ModuleNotFoundError("No module named 'boto3'")
+
+
+@dataclass
+class Outbox:
+    bodies: list[dict[str, Any]] = field(default_factory=list)
+
+    def put(self, url: str, body: bytes, *, ends: float) -> None:
+        self.bodies.append({"url": url, **json.loads(body)})
+
+
+def respond(event: Any, *, after: float = 0, error: Exception = CAUSE) -> dict[str, Any]:
+    time, outbox = FakeTime(), Outbox()
+    time.sleep(after)
+    handler = StartupFailure(error, delivery=outbox, clock=time.as_clock())  # type: ignore[arg-type]
+    handler(event, Context(time, 300))
+    (body,) = outbox.bodies
+    return body
+
+
+@pytest.fixture
+def create(resource: CustomResource) -> dict[str, Any]:
+    return resource.event("Create")
+
+
+@pytest.fixture
+def resource() -> CustomResource:
+    return CustomResource()
+
+
+@pytest.mark.parametrize(("after", "marker"), [(0, "not-created"), (60, "unconfirmed")])
+def test_a_create_fails_with_the_cause(create: dict[str, Any], after: float, marker: str) -> None:
+    """A later invocation may have a first one that could start."""
+    body = respond(create, after=after)
+    assert body["url"] == create["ResponseURL"]
+    assert body["Status"] == "FAILED"
+    said = "InternalFailure: the function cannot start: ModuleNotFoundError: No module named 'boto3'"
+    assert body["Reason"] == said
+    assert body["PhysicalResourceId"] == f"{marker}:{create['RequestId']}"
+    assert {body[name] for name in ("StackId", "RequestId", "LogicalResourceId")} == {
+        create[name] for name in ("StackId", "RequestId", "LogicalResourceId")
+    }
+
+
+@pytest.mark.parametrize("id", ["arn:aws:appfabric:x", "unconfirmed:x", "audit-logs-Destination-1A2B3C4D5E6F"])
+@pytest.mark.parametrize("request_type", ["Update", "Delete"])
+def test_an_update_and_a_delete_fail_and_keep_their_id(resource: CustomResource, request_type: str, id: str) -> None:
+    body = respond(resource.event(request_type, PhysicalResourceId=id))
+    assert (body["Status"], body["PhysicalResourceId"]) == ("FAILED", id)
+
+
+def test_the_delete_of_what_was_not_created_succeeds(resource: CustomResource) -> None:
+    """So that the stack is rolled back."""
+    body = respond(resource.event("Delete", PhysicalResourceId="not-created:x"))
+    assert (body["Status"], body["PhysicalResourceId"]) == ("SUCCESS", "not-created:x")
+
+
+def test_a_long_cause_is_cut(create: dict[str, Any]) -> None:
+    body = respond(create, error=ImportError("x\n" * 10_000))
+    assert len(json.dumps(body)) < 4096
+    assert "\n" not in body["Reason"]
+
+
+def test_what_is_no_request_is_refused_and_the_cause_kept() -> None:
+    with pytest.raises(NotARequest) as refused:
+        StartupFailure(CAUSE)({}, Context(FakeTime(), 300))
+    assert refused.value.__cause__ is CAUSE
