@@ -1,6 +1,7 @@
 """What `sam build` made, under AWS's runtime interface emulator: real sockets, real limits, real kills."""
 
 import json
+import shutil
 import threading
 import time
 import uuid
@@ -60,12 +61,12 @@ def start(certificates: Certificates) -> Iterator[Callable[..., Any]]:
     with AnswerSink(certificates) as sink:
 
         @contextmanager
-        def start(**environment: str) -> Iterator[Laptop]:
+        def start(task_root: Path = ARTEFACT, **environment: str) -> Iterator[Laptop]:
             appfabric = AppFabric()
             with (
                 serve(appfabric) as endpoint,
                 LambdaRuntime(
-                    task_root=ARTEFACT,
+                    task_root=task_root,
                     handler="app.lambda_handler",
                     timeout=LIMIT,
                     environment={
@@ -222,6 +223,30 @@ def test_a_region_without_appfabric_is_told_within_seconds(start: Callable[..., 
     assert answer["PhysicalResourceId"].startswith("not-created:")
     for region in ("us-east-1", "eu-west-1", "ap-northeast-1"):
         assert region in answer["Reason"]
+
+
+def test_a_function_that_a_variable_keeps_from_starting_says_so(start: Callable[..., Any]) -> None:
+    with start(POWERTOOLS_LOGGER_SAMPLE_RATE="abc") as laptop:
+        invocation, answer = laptop.run(laptop.event("Create"))
+        assert answer["Reason"].startswith("InternalFailure: the function cannot start: ")
+        assert "abc" in answer["Reason"]
+        assert "Traceback" in invocation.log
+        delete = laptop.event("Delete", PhysicalResourceId=answer["PhysicalResourceId"])
+        assert laptop.run(delete)[1]["Status"] == "SUCCESS"
+    assert not laptop.appfabric.calls
+
+
+def test_a_function_that_was_deployed_without_its_build_says_so(start: Callable[..., Any], tmp_path: Path) -> None:
+    """That is src as it is, without the packages."""
+    shutil.copytree(ARTEFACT.parents[2] / "src", tmp_path / "src")
+    for package in ("crhelper", "boto3", "botocore", "aws_lambda_powertools"):
+        (tmp_path / "src" / f"{package}.py").write_text(f"raise ModuleNotFoundError('No module named {package}')")
+    with start(tmp_path / "src") as laptop:
+        _, answer = laptop.run(laptop.event("Create"))
+    assert answer["Status"] == "FAILED"
+    assert answer["Reason"].startswith(
+        "InternalFailure: the function cannot start: ModuleNotFoundError: No module named"
+    )
 
 
 def test_no_log_line_holds_a_secret_at_debug_with_every_switch_on(start: Callable[..., Any]) -> None:

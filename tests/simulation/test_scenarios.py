@@ -4,6 +4,8 @@ SCENARIOS=soak selects the long profile, SEED=n fixes Hypothesis' seed.
 """
 
 import os
+import re
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -29,3 +31,5 @@ def test_no_live_destination_is_lost_and_nothing_is_left_behind(capfd: pytest.Ca
 def test_the_residuals_are_numbered_and_documented() -> None:
     assert sorted(RESIDUALS) == list(range(1, len(RESIDUALS) + 1))
     assert all(residual.__doc__ for residual in RESIDUALS.values())
+    page = (Path(__file__).parents[2] / "docs" / "reliability.md").read_text().partition("## Residuals")[2]
+    assert [int(number) for number in re.findall(r"^(\d+)\. ", page, re.MULTILINE)] == list(RESIDUALS)
