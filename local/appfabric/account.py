@@ -19,6 +19,8 @@ class Account:
     Attributes:
         destinations: those there are, by ARN.
         missing: UUIDs of app bundles and ingestions that do not exist; every other one does.
+        enabled: ARNs of ingestions that are enabled. One whose destination is deleted is disabled, at once: the service
+            model says that it fails "and is eventually disabled". None is at first, so that this is played on demand.
         page_size: the most entries a List answers, whatever `maxResults` allows.
         outcomes: what becomes of the next destinations.
         created_by: by client token, the parameters it came with and the ARN it made.
@@ -30,6 +32,7 @@ class Account:
     def __init__(self, *, region: str, account_id: str, now: Callable[[], datetime]) -> None:
         self.destinations: dict[str, Destination] = {}
         self.missing: set[str] = set()
+        self.enabled: set[str] = set()
         self.page_size = 100
         self.outcomes = Orders[Outcome]()
         self.created_by: dict[str, tuple[Parameters, str]] = {}

@@ -77,10 +77,11 @@ def update_ingestion_destination(account: Account, request: Parameters) -> Param
 
 
 def delete_ingestion_destination(account: Account, request: Parameters) -> Parameters:
-    """Delete a destination."""
+    """Delete a destination; its ingestion is disabled if it is enabled, as the service model says."""
     destination = account.find(request)
     _become(account, destination, "DeleteIngestionDestination")
     account.remove(destination)
+    account.enabled.discard(destination.path.ingestion_arn)
     return {}
 
 

@@ -87,6 +87,28 @@ def test_what_cannot_be_changed_is_replaced_and_the_old_one_left_to_its_delete(
     assert set(resource.appfabric.destinations) == {answer.id}
 
 
+def test_the_ingestion_stays_enabled_until_cloudformation_deletes_what_was_replaced(resource: CustomResource) -> None:
+    """AppFabric's model says that deleting a destination of an enabled ingestion disables it in the end."""
+    made = resource.create()
+    resource.appfabric.enabled.add(INGESTION)
+    new = properties(**REPLACING["schema"])
+    replaced = resource.update(made.id, new, properties())
+    assert resource.appfabric.enabled == {INGESTION}
+    assert resource.appfabric.destinations[replaced.id].status == "Active"
+    resource.delete(made.id)
+    assert not resource.appfabric.enabled
+
+
+@pytest.mark.parametrize(
+    "what", [{"DestinationConfiguration": to_stream("abc")}, {"Tags": [{"Key": "a", "Value": "1"}]}]
+)
+def test_an_update_in_place_leaves_the_ingestion_enabled(resource: CustomResource, what: dict[str, Any]) -> None:
+    made = resource.create()
+    resource.appfabric.enabled.add(INGESTION)
+    assert resource.update(made.id, properties(**what), properties()).id == made.id
+    assert resource.appfabric.enabled == {INGESTION}
+
+
 def test_a_replacement_run_again_makes_nothing_more(resource: CustomResource) -> None:
     made = resource.create()
     event = resource.event(

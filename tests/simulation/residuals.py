@@ -57,7 +57,8 @@ def switching_back_under_retain(violation: Violation, facts: Facts) -> bool:
         recent = successor is not None and request.at - successor.request.at <= HOUR + SECOND
         in_its_place = successor is not None and successor.request.id == violation.arn
         if in_its_place and recent and any(r.at <= (request.over or request.at) for r in retained):
-            return violation.kind == "retained"
+            # What an even earlier update dropped is not asked for by what looks like a rollback.
+            return violation.kind in {"retained", "tags"}
         if in_its_place and recent and not request.rollback:
             removal = facts.removal(violation.arn)
             return violation.kind == "lost" and removal is not None and removal.request.id == violation.arn
