@@ -10,7 +10,7 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requestt
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ingestion_destination.adoption import Adoption
 from ingestion_destination.appfabric.client import CONSISTENT_AFTER, FIRST_BACK_OFF, LONGEST_PAUSE, AppFabric
@@ -225,11 +225,9 @@ class Lifecycle:
             report(None, f"what an earlier update may have left cannot be searched for: {failure.reason}")
 
     def _sweep_away(self, owned: Owned, old: Desired | None, appfabric: AppFabric) -> None:
-        if old and old.adopt == owned.arn:
-            return  # it was adopted, not created
         recent = owned.ownership.age_at(self.request) <= LEFT_WITHIN
         if old and old.equals(owned.destination) and recent and owned.ownership.is_earlier_than(self.request):
-            delete_orphan(owned.arn, appfabric)
+            self._dispose_of(owned, appfabric)
         else:
             report(owned.arn, "created by an earlier update of this resource")
 
@@ -304,8 +302,15 @@ class Lifecycle:
         if not self.id.startswith(UNCONFIRMED):
             left = self._without_what_is_not_certain(left, desired, reported)
         for each in left:
-            delete_orphan(each.arn, self.appfabric)
+            self._dispose_of(each, self.appfabric)
         return bool(left)
+
+    def _dispose_of(self, owned: Owned, appfabric: AppFabric) -> None:
+        """Delete what this resource created and nobody will hear of; release what it adopted."""
+        if owned.ownership.adopted:
+            self._adoption(appfabric).release(owned.arn, if_it=lambda found: found == owned.ownership)
+        else:
+            delete_orphan(owned.arn, appfabric)
 
     def _may_be_of_the_create(self, ownership: Ownership) -> bool:
         """Whether a destination may be what this id stands for."""
@@ -449,7 +454,7 @@ class Lifecycle:
 
     def _adoption(self, appfabric: AppFabric) -> Adoption:
         return Adoption(
-            ownership=self.ownership,
+            ownership=replace(self.ownership, adopted=True),
             appfabric=appfabric,
             afterwards=appfabric.until(self.deadline.rollback_ends),
             journal=self.journal,

@@ -26,6 +26,7 @@ CLAIM = f"{PREFIX}Claim."
 NOT_CREATED = "not-created:"
 UNCONFIRMED = "unconfirmed:"
 NOTHING = "none"
+ADOPTED = "adopted"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,12 +73,14 @@ class Ownership:
         token: The client token of the request that created or adopted the destination.
         requested_at: When CloudFormation made that request; None when it is not known.
         replaces: The PhysicalResourceId that it was created in place of, `none` for a Create.
+        adopted: Whether the request adopted the destination, so that it is released and never deleted as an orphan.
     """
 
     owner: Owner
     token: str
     requested_at: datetime | None
     replaces: str
+    adopted: bool = False
 
     @classmethod
     def of(cls, request: Request) -> Ownership:
@@ -94,12 +97,14 @@ class Ownership:
         """What tags say; None when they name no owner."""
         if STACK_ID not in tags or LOGICAL_ID not in tags:
             return None
-        token, _, requested_at = tags.get(REQUEST, "").partition("@")
+        token, _, rest = tags.get(REQUEST, "").partition("@")
+        requested_at, _, how = rest.partition("/")
         return cls(
             owner=Owner(stack_id=tags[STACK_ID], logical_resource_id=tags[LOGICAL_ID]),
             token=token,
             requested_at=_parse_time(requested_at),
             replaces=tags.get(REPLACES, ""),
+            adopted=how == ADOPTED,
         )
 
     @property
@@ -109,7 +114,7 @@ class Ownership:
         return {
             STACK_ID: self.owner.stack_id,
             LOGICAL_ID: self.owner.logical_resource_id,
-            REQUEST: f"{self.token}@{requested_at}",
+            REQUEST: f"{self.token}@{requested_at}{f'/{ADOPTED}' if self.adopted else ''}",
             REPLACES: self.replaces,
         }
 

@@ -238,14 +238,14 @@ class CustomResource:
         )
 
     def ownership_tags(
-        self, token: str, *, replaces: str = "none", requested_at: datetime | None = None, stack_id: str = STACK_ID
+        self, token: str, *, replaces: str = "none", requested_at: datetime | None = None, how: str = ""
     ) -> dict[str, str]:
         """The tags that say that a request of this resource's created a destination, now if it is not said when."""
         prefix = "custom-appfabric-ingestion-destination:"
         return {
-            f"{prefix}StackId": stack_id,
+            f"{prefix}StackId": STACK_ID,
             f"{prefix}LogicalResourceId": self.logical_id,
-            f"{prefix}Request": f"{token}@{requested_at or self.time.now():%Y%m%dT%H%M%SZ}",
+            f"{prefix}Request": f"{token}@{requested_at or self.time.now():%Y%m%dT%H%M%SZ}{how}",
             f"{prefix}Replaces": replaces,
         }
 

@@ -55,7 +55,10 @@ def test_what_is_exactly_as_described_is_adopted_and_nothing_of_it_changed(there
     assert list(there.appfabric.destinations) == [THERE]
     destination, tags = state(there)
     assert destination == before
-    assert tags == {**TAGS, **there.ownership_tags(event["RequestId"], requested_at=there.time.began + AGE)}
+    assert tags == {
+        **TAGS,
+        **there.ownership_tags(event["RequestId"], requested_at=there.time.began + AGE, how="/adopted"),
+    }
     assert set(answer.data) == set(there.update(THERE, adopting(**SAME), adopting(**SAME)).data)
 
 
@@ -269,6 +272,25 @@ def test_the_rollback_of_an_adoption_that_nobody_heard_of_releases_it(there: Cus
     there.time.sleep(720)
     answer = there.update(MADE_UP, properties(), adopting())
     assert answer.status == "SUCCESS"
+    assert str(state(there)) == before
+
+
+@pytest.mark.parametrize("how", ["swept up", "made up", "unconfirmed"])
+def test_what_was_adopted_is_never_deleted_as_an_orphan(there: CustomResource, how: str) -> None:
+    """Though the request that finds it has properties without AdoptArn: which ones are sent is not known."""
+    before = str(state(there))
+    there.mailbox.refuse.append(Undelivered("TimeoutError"))
+    kind = {"PhysicalResourceId": MADE_UP, "OldResourceProperties": properties()} if how == "swept up" else {}
+    event = there.event("Update" if kind else "Create", ResourceProperties=adopting(), **kind)
+    with pytest.raises(Undelivered):
+        there.provider(event, Context(there.time, 300))
+    there.time.sleep(720)
+    if how == "swept up":
+        assert there.update(MADE_UP, properties(Tags=[{"Key": "a", "Value": "1"}]), properties()).status == "SUCCESS"
+    else:
+        assert (
+            there.delete(f"unconfirmed:{event['RequestId']}" if how == "unconfirmed" else MADE_UP).status == "SUCCESS"
+        )
     assert str(state(there)) == before
 
 
