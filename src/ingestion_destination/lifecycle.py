@@ -445,7 +445,7 @@ class Lifecycle:
         return next(equal, None) if accepts_equal else None
 
     def _adopt(self, arn: DestinationArn, desired: Desired) -> Destination:
-        self.journal.record(create_in_doubt=not self.request.is_first)
+        self.journal.record(create_in_doubt=not self.request.is_first, adopting=arn)
         adoption = self._adoption(self.appfabric.until(self.deadline.create_ends))
         destination, anew = adoption.adopt(arn, desired)
         if anew and not self.request.is_first:

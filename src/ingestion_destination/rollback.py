@@ -33,7 +33,7 @@ def report_unfinished(done: Entry) -> None:
     if done.created:
         report(done.created, "created by an update that failed")
     elif done.create_in_doubt:
-        report(None, "a call of an update that failed may have created a destination")
+        report(done.adopting, "an update that failed may have created, or adopted, a destination")
 
 
 def _restore(before: Destination, appfabric: AppFabric) -> None:
