@@ -342,14 +342,14 @@ def test_a_run_that_failed_is_repeated_with_the_same_event(life: Life) -> None:
 
 
 def test_a_run_that_timed_out_is_repeated(life: Life, tmp_path: Path) -> None:
-    short = FUNCTION | {"Properties": FUNCTION["Properties"] | {"Timeout": 1}}
+    short = FUNCTION | {"Properties": FUNCTION["Properties"] | {"Timeout": 3}}
     thing = life.thing({"Create": {"mark": str(tmp_path / "mark")}}, ServiceToken=arn("Short"))
 
     assert life.create(Short=short, Thing=thing).status == "CREATE_COMPLETE"
 
     life.wait_for_runs(2)
     errors = [run["error"] for run in life.requests()[0].invocations]
-    assert errors == ["Sandbox.Timedout: Task timed out after 1.00 seconds", None]
+    assert errors == ["Sandbox.Timedout: Task timed out after 3.00 seconds", None]
 
 
 def test_an_answer_counts_though_its_run_failed(life: Life) -> None:
