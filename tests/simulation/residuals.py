@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from tests.simulation.aws import Call, Request
-from tests.simulation.invariants import Facts, Violation, equal, results_of, tags_of
+from tests.simulation.invariants import Facts, Violation, equal, ownership_tags, results_of, tags_of
 
 FIRST_WITHIN = 10.0
 HOUR = 3600.0
@@ -217,6 +217,21 @@ def sweep_that_cannot_search(violation: Violation, facts: Facts) -> bool:
         for invocation in request.invocations
         for error in invocation.errors
     )
+
+
+@_residual(14)
+def claim_that_is_left(violation: Violation, facts: Facts) -> bool:
+    """The container of an adoption dies: its claim stays, owns nothing, and keeps others from adopting."""
+    live = facts.there.get(violation.arn)
+    if violation.kind != "loan" or live is None:
+        return False
+    left = ownership_tags(live)
+    died = any(
+        invocation.outcome == "died" and request.properties.get("AdoptArn") == violation.arn
+        for request in facts.requests
+        for invocation in request.invocations
+    )
+    return died and all(key.startswith("Claim.") for key in left)
 
 
 def _is_made_up(request: Request) -> bool:
