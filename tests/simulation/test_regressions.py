@@ -1,0 +1,259 @@
+"""Scenarios that once went wrong, each reduced to what it takes. The invariants are checked after every step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from local.appfabric import Outcome
+from tests.simulation.aws import Behavior, Fault, Invocation, Plan, Request, installed
+from tests.simulation.cloudformation import UPDATE_IT, Options
+from tests.simulation.scenarios import (
+    HAND_MADE,
+    NOT,
+    OTHER_INGESTION,
+    TO_THE_END,
+    Scenario,
+    processing,
+    properties,
+    tag_list,
+    to_bucket,
+    to_stream,
+)
+
+NO_RESPONSE_ARRIVES = Plan(puts=(Fault(0, "500", 999),))
+DIES_BEFORE_ITS_RESPONSE = Plan(puts=(Fault(0, "the container dies before it is stored"),))
+ADOPTS = properties(AdoptArn=HAND_MADE[0])
+STALE = Behavior(lags=(3,))
+
+
+class Deployment:
+    """A stack with one resource."""
+
+    def __init__(self, behavior: Behavior | None = None) -> None:
+        self.scenario = Scenario()
+        self.scenario.begin(behavior=behavior or Behavior())
+        self.stack = self.scenario.stacks[0]
+        self.failed = False
+
+    def create(self, *plans: Plan, wanted: Mapping[str, Any] | None = None, wait: str = TO_THE_END, **how: Any) -> None:
+        new = {"Destination": wanted or properties()}
+        self._go(lambda: self.stack.create(new, Options(**how)), plans, wait=wait)
+
+    def update(self, *plans: Plan, wanted: Mapping[str, Any], outcomes: Any = (), **how: Any) -> None:
+        self._go(lambda: self.stack.update({"Destination": wanted}, Options(**how)), plans, outcomes)
+
+    def delete(self, *plans: Plan, **how: Any) -> None:
+        self._go(lambda: self.stack.delete(Options(**how)), plans)
+
+    def _go(self, operation: Any, plans: Any, outcomes: Any = (), *, wait: str = TO_THE_END) -> None:
+        self.failed = True
+        self.scenario.go(operation, list(plans), outcomes, wait)
+        self.failed = False
+
+    def ours(self) -> set[str]:
+        return self.scenario.simulation.appfabric.destinations.keys() - self.scenario.facts.foreign.keys()
+
+    @property
+    def id(self) -> str:
+        return self.stack.resources["Destination"].id
+
+    @property
+    def requests(self) -> list[Request]:
+        return self.scenario.facts.requests
+
+    @property
+    def invocations(self) -> list[Invocation]:
+        return self.scenario.simulation.invocations
+
+
+@pytest.fixture(autouse=True)
+def in_the_simulation() -> Iterator[None]:
+    with installed():
+        yield
+
+
+@pytest.fixture
+def deployment() -> Iterator[Deployment]:
+    deployment = Deployment()
+    yield deployment
+    if not deployment.failed:
+        deployment.scenario.teardown()
+
+
+# What version 0.1.0 was tested for.
+
+
+def test_an_invocation_too_late_to_create_responds_with_what_an_earlier_one_created(deployment: Deployment) -> None:
+    deployment.create(NO_RESPONSE_ARRIVES, NO_RESPONSE_ARRIVES)
+    assert deployment.ours() == {deployment.id}
+
+
+@pytest.mark.parametrize("fault", ["throttled", "500 before the effect", "403"])
+def test_a_later_invocation_that_gets_nowhere_does_not_say_that_nothing_was_created(
+    fault: str, deployment: Deployment
+) -> None:
+    deployment.create(NO_RESPONSE_ARRIVES, Plan(calls=(Fault(0, fault, 9999),)))
+    assert deployment.requests[0].result == f"unconfirmed:{deployment.requests[0].token}"
+    assert not deployment.ours()
+
+
+def test_a_later_invocation_that_the_watchdog_ends_does_not_say_that_nothing_was_created(
+    deployment: Deployment,
+) -> None:
+    hangs = Plan(calls=(Fault(0, "hangs beyond any interrupt, before the effect"),))
+    deployment.create(DIES_BEFORE_ITS_RESPONSE, NO_RESPONSE_ARRIVES, hangs)
+    assert not deployment.ours()
+
+
+def test_a_delete_searches_on_for_what_a_create_creates_that_sends_its_call_again(deployment: Deployment) -> None:
+    deployment.create(Plan(calls=(Fault(0, "hangs after the effect"),)), fails_at=0.07)
+    assert not deployment.ours()
+
+
+@pytest.mark.parametrize("dies", ["before", "after"])
+def test_a_delete_searches_on_for_what_a_create_creates_that_is_retried(dies: str, deployment: Deployment) -> None:
+    deployment.create(Plan(calls=(Fault(0, f"the container dies {dies} the effect"),)), fails_at=0.07)
+    assert not deployment.ours()
+
+
+def test_what_a_duplicate_creates_long_after_its_request_is_reported(deployment: Deployment) -> None:
+    deployment.create(Plan(duplicate_after=130), fails_at=1)
+    duplicate = deployment.invocations[-1]
+    assert [error["arn"] for error in duplicate.errors] == list(deployment.ours())
+    assert duplicate.counted["PossibleOrphans"] == 1
+
+
+def test_a_refusal_after_an_attempt_that_was_stored_undoes_nothing(deployment: Deployment) -> None:
+    deployment.create(Plan(puts=(Fault(0, "connection cut after it is stored"), Fault(1, "403"))))
+    assert deployment.ours() == {deployment.id}
+
+
+# Kinds of faults of issue 8: what somebody relies on is deleted, re-pointed or stripped.
+
+
+def test_what_was_retained_is_left_by_a_cancelled_create_of_something_else(deployment: Deployment) -> None:
+    deployment.create()
+    kept = deployment.id
+    deployment.delete(retain=frozenset({"Destination"}))
+    deployment.create(wanted=properties(DestinationConfiguration=to_bucket("two")), fails_at=0.07)
+    assert deployment.ours() == {kept}
+
+
+def test_a_delete_of_a_made_up_id_leaves_what_the_next_update_created(deployment: Deployment) -> None:
+    deployment.create(fails_at=0.07, preserve=True)
+    lost = Plan(puts=(Fault(0, "connection cut after it is stored"), Fault(1, "500", 999)))
+    deployment.update(Plan(), lost, wanted=properties(), continues=UPDATE_IT)
+    assert deployment.ours() == {deployment.id}
+
+
+def test_two_resources_that_adopt_at_once(deployment: Deployment) -> None:
+    """At most one of them has it."""
+    other = deployment.scenario.stacks[1]
+    deployment.create(wanted=ADOPTS, wait=NOT)
+    deployment.scenario.go(lambda: other.create({"Dest": ADOPTS}, Options()))
+    owners = [stack for stack in (deployment.stack, other) if stack.state == "complete"]
+    assert len(owners) <= 1
+
+
+def test_a_move_that_fails_is_restored_before_the_rollback(deployment: Deployment) -> None:
+    deployment.create()
+    fails = Outcome(operation="UpdateIngestionDestination", status="Failed", status_reason="no such bucket")
+    deployment.update(wanted=properties(DestinationConfiguration=to_stream("three")), outcomes=[fails])
+    assert deployment.stack.state == "complete"
+
+
+# What this simulation found.
+
+
+def test_a_destination_that_is_released_just_after_its_adoption_is_nobodys() -> None:
+    """The Delete reads tags that are three seconds old: those from before the adoption was finished."""
+    deployment = Deployment(STALE)
+    deployment.create(wanted=ADOPTS)
+    deployment.delete()
+    deployment.scenario.teardown()
+
+
+def test_a_destination_that_was_deleted_by_hand_can_be_released() -> None:
+    deployment = Deployment(STALE)
+    deployment.create(wanted=ADOPTS)
+    deployment.scenario.time_passes(seconds=5)
+    deployment.scenario.change_by_hand(HAND_MADE[0], "deleted")
+    deployment.delete()
+    assert deployment.stack.state == "none"
+
+
+@pytest.mark.parametrize("at", range(6))
+def test_a_cancelled_adoption_leaves_no_tag(at: int, deployment: Deployment) -> None:
+    """Its calls and those of the Delete that follows interleave."""
+    deployment.create(Plan(calls=(Fault(at, "500 before the effect"),), latency=3), fails_at=1, wanted=ADOPTS)
+
+
+def test_a_duplicate_that_adopts_again_is_reported(deployment: Deployment) -> None:
+    deployment.create(Plan(duplicate_after=130), fails_at=20, wanted=ADOPTS)
+
+
+def test_an_adoption_that_fails_takes_its_claim_off(deployment: Deployment) -> None:
+    """A duplicate, after the Delete: nobody else will."""
+    duplicate = Plan(calls=(Fault(3, "404 of a proxy"),))
+    deployment.create(Plan(duplicate_after=130), duplicate, fails_at=20, wanted=ADOPTS)
+
+
+def test_a_late_destination_that_a_search_found_is_reported(deployment: Deployment) -> None:
+    """The create call of the duplicate had no response, and what it created was found."""
+    creates_again = Plan(calls=tuple(Fault(at, "hangs after the effect") for at in range(3, 6)))
+    deployment.create(Plan(duplicate_after=130), creates_again, fails_at=1)
+
+
+def test_a_replacement_whose_response_is_refused_is_reported_by_its_arn(deployment: Deployment) -> None:
+    deployment.create()
+    raw = properties(ProcessingConfiguration=processing("raw", "json"))
+    deployment.update(wanted=raw, refused=frozenset({0}), preserve=True)
+    deployment.delete()
+
+
+def test_a_duplicate_that_is_refused_does_not_deny_what_the_first_invocation_created(deployment: Deployment) -> None:
+    """Both began within ten seconds, and the response of the first one takes longer."""
+    slow = Plan(puts=(Fault(0, "slow"),), latency=3, duplicate_after=4)
+    deployment.create(slow, Plan(calls=(Fault(0, "403"),)))
+
+
+in_another_ingestion = pytest.mark.xfail(
+    reason="a marker id that is deleted with the new properties is searched for in the new ingestion alone", strict=True
+)
+
+
+@pytest.mark.parametrize("ingestion", ["the same", pytest.param("another", marks=in_another_ingestion)])
+def test_a_marker_that_is_deleted_with_the_new_properties(ingestion: str, deployment: Deployment) -> None:
+    """With which properties CloudFormation deletes what an Update replaced is not known."""
+    changed = {"ProcessingConfiguration": processing("raw", "json")}
+    if ingestion == "another":
+        changed = {"IngestionIdentifier": OTHER_INGESTION}
+    deployment.create(fails_at=0.07, preserve=True)
+    deployment.update(wanted=properties(**changed), continues=UPDATE_IT, deletes_with_new=True)
+
+
+@in_another_ingestion
+def test_an_unconfirmed_create_that_is_deleted_with_the_new_properties(deployment: Deployment) -> None:
+    cut_off = Plan(calls=(Fault(0, "hangs after the effect"), Fault(1, "403", 999)))
+    deployment.create(cut_off, preserve=True)
+    moved = properties(IngestionIdentifier=OTHER_INGESTION)
+    deployment.update(wanted=moved, continues=UPDATE_IT, deletes_with_new=True)
+
+
+def test_a_rollback_puts_a_tag_back_that_it_still_reads() -> None:
+    """The tag was removed less than three seconds ago, and a stale read shows it."""
+    deployment = Deployment(STALE)
+    deployment.create(wanted=properties(Tags=tag_list({"a": "1"})))
+    deployment.scenario.time_passes(seconds=10)
+    deployment.update(wanted=properties(), fails_at=1)
+    deployment.scenario.teardown()
+
+
+def test_a_late_retry_of_an_update_of_tags_leaves_what_the_rollback_restored(deployment: Deployment) -> None:
+    """AppFabric's updatedAt does not tell of tags."""
+    deployment.create(wanted=properties(Tags=tag_list({"a": "1"})))
+    lost = Plan(puts=(Fault(0, "connection cut after it is stored"), Fault(1, "500", 999)))
+    deployment.update(lost, wanted=properties(), fails_at=5)
