@@ -164,7 +164,8 @@ def _complete(facts: Facts, stack: Stack, resource: Resource) -> Iterator[Violat
     if target(live) not in targets:
         yield Violation("target", f"{name} leads to {target(live)}", arn, whose)
     yield from _template_tags(facts, resource, live, whose, name, since)
-    yield from _ownership(facts, live, whose, name)
+    if not any(change.arn == arn and change.kind == "forged" for change in facts.hand):
+        yield from _ownership(facts, live, whose, name)
 
 
 def _template_tags(

@@ -38,12 +38,16 @@ def explain(violation: Violation, facts: Facts) -> int | None:
 def equal_destination_retained_beside_a_made_up_id(violation: Violation, facts: Facts) -> bool:
     """A made-up id is deleted beside an equal own destination that was retained less than 3 h after its creation."""
     removal, creation = facts.removal(violation.arn), facts.creation(violation.arn)
-    if violation.kind != "retained" or removal is None or creation is None or removal.before is None:
+    if violation.kind not in {"retained", "loan"} or removal is None or removal.before is None:
         return False
     request = removal.request
-    own = creation.request.resource == request.resource
-    young = request.at - creation.request.at <= 3 * HOUR + SECOND
-    return own and young and _is_made_up(request) and equal(removal.before, request.properties)
+    if not _is_made_up(request) or not equal(removal.before, request.properties):
+        return False
+    for retained in facts.retained:
+        origin = creation.request if creation else retained.since  # of one that was adopted, the adoption
+        if retained.id == violation.arn and (retained.stack_id, retained.logical_id) == request.resource and origin:
+            return request.at - origin.at <= 3 * HOUR + SECOND
+    return False
 
 
 @_residual(2)
@@ -107,9 +111,14 @@ def replacement_in_doubt_then_delete(violation: Violation, facts: Facts) -> bool
 def create_before_delete_of_a_made_up_id(violation: Violation, facts: Facts) -> bool:
     """After --disable-rollback CloudFormation creates a resource again before it deletes the id that it made up."""
     removal = facts.removal(violation.arn)
-    if violation.kind == "ownership":
+    if violation.kind == "ownership":  # of what the Create adopted, not created
+        untagging = [call for call in facts.changes(violation.arn) if call.operation == "UntagResource"]
+        deletes = [call.request for call in untagging if _is_made_up(call.request)]
+        adoptions = [r for r in facts.requests if r.type == "Create" and violation.arn in results_of(r)]
         return any(
-            call.operation == "UntagResource" and _is_made_up(call.request) for call in facts.changes(violation.arn)
+            create.resource == delete.resource and create.number < delete.number and not create.given_up
+            for create in adoptions
+            for delete in deletes
         )
     if removal is None or not _is_made_up(removal.request):
         return False
@@ -195,9 +204,11 @@ def duplicate_that_counts_as_the_first(violation: Violation, facts: Facts) -> bo
     if creation is None:
         return False
     if violation.kind == "orphan":
-        responded_by = creation.request.responded_by
+        request = creation.request
+        response = request.responded_by
+        denied = request.response is not None and request.response["Status"] == "FAILED"
         young = creation.invocation.age <= FIRST_WITHIN + SECOND
-        return young and responded_by is not None and responded_by is not creation.invocation
+        return young and denied and response is not None and response is not creation.invocation
     if removal is None or removal.request is not creation.request:
         return False
     several = len({call.invocation for call in facts.simulation.created[violation.arn]}) > 1
@@ -210,13 +221,9 @@ def sweep_that_cannot_search(violation: Violation, facts: Facts) -> bool:
     creation = facts.creation(violation.arn)
     if violation.kind != "orphan" or creation is None or creation.request.type != "Update":
         return False
-    return any(
-        error["arn"] is None
-        for request in facts.requests
-        if request.number > creation.request.number and request.id == creation.request.id and request.succeeded
-        for invocation in request.invocations
-        for error in invocation.errors
-    )
+    updates = [r for r in facts.requests if r.number > creation.request.number and r.id == creation.request.id]
+    responded = [request.responded_by for request in updates if request.succeeded and request.type == "Update"]
+    return any(invocation is not None and invocation.failed_reads for invocation in responded)
 
 
 @_residual(14)
