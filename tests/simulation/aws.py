@@ -25,7 +25,7 @@ from botocore.errorfactory import ClientExceptionsFactory
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
 from ingestion_destination import observability, provider
-from ingestion_destination.appfabric.errors import UnreadableResponse
+from ingestion_destination.appfabric.client import refuse_unreadable
 from ingestion_destination.cloudformation import response as response_module
 from ingestion_destination.cloudformation.delivery import Delivery, Undelivered
 from ingestion_destination.deadline import Clock
@@ -265,6 +265,7 @@ class Invocation:
         self.calls: list[Call] = []
         self.number_of_calls = 0
         self.number_of_puts = 0
+        self.failed_reads = 0  # because of anything but that there is no such destination
         self.bodies: list[bytes] = []
         self.response: dict[str, Any] | None = None
         self.delivered = False
@@ -512,7 +513,11 @@ class Simulation:
         if kind in _LATE and operation not in MUTATING:
             kind = "hangs before the effect"  # nobody can tell
         if operation not in MUTATING:
-            return self._play(invocation, operation, parameters, kind, None)
+            try:
+                return self._play(invocation, operation, parameters, kind, None)
+            except Exception as error:
+                invocation.failed_reads += _short(error) != "ResourceNotFoundException"
+                raise
         call = Call(
             invocation,
             operation,
@@ -549,8 +554,9 @@ class Simulation:
         invocation.sleep(half)
         if isinstance(effect, Exception):
             raise effect
-        if kind == "unreadable response" and operation not in _EMPTY:
-            raise UnreadableResponse(operation)
+        if kind == "unreadable response":
+            # The function's own hook sees it first: botocore takes it for an object without members.
+            refuse_unreadable(SimpleNamespace(status_code=200, content=b""), _model_of(operation))
         return _with_metadata(operation, effect)
 
     def _fail_before(
@@ -622,7 +628,7 @@ class Simulation:
 
     def _change(self, operation: str, parameters: dict[str, Any], call: Call) -> Any:
         account = self.appfabric
-        model.judge(model.service_model().operation_model(operation), parameters)
+        model.judge(_model_of(operation), parameters)
         parameters = _copy(parameters)
         there = account.destinations
         if operation == "CreateIngestionDestination":
@@ -775,8 +781,6 @@ class Simulation:
 
 current: Simulation | None = None
 
-# Operations whose response has no members.
-_EMPTY = {"DeleteIngestionDestination", "TagResource", "UntagResource"}
 _LATE = {"hangs until it is given up, then takes effect", "takes effect long after it was given up"}
 _FATAL_BEFORE = {
     "the container dies before the effect",
@@ -823,8 +827,13 @@ def _parsed(value: Any) -> Any:
 
 
 @cache
+def _model_of(operation: str) -> Any:
+    return model.service_model().operation_model(operation)
+
+
+@cache
 def _success_status(operation: str) -> int:
-    return int(model.service_model().operation_model(operation).http["responseCode"])
+    return int(_model_of(operation).http["responseCode"])
 
 
 _exceptions = ClientExceptionsFactory().create_client_exceptions(model.service_model())

@@ -204,7 +204,12 @@ class Stack:
                 continue
             if resource.id != stable.id and not self._options.rollback_sends_update:
                 gone.append(replace(resource))
-                self.resources[logical_id] = replace(stable)
+                # What was replaced may have been updated in place before that, by an update that failed and was kept.
+                resource = next((replace(each) for each in self.replaced if each.id == stable.id), replace(stable))
+                self.replaced = [each for each in self.replaced if each.id != stable.id]
+                self.resources[logical_id] = resource
+                if resource.properties != stable.properties:
+                    jobs[logical_id] = self._rolling_back(resource, stable, gone)
             elif resource.id != stable.id or not resource.complete or resource.properties != stable.properties:
                 jobs[logical_id] = self._rolling_back(resource, stable, gone)
         done = self._each(jobs)

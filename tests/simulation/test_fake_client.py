@@ -16,6 +16,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from ingestion_destination.appfabric.client import refuse_unreadable
 from local import appfabric
 from local.appfabric import Fault, Outcome, operations
 from tests.simulation.aws import Behavior, Client, Invocation, Plan, Request, Simulation, installed
@@ -259,6 +260,24 @@ def test_a_destination_that_is_said_not_to_exist(method: str, pair: Pair) -> Non
     members = {"resourceId": ARN, "resourceType": "IngestionDestination"}
     pair.service.order(Fault(error="ResourceNotFoundException", members=members))
     fake, real = pair.call(method, CALLS[method])
+    assert fake == real
+
+
+@pytest.mark.parametrize("method", CALLS)
+def test_a_response_that_cannot_be_read(method: str, pair: Pair) -> None:
+    """It took effect, and the function's hook refuses what botocore would take for an object without members."""
+    pair.plan = Plan(calls=(Planned(0, "unreadable response"),), latency=0)
+
+    def cut_short(http_response: Any, **_: Any) -> None:
+        http_response._content = b""
+
+    pair.real.meta.events.register_first("after-call.appfabric", cut_short)
+    pair.real.meta.events.register("after-call.appfabric", refuse_unreadable)
+    fake, real = pair.call(method, CALLS[method])
+    if method in {"delete_ingestion_destination", "tag_resource", "untag_resource"}:
+        assert isinstance(real, dict), real
+    else:
+        assert real == ("ingestion_destination.appfabric.errors", "UnreadableResponse")
     assert fake == real
 
 
