@@ -23,7 +23,7 @@ try:
     from ingestion_destination.provider import Provider
 
     client = cache(connect)
-    with suppress(Exception):  # what prevents it is told to the first request that needs it
+    with suppress(Exception):  # what prevents it is reported to the first request that needs it
         client()
     clock = Clock()
     sam_local = bool(os.environ.get("AWS_SAM_LOCAL"))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from ingestion_destination.adoption import Adoption
 from ingestion_destination.appfabric.client import CONSISTENT_AFTER, FIRST_BACK_OFF, LONGEST_PAUSE, AppFabric
@@ -77,6 +78,11 @@ class Lifecycle:
         self.owner = Owner.of(request)
         self.ownership = Ownership.of(request)
         self.search = Search(owner=self.owner)
+
+    @cached_property
+    def old(self) -> Desired | None:
+        """What the template described before this Update; None when that was invalid, so that it never took effect."""
+        return Desired.parse_if_valid(self.request.old_properties)
 
     # Create
 
@@ -164,8 +170,7 @@ class Lifecycle:
 
     def _update_tags(self, observed: Observed, desired: Desired) -> None:
         """Tags of others stay; so does one that the template no longer has, if others gave it another value."""
-        old = Desired.parse_if_valid(self.request.old_properties)
-        dropped = {key: value for key, value in old.tags.items() if key not in desired.tags} if old else {}
+        dropped = {key: value for key, value in self.old.tags.items() if key not in desired.tags} if self.old else {}
         gone = sorted(key for key, value in dropped.items() if observed.tags.get(key) == value)
         new = {key: value for key, value in desired.tags.items() if observed.tags.get(key) != value}
         if gone:
@@ -213,8 +218,7 @@ class Lifecycle:
         """Delete what replaced this id in an earlier update that CloudFormation never had a response to."""
         if not self.owner.is_unique:
             return
-        old = Desired.parse_if_valid(self.request.old_properties)
-        appfabric = self.appfabric.within(SWEEP_WITHIN)
+        old, appfabric = self.old, self.appfabric.within(SWEEP_WITHIN)
         try:
             for owned in self.search.owned(appfabric, desired.parents, *([old.parents] if old else [])):
                 if owned.arn != result.arn and self._was_left_in_place_of_this_id(owned.ownership):
@@ -447,8 +451,8 @@ class Lifecycle:
     def _adopt(self, arn: DestinationArn, desired: Desired) -> Destination:
         self.journal.record(create_in_doubt=not self.request.is_first, adopting=arn)
         adoption = self._adoption(self.appfabric.until(self.deadline.create_ends))
-        destination, anew = adoption.adopt(arn, desired)
-        if anew and not self.request.is_first:
+        destination, newly_adopted = adoption.adopt(arn, desired)
+        if newly_adopted and not self.request.is_first:
             report(arn, "adopted late, perhaps by a duplicate invocation: is it in its stack?")
         return destination
 
@@ -466,8 +470,8 @@ class Lifecycle:
         What is not as the last request left it is read again: it may have been changed by hand, or be rolled back, or
         the reading may be an old one.
         """
-        observed, old = self._read(arn), Desired.parse_if_valid(self.request.old_properties)
-        if observed and (old is None or self._is_as_left(observed, old, desired)):
+        observed = self._read(arn)
+        if observed and (self.old is None or self._is_as_left(observed, self.old, desired)):
             return observed
         self.appfabric.clock.sleep(CONSISTENT_AFTER)
         return self._read(arn)

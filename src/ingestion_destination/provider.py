@@ -190,7 +190,7 @@ def _expired(request: Request) -> Response:
 
 
 def _failed(request: Request, done: Entry, failure: HandlerError) -> Response:
-    """A failure, with the id that tells the Delete which follows a failed Create what to do.
+    """A failure, with the id by which the Delete that follows a failed Create knows what to do.
 
     An Update and a Delete keep theirs: another id would be a replacement.
     """

@@ -1,4 +1,4 @@
-"""Four judges, one verdict: models.py, the schema, the cfn-lint rule and, where it has the same, the native schema."""
+"""Four validators, one result: properties.py, the schema, the cfn-lint rule and, where it can, the native schema."""
 
 import json
 import re

@@ -155,7 +155,7 @@ class AppFabric:
         """The tags of a destination.
 
         Raises:
-            NotFound: There is no such destination, as far as one response tells.
+            NotFound: There is no such destination, as far as one response says.
         """
         returned = self._call("ListTagsForResource", lambda client: client.list_tags_for_resource(resourceArn=str(arn)))
         return {tag["key"]: tag["value"] for tag in returned.get("tags") or []}

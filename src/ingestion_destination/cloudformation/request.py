@@ -95,7 +95,7 @@ class Request:
 
     @property
     def is_first(self) -> bool:
-        """Whether this invocation is the request's first one, as far as its age tells."""
+        """Whether this invocation is the request's first one, as far as its age shows."""
         return self.age <= FIRST_WITHIN
 
     @property
