@@ -134,6 +134,8 @@ def create_before_delete_of_a_made_up_id(violation: Violation, facts: Facts) -> 
 def duplicate_update_after_a_rollback_without_changes(violation: Violation, facts: Facts) -> bool:
     """A duplicate in-place Update changes tags, or a target that the later request did not move, after that request."""
     changes = facts.changes(violation.arn)
+    if violation.kind == "tags":
+        changes = [call for call in changes if violation.key in _keys_of(call)]
     if violation.kind not in {"target", "tags"} or not changes:
         return False
     last = changes[-1]
@@ -239,6 +241,11 @@ def claim_that_is_left(violation: Violation, facts: Facts) -> bool:
         for invocation in request.invocations
     )
     return died and all(key.startswith("Claim.") for key in left)
+
+
+def _keys_of(call: Call) -> set[str]:
+    """The keys of the tags that a call puts on or takes off."""
+    return {*(tag["key"] for tag in call.parameters.get("tags", [])), *call.parameters.get("tagKeys", [])}
 
 
 def _is_made_up(request: Request) -> bool:
