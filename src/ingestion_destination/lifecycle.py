@@ -84,6 +84,11 @@ class Lifecycle:
         """What the template described before this Update; None when that was invalid, so that it never took effect."""
         return Desired.parse_if_valid(self.request.old_properties)
 
+    @property
+    def _may_stand_for_a_destination(self) -> bool:
+        """Whether the id is that of a Create which may have created a destination that nobody heard of."""
+        return self.id.startswith(UNCONFIRMED) or self.owner.has_made_up(self.id)
+
     # Create
 
     def create(self) -> Response:
@@ -136,7 +141,7 @@ class Lifecycle:
 
     def _update_marker(self, desired: Desired) -> Destination:
         """Create what an id stands for that is not an ARN; CloudFormation then deletes that id."""
-        if not (self.id.startswith((NOT_CREATED, UNCONFIRMED)) or self.owner.has_made_up(self.id)):
+        if not (self.id.startswith(NOT_CREATED) or self._may_stand_for_a_destination):
             raise InvalidRequest("PhysicalResourceId is not an ingestion destination ARN")
         if desired.adopt:
             return self._adopt(desired.adopt, desired)
@@ -225,6 +230,9 @@ class Lifecycle:
                     self._sweep_away(owned, old, appfabric)
             if old and old.adopt and old.adopt != result.arn and str(old.adopt) != self.id:
                 self._adoption(appfabric).release(old.adopt, if_it=self._was_left_in_place_of_this_id)
+            if old and self._may_stand_for_a_destination and old.adopt != result.arn:
+                # The Delete of this id follows, but it may come with the new properties, which lead elsewhere.
+                self._delete_once(old, appfabric, set())
         except HandlerError as failure:  # the update itself is done
             report(None, f"what an earlier update may have left cannot be searched for: {failure.reason}")
 
@@ -249,7 +257,7 @@ class Lifecycle:
         arn = DestinationArn.parse(self.id)
         if arn and self.appfabric.is_in_region(arn):
             self._delete(arn)
-        elif self.id.startswith(UNCONFIRMED) or self.owner.has_made_up(self.id):
+        elif self._may_stand_for_a_destination:
             self._delete_what_a_create_left()
         elif not self.id.startswith(NOT_CREATED):
             logger.warning("PhysicalResourceId is not an ingestion destination ARN: nothing to delete", id=self.id)
@@ -289,7 +297,7 @@ class Lifecycle:
         found, failure = False, None
         for _ in self._until_no_create_is_in_flight():
             try:
-                found = self._delete_once(desired, reported) or found
+                found = self._delete_once(desired, self.appfabric, reported) or found
                 failure = next(iter(self.search.unreadable.values()), None) if not found else None
             except HandlerError as error:
                 failure = error
@@ -298,15 +306,15 @@ class Lifecycle:
         if failure:
             raise failure
 
-    def _delete_once(self, desired: Desired, reported: set[DestinationArn]) -> bool:
+    def _delete_once(self, desired: Desired, appfabric: AppFabric, reported: set[DestinationArn]) -> bool:
         if desired.adopt:
-            return self._adoption(self.appfabric).release(desired.adopt, if_it=self._may_be_of_the_create)
-        owned = self.search.owned(self.appfabric, desired.parents)
+            return self._adoption(appfabric).release(desired.adopt, if_it=self._may_be_of_the_create)
+        owned = self.search.owned(appfabric, desired.parents)
         left = [each for each in owned if self._may_be_of_the_create(each.ownership)]
         if not self.id.startswith(UNCONFIRMED):
             left = self._without_what_is_not_certain(left, desired, reported)
         for each in left:
-            self._dispose_of(each, self.appfabric)
+            self._dispose_of(each, appfabric)
         return bool(left)
 
     def _dispose_of(self, owned: Owned, appfabric: AppFabric) -> None:
@@ -435,10 +443,12 @@ class Lifecycle:
             HandlerError: Not all could be read that may be this resource's. What the role must not read is not.
         """
         owned = self.search.owned(self.appfabric, desired.parents)
-        for each in owned:
-            if each.ownership.token == self.ownership.token:
-                self.journal.record(created=each.arn, create_in_doubt=False)
-                return each.destination
+        created = [each for each in owned if each.ownership.token == self.ownership.token]
+        if created:
+            self.journal.record(created=created[0].arn, create_in_doubt=False)
+            for each in created if len(created) > 1 else []:
+                report(each.arn, "AppFabric forgot the client token: one of several that a single request created")
+            return created[0].destination
         if failure := next((each for each in self.search.unreadable.values() if each.transient), None):
             raise failure
         if not self.owner.is_unique:

@@ -220,12 +220,7 @@ def test_a_duplicate_that_is_refused_does_not_deny_what_the_first_invocation_cre
     deployment.create(slow, Plan(calls=(Fault(0, "403"),)))
 
 
-in_another_ingestion = pytest.mark.xfail(
-    reason="a marker id that is deleted with the new properties is searched for in the new ingestion alone", strict=True
-)
-
-
-@pytest.mark.parametrize("ingestion", ["the same", pytest.param("another", marks=in_another_ingestion)])
+@pytest.mark.parametrize("ingestion", ["the same", "another"])
 def test_a_marker_that_is_deleted_with_the_new_properties(ingestion: str, deployment: Deployment) -> None:
     """With which properties CloudFormation deletes what an Update replaced is not known."""
     changed = {"ProcessingConfiguration": processing("raw", "json")}
@@ -235,7 +230,6 @@ def test_a_marker_that_is_deleted_with_the_new_properties(ingestion: str, deploy
     deployment.update(wanted=properties(**changed), continues=UPDATE_IT, deletes_with_new=True)
 
 
-@in_another_ingestion
 def test_an_unconfirmed_create_that_is_deleted_with_the_new_properties(deployment: Deployment) -> None:
     cut_off = Plan(calls=(Fault(0, "hangs after the effect"), Fault(1, "403", 999)))
     deployment.create(cut_off, preserve=True)
@@ -259,7 +253,6 @@ def test_a_late_retry_of_an_update_of_tags_leaves_what_the_rollback_restored(dep
     deployment.update(lost, wanted=properties(), fails_at=5)
 
 
-@pytest.mark.xfail(reason="of two destinations with one client token, the search finds one", strict=True)
 def test_both_destinations_of_a_forgotten_token_are_reported() -> None:
     """Two invocations of a Create run at once, and the call of the slower one comes when the token is forgotten."""
     deployment = Deployment(Behavior(tokens="forgotten"))
@@ -268,7 +261,6 @@ def test_both_destinations_of_a_forgotten_token_are_reported() -> None:
     deployment.scenario.teardown()
 
 
-@pytest.mark.xfail(reason="a 404 is believed when the List is behind as well", strict=True)
 def test_a_delete_just_after_the_create_is_not_taken_in_by_one_404() -> None:
     deployment = Deployment(Behavior(lags=(0, 3)))
     deployment.create()

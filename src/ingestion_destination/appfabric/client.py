@@ -144,9 +144,14 @@ class AppFabric:
         )
 
     def delete(self, arn: DestinationArn) -> None:
-        """Delete the destination; that it is gone already, alone or with its ingestion, is as good."""
+        """Delete the destination; that it is gone already, alone or with its ingestion, is as good.
+
+        Just after its creation both a Delete and a List may not know it yet: what is gone has to be so for a while.
+        """
         try:
-            self._unless_gone(arn, lambda: self._delete(arn))
+            if not self._unless_gone(arn, lambda: self._delete(arn)):
+                self.clock.sleep(CONSISTENT_AFTER)
+                self._unless_gone(arn, lambda: self._delete(arn))
         except InvalidRequest:  # how AppFabric says that an ingestion is gone is not documented
             if self.get(arn) is not None:
                 raise
@@ -214,8 +219,9 @@ class AppFabric:
             "GetIngestionDestination", lambda client: _destination(client.get_ingestion_destination(**_ids(arn)))
         )
 
-    def _delete(self, arn: DestinationArn) -> None:
+    def _delete(self, arn: DestinationArn) -> bool:
         self._call("DeleteIngestionDestination", lambda client: client.delete_ingestion_destination(**_ids(arn)))
+        return True
 
     def _is_listed(self, arn: DestinationArn) -> bool:
         return arn in self.destinations(Parents(app_bundle=arn.app_bundle, ingestion=arn.ingestion))
