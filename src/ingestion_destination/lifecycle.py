@@ -40,8 +40,11 @@ ROLLED_BACK_WITHIN = 3600.0
 LEFT_WITHIN = 3 * 3600.0
 # A sweep is an extra: it does not keep an update from its response.
 SWEEP_WITHIN = 120.0
+# An update that fails restores the destination just before its response; the rollback follows at once.
+RESTORED_WITHIN = 60.0
 # By how many seconds AppFabric's clock may be behind CloudFormation's, and CloudFormation leaves out fractions.
 CLOCK_TOLERANCE = 3.0
+OVERTAKEN = "a later request of CloudFormation's has been here: this one was cancelled, or came late"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +111,9 @@ class Lifecycle:
         desired = Desired.parse(self.request.properties)
         arn = DestinationArn.parse(self.id)
         try:
-            destination = self._update(arn, desired) if arn else self._update_marker(desired)
+            observed = self._observe(arn, desired) if arn else None
+            destination = self._update(observed, desired) if arn else self._update_marker(desired)
+            self._sweep(desired, destination, observed)
         except BaseException:
             roll_back(
                 self.journal.entry,
@@ -116,13 +121,9 @@ class Lifecycle:
                 is_first=self.request.is_first,
             )
             raise
-        self._sweep(desired, destination)
         return self._succeed(destination)
 
-    def _update(self, arn: DestinationArn, desired: Desired) -> Destination:
-        if not self.appfabric.is_in_region(arn):
-            raise InvalidRequest("PhysicalResourceId is not an ingestion destination of this Region")
-        observed = self._observe(arn, desired)
+    def _update(self, observed: Observed | None, desired: Desired) -> Destination:
         if observed is None:
             self._refuse_adoption(desired)
             return self._replace(desired, accepts_equal=True)
@@ -219,22 +220,39 @@ class Lifecycle:
         if adopt not in {"", self.id, self.request.old_properties.get("AdoptArn"), str(besides.arn) if besides else ""}:
             raise InvalidRequest("AdoptArn: this resource has a destination already; AdoptArn is for a new resource")
 
-    def _sweep(self, desired: Desired, result: Destination) -> None:
-        """Delete what replaced this id in an earlier update that CloudFormation never had a response to."""
+    def _sweep(self, desired: Desired, result: Destination, observed: Observed | None) -> None:
+        """Delete what replaced this id in an earlier update that CloudFormation never had a response to.
+
+        Raises:
+            ResourceConflict: CloudFormation cancelled this update, and a later request has been here.
+        """
         if not self.owner.is_unique:
             return
-        old, appfabric = self.old, self.appfabric.within(SWEEP_WITHIN)
+        appfabric = self.appfabric.within(SWEEP_WITHIN)
         try:
-            for owned in self.search.owned(appfabric, desired.parents, *([old.parents] if old else [])):
-                if owned.arn != result.arn and self._was_left_in_place_of_this_id(owned.ownership):
-                    self._sweep_away(owned, old, appfabric)
-            if old and old.adopt and old.adopt != result.arn and str(old.adopt) != self.id:
-                self._adoption(appfabric).release(old.adopt, if_it=self._was_left_in_place_of_this_id)
-            if old and self._may_stand_for_a_destination and old.adopt != result.arn:
-                # The Delete of this id follows, but it may come with the new properties, which lead elsewhere.
-                self._delete_once(old, appfabric, set())
+            found = self.search.owned(appfabric, desired.parents, *([self.old.parents] if self.old else []))
+            overtaken = any(owned.ownership.is_later_than(self.request) for owned in found)
+            if not overtaken:
+                self._sweep_up(found, desired, result, appfabric)
         except HandlerError as failure:  # the update itself is done
             report(None, f"what an earlier update may have left cannot be searched for: {failure.reason}")
+            return
+        if overtaken:
+            raise ResourceConflict(OVERTAKEN)
+        live = {owned.arn for owned in found} | self.search.unreadable.keys() | {result.arn}
+        if observed and observed.destination.arn not in live:
+            report(result.arn, "it replaces what was deleted before this update had ended: is it in its stack?")
+
+    def _sweep_up(self, found: list[Owned], desired: Desired, result: Destination, appfabric: AppFabric) -> None:
+        old = self.old
+        for owned in found:
+            if owned.arn != result.arn and self._was_left_in_place_of_this_id(owned.ownership):
+                self._sweep_away(owned, old, appfabric)
+        if old and old.adopt and old.adopt != result.arn and str(old.adopt) != self.id:
+            self._adoption(appfabric).release(old.adopt, if_it=self._was_left_in_place_of_this_id)
+        if old and self._may_stand_for_a_destination and old.parents != desired.parents:
+            # The Delete of this id follows, but it may come with the new properties, which lead elsewhere.
+            self._delete_once(old, appfabric, set())
 
     def _sweep_away(self, owned: Owned, old: Desired | None, appfabric: AppFabric) -> None:
         recent = owned.ownership.age_at(self.request) <= LEFT_WITHIN
@@ -395,9 +413,19 @@ class Lifecycle:
                 if created is None:
                     appfabric.clock.sleep(FIRST_BACK_OFF)
         self.journal.record(created=created.arn, create_in_doubt=False)
-        if not self.request.is_first:
+        if self._is_late:
             report(created.arn, "created late, perhaps by a duplicate invocation: is it in its stack?")
         return created
+
+    @property
+    def _is_late(self) -> bool:
+        """Whether nobody may find what is created now, should CloudFormation never hear of it.
+
+        The Delete of a cancelled Create searches as long as that can be at work. The rollback of a cancelled Update
+        does not: it would take minutes each time an update fails.
+        """
+        too_late = self.request.type == "Update" and self.appfabric.clock.monotonic() > self.deadline.early_ends
+        return too_late or not self.request.is_first
 
     def _create_once(self, appfabric: AppFabric, desired: Desired) -> Destination:
         return appfabric.create(
@@ -454,7 +482,7 @@ class Lifecycle:
         if not self.owner.is_unique:
             return None
         if any(each.ownership.is_later_than(self.request) for each in owned):
-            raise ResourceConflict("a later request of CloudFormation's has been here; nothing was created")
+            raise ResourceConflict(OVERTAKEN)
         equal = (each.destination for each in owned if str(each.arn) != self.id and desired.equals(each.destination))
         return next(equal, None) if accepts_equal else None
 
@@ -480,11 +508,33 @@ class Lifecycle:
         What is not as the last request left it is read again: it may have been changed by hand, or be rolled back, or
         the reading may be an old one.
         """
+        if not self.appfabric.is_in_region(arn):
+            raise InvalidRequest("PhysicalResourceId is not an ingestion destination of this Region")
         observed = self._read(arn)
-        if observed and (self.old is None or self._is_as_left(observed, self.old, desired)):
+        if observed is None:
+            self.appfabric.clock.sleep(CONSISTENT_AFTER)
+            observed = self._read(arn)
+        if observed is None or self.old is None or self._is_as_left(observed, self.old, desired):
             return observed
-        self.appfabric.clock.sleep(CONSISTENT_AFTER)
+        self._settle(observed.destination, desired)
         return self._read(arn)
+
+    def _settle(self, destination: Destination, desired: Desired) -> None:
+        """Wait until what is there can be believed.
+
+        CloudFormation may have cancelled the update before this one, which is at work still. What that does within its
+        first seconds is visible afterwards, unless it has just restored the destination: then it is over.
+        """
+        clock, wait = self.appfabric.clock, CONSISTENT_AFTER
+        if destination.target != desired.target or not self._was_updated_just_now(destination):
+            wait += max(self.deadline.early_ends + CLOCK_TOLERANCE - clock.monotonic(), 0)
+        clock.sleep(min(wait, (self.deadline.work_ends - clock.monotonic()) / 2))
+
+    def _was_updated_just_now(self, destination: Destination) -> bool:
+        updated_at = destination.updated_at
+        if updated_at is None or updated_at == destination.created_at or self.request.signed_at is None:
+            return False
+        return (self.request.signed_at - updated_at).total_seconds() <= RESTORED_WITHIN
 
     @staticmethod
     def _is_as_left(observed: Observed, old: Desired, desired: Desired) -> bool:

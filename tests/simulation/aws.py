@@ -158,6 +158,7 @@ class Request:
         over: When CloudFormation stopped waiting: at the response, at the timeout, or when it cancelled.
         refused: Whether the pre-signed URL takes no response at all.
         given_up: Whether CloudFormation did not wait for the response.
+        cancelled: Whether it did not because something else in the stack failed.
         rollback: Whether it takes back an earlier update.
     """
 
@@ -172,6 +173,7 @@ class Request:
     over: float | None = None
     refused: bool = False
     given_up: bool = False
+    cancelled: bool = False
     rollback: bool = False
     invocations: list[Invocation] = field(default_factory=list)
 

@@ -397,8 +397,8 @@ class Stack:
         if request.response is not None:
             return Ending(request.response["Status"] == "SUCCESS", request.response["PhysicalResourceId"], request)
         request.given_up = True
-        cancelled = simulation.scheduler.now < request.at + service_timeout
-        simulation.note(f"CloudFormation gives up {request.name}{', cancelled' if cancelled else ''}")
+        request.cancelled = simulation.scheduler.now < request.at + service_timeout
+        simulation.note(f"CloudFormation gives up {request.name}{', cancelled' if request.cancelled else ''}")
         made_up = f"{self.name[:20]}-{logical_id[:20]}-{simulation.uuid().hex[-12:].upper()}"
         return Ending(False, id or made_up, request)
 

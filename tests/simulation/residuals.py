@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from tests.simulation.aws import Call, Request
-from tests.simulation.invariants import Facts, Violation, equal, ownership_tags, results_of, tags_of
+from tests.simulation.invariants import LAG, Facts, Violation, equal, ownership_tags, results_of, tags_of
 
 FIRST_WITHIN = 10.0
 HOUR = 3600.0
@@ -93,18 +93,15 @@ def duplicate_whose_destination_is_gone(violation: Violation, facts: Facts) -> b
 
 @_residual(4)
 def replacement_in_doubt_then_delete(violation: Violation, facts: Facts) -> bool:
-    """The create call of a replacement had no response, and a Delete follows with no Update between."""
+    """A replacement is cancelled and a Delete follows, or its create call had no response and no Update comes after."""
     creation = facts.creation(violation.arn)
-    if violation.kind != "orphan" or creation is None or creation.heard or creation.request.type != "Update":
+    if violation.kind != "orphan" or creation is None or creation.request.type != "Update":
         return False
+    replaced = [r for r in facts.requests if r.id == creation.request.id and r.number > creation.request.number]
     if any(call.heard for call in facts.simulation.created[violation.arn]):
-        return False
-    replaced = creation.request.id
-    return not any(
-        request.type == "Update" and request.id == replaced and request.succeeded
-        for request in facts.requests
-        if request.number > creation.request.number
-    )
+        return creation.request.cancelled and all(request.type == "Delete" for request in replaced)
+    visible = (creation.effect_at or 0) + LAG
+    return not any(r.type == "Update" and r.succeeded and (r.over or 0) > visible for r in replaced)
 
 
 @_residual(5)
@@ -132,11 +129,11 @@ def create_before_delete_of_a_made_up_id(violation: Violation, facts: Facts) -> 
 
 @_residual(6)
 def duplicate_update_after_a_rollback_without_changes(violation: Violation, facts: Facts) -> bool:
-    """A duplicate in-place Update changes tags, or a target that the later request did not move, after that request."""
+    """An in-place Update that is a duplicate, or was cancelled, changes tags, or a target, after the next request."""
     changes = facts.changes(violation.arn)
     if violation.kind == "tags":
         changes = [call for call in changes if violation.key in _keys_of(call)]
-    if violation.kind not in {"target", "tags"} or not changes:
+    if violation.kind not in {"target", "tags", "retained", "loan"} or not changes:
         return False
     last = changes[-1]
     if last.request.type != "Update" or last.request.over is None or (last.effect_at or 0) < last.request.over:

@@ -266,3 +266,50 @@ def test_a_delete_just_after_the_create_is_not_taken_in_by_one_404() -> None:
     deployment.create()
     deployment.delete(Plan(calls=(Fault(1, "404 though it exists"),)))
     deployment.scenario.teardown()
+
+
+# CloudFormation cancels an Update in progress when something else fails, and the function knows nothing of it.
+
+RAW = properties(ProcessingConfiguration=processing("raw", "json"))
+CANCELLED = {"fails_at": 1, "cancels_updates": True}
+
+
+@pytest.mark.parametrize("lag", [0, 3])
+@pytest.mark.parametrize("latency", [0.1, 0.5, 1.5])
+def test_a_replacement_that_was_cancelled_is_found_by_the_rollback(latency: float, lag: float) -> None:
+    deployment = Deployment(Behavior(lags=(lag,)))
+    deployment.create()
+    deployment.scenario.time_passes(seconds=70)
+    kept = deployment.id
+    deployment.update(Plan(latency=latency), wanted=RAW, **CANCELLED)
+    deployment.scenario.teardown()
+    assert kept in {call.arn for call in deployment.scenario.simulation.calls if call.removed}
+    assert not deployment.ours()
+
+
+def test_a_replacement_just_after_the_create_that_was_cancelled(deployment: Deployment) -> None:
+    """A lagging read does not know the destination yet, and the next one does."""
+    deployment.scenario.simulation.behavior = STALE
+    deployment.create()
+    kept = deployment.id
+    deployment.update(wanted=RAW, fails_at=0.07, cancels_updates=True)
+    # Both requests were made within one second: what the first of them created is only reported.
+    assert {error["arn"] for each in deployment.invocations for error in each.errors} == deployment.ours() - {kept}
+
+
+def test_a_cancelled_replacement_that_comes_after_its_rollback_is_reported(deployment: Deployment) -> None:
+    deployment.create()
+    kept = deployment.id
+    throttled = Plan(calls=(Fault(2, "throttled", 8),))
+    deployment.update(throttled, wanted=RAW, **CANCELLED)
+    late = deployment.ours() - {kept}
+    assert {error["arn"] for each in deployment.invocations for error in each.errors} >= late
+
+
+def test_a_cancelled_move_is_taken_back(deployment: Deployment) -> None:
+    deployment.create()
+    deployment.scenario.time_passes(seconds=70)
+    moved = properties(DestinationConfiguration=to_bucket("two"))
+    deployment.update(Plan(latency=1.5), wanted=moved, **CANCELLED)
+    live = deployment.scenario.facts.there[deployment.id]
+    assert "two" not in str(live.destination)
