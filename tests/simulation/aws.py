@@ -194,6 +194,11 @@ class Request:
         return str(self.event.get("PhysicalResourceId", ""))
 
     @property
+    def old_properties(self) -> Mapping[str, Any]:
+        old: Mapping[str, Any] = self.event.get("OldResourceProperties", {})
+        return old
+
+    @property
     def properties(self) -> Mapping[str, Any]:
         properties: Mapping[str, Any] = self.event["ResourceProperties"]
         return properties

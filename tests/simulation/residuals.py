@@ -93,15 +93,23 @@ def duplicate_whose_destination_is_gone(violation: Violation, facts: Facts) -> b
 
 @_residual(4)
 def replacement_in_doubt_then_delete(violation: Violation, facts: Facts) -> bool:
-    """A replacement is cancelled and a Delete follows, or its create call had no response and no Update comes after."""
+    """A replacement is cancelled, or its create call had no response, and no Update succeeds later in its ingestion."""
     creation = facts.creation(violation.arn)
     if violation.kind != "orphan" or creation is None or creation.request.type != "Update":
         return False
-    replaced = [r for r in facts.requests if r.id == creation.request.id and r.number > creation.request.number]
-    if any(call.heard for call in facts.simulation.created[violation.arn]):
-        return creation.request.cancelled and all(request.type == "Delete" for request in replaced)
+    if not creation.request.cancelled and any(call.heard for call in facts.simulation.created[violation.arn]):
+        return False
     visible = (creation.effect_at or 0) + LAG
-    return not any(r.type == "Update" and r.succeeded and (r.over or 0) > visible for r in replaced)
+    ingestion = creation.request.properties["IngestionIdentifier"]
+    return not any(
+        request.type == "Update"
+        and request.succeeded
+        and request.number > creation.request.number
+        and request.id == creation.request.id
+        and ingestion in {each.get("IngestionIdentifier") for each in (request.properties, request.old_properties)}
+        and (request.over or 0) > visible
+        for request in facts.requests
+    )
 
 
 @_residual(5)
