@@ -11,7 +11,7 @@ from ingestion_destination.appfabric.client import FIRST_BACK_OFF, AppFabric
 from ingestion_destination.appfabric.destination import Destination
 from ingestion_destination.appfabric.errors import IdempotentParameterMismatch
 from ingestion_destination.exceptions import HandlerError, ResourceConflict, ServiceLimitExceeded
-from ingestion_destination.invocation import OVERTAKEN, Invocation
+from ingestion_destination.invocation import Invocation
 from ingestion_destination.observability import report_possible_orphan
 from ingestion_destination.properties import Desired
 from ingestion_destination.search import Owned, Search
@@ -110,7 +110,7 @@ class Creation:
         if not self.invocation.owner.is_unique:
             return None
         if any(each.ownership.is_later_than(self.request) for each in owned):
-            raise ResourceConflict(OVERTAKEN)
+            raise self.invocation.overtaken()
         return next((each.destination for each in owned if accepts_equal and self._is_equal(each)), None)
 
     def _is_equal(self, owned: Owned) -> bool:
@@ -118,19 +118,16 @@ class Creation:
 
     def _advise(self, failure: HandlerError) -> HandlerError:
         """Say why there may be one destination too many: CloudFormation creates first, and deletes afterwards."""
-        if isinstance(failure, (ServiceLimitExceeded, ResourceConflict)):
-            replaces = bool(self.request.physical_resource_id)
+        if isinstance(failure, (ServiceLimitExceeded, ResourceConflict)) and self.request.physical_resource_id:
             failure.message += (
-                ". This change needs a replacement, which is created before the old destination is deleted"
-                if replaces
-                else ". A resource that is renamed is created before the old one is deleted"
+                ". This change needs a replacement, which is created before the old destination is deleted. An"
+                " ingestion takes five destinations, a quota that cannot be raised: delete one that is not needed, or"
+                " remove this resource in one deployment and add it again in the next"
             )
+        elif isinstance(failure, (ServiceLimitExceeded, ResourceConflict)):
             failure.message += (
-                ". An ingestion takes five destinations, a quota that cannot be raised: delete one that is not needed,"
-                " or remove "
-            ) + (
-                "this resource in one deployment and add it again in the next"
-                if replaces
-                else "the old resource in one deployment and add the new one in the next"
+                ". A resource that is renamed is created before the old one is deleted. An ingestion takes five"
+                " destinations, a quota that cannot be raised: delete one that is not needed, or remove the old"
+                " resource in one deployment and add the new one in the next"
             )
         return failure

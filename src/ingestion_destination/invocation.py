@@ -8,11 +8,10 @@ from functools import cached_property
 from ingestion_destination.appfabric.client import AppFabric
 from ingestion_destination.cloudformation.request import Request
 from ingestion_destination.deadline import Deadline
+from ingestion_destination.exceptions import ResourceConflict
 from ingestion_destination.journal import Journal
 from ingestion_destination.ownership import Owner, Ownership
 from ingestion_destination.properties import Desired
-
-OVERTAKEN = "a later request of CloudFormation's has been here: this one was cancelled, or came late"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +55,11 @@ class Invocation:
         if self.request.type == "Update" and self.appfabric.clock.monotonic() > self.deadline.early_ends:
             return True
         return not self.request.is_first
+
+    @staticmethod
+    def overtaken() -> ResourceConflict:
+        """The failure of a request that CloudFormation has given up, as a later one shows."""
+        return ResourceConflict("a later request has been here: CloudFormation cancelled this one, or it came late")
 
     def within(self, seconds: float) -> Invocation:
         """The same, with that many seconds for AppFabric at most."""

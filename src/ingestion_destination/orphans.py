@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from ingestion_destination.adoption import Adoption
 from ingestion_destination.appfabric.client import FIRST_BACK_OFF, LONGEST_PAUSE, AppFabric
 from ingestion_destination.appfabric.destination import Destination, DestinationArn
-from ingestion_destination.exceptions import HandlerError, ResourceConflict
-from ingestion_destination.invocation import OVERTAKEN, Invocation
+from ingestion_destination.exceptions import HandlerError
+from ingestion_destination.invocation import Invocation
 from ingestion_destination.observability import count, logger, report_possible_orphan
 from ingestion_destination.ownership import UNCONFIRMED, Ownership
 from ingestion_destination.properties import Desired
@@ -68,7 +68,7 @@ class Orphans:
             )
             return
         if overtaken:
-            raise ResourceConflict(OVERTAKEN)
+            raise self.invocation.overtaken()
         live = {owned.arn for owned in found} | self.search.unreadable.keys() | {result.arn}
         if replaced and replaced not in live:
             report_possible_orphan(
