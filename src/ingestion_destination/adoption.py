@@ -93,26 +93,32 @@ class Adoption:
             afterwards = self.invocation.appfabric.until(self.invocation.deadline.rollback_ends)
             afterwards.untag(arn, [self.ownership.owner.claim])
 
-    def release(self, arn: DestinationArn, *, if_it: Callable[[Ownership], bool] = lambda _: True) -> bool:
+    def release(self, arn: DestinationArn, *, if_it: Callable[[Ownership], bool] | None = None) -> bool:
         """Leave a destination, which is then nobody's.
 
         Args:
             arn: The destination.
-            if_it: Whether it is meant, by what its tags say; asked only when it is this resource's.
+            if_it: Whether it is meant, by what its tags say; asked only when it is this resource's, and again after a
+                while, for another request of this resource may have adopted it just now. None if it surely is.
 
         Returns:
             Whether it was this resource's and meant.
         """
         try:
-            return self._release(arn, if_it)
+            if if_it and self._is_meant(self.invocation.appfabric.tags(arn), if_it):
+                self.invocation.appfabric.clock.sleep(CONSISTENT_AFTER)
+            return self._release(arn, if_it or (lambda _: True))
         except NotFound:
             return False
+
+    def _is_meant(self, tags: Mapping[str, str], if_it: Callable[[Ownership], bool]) -> bool:
+        recorded = Ownership.read(tags)
+        return recorded is not None and recorded.owner == self.ownership.owner and if_it(recorded)
 
     def _release(self, arn: DestinationArn, if_it: Callable[[Ownership], bool]) -> bool:
         appfabric = self.invocation.appfabric
         tags = appfabric.tags(arn)
-        recorded = Ownership.read(tags)
-        released = recorded is not None and recorded.owner == self.ownership.owner and if_it(recorded)
+        released = self._is_meant(tags, if_it)
         claim = self.ownership.owner.claim
         if released:  # all of them, for what was read may be older than the last one
             appfabric.untag(arn, [*OWNERSHIP_TAGS, claim])

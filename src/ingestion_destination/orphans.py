@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from ingestion_destination.adoption import Adoption
-from ingestion_destination.appfabric.client import FIRST_BACK_OFF, LONGEST_PAUSE, AppFabric
+from ingestion_destination.appfabric.client import CONSISTENT_AFTER, FIRST_BACK_OFF, LONGEST_PAUSE, AppFabric
 from ingestion_destination.appfabric.destination import Destination, DestinationArn
-from ingestion_destination.exceptions import HandlerError
+from ingestion_destination.exceptions import HandlerError, NotFound
 from ingestion_destination.invocation import Invocation
 from ingestion_destination.observability import count, logger, report_possible_orphan
 from ingestion_destination.ownership import UNCONFIRMED, Ownership
@@ -167,8 +168,11 @@ class Orphans:
         return certain
 
     def _dispose_of(self, owned: Owned) -> None:
-        """Delete what this resource created; release what it adopted."""
+        """Delete what this resource created; release what it adopted, perhaps just now: tags are read again."""
         if owned.ownership.adopted:
             Adoption(self.invocation).release(owned.arn, if_it=lambda found: found == owned.ownership)
-        else:
-            delete_orphan(owned.arn, self.appfabric)
+            return
+        self.appfabric.clock.sleep(CONSISTENT_AFTER)
+        with suppress(NotFound):
+            if Ownership.read(self.appfabric.tags(owned.arn)) == owned.ownership:
+                delete_orphan(owned.arn, self.appfabric)

@@ -9,7 +9,7 @@ import pytest
 
 from local.appfabric import Outcome
 from tests.simulation.aws import Behavior, Fault, Invocation, Plan, Request, installed
-from tests.simulation.cloudformation import UPDATE_IT, Options
+from tests.simulation.cloudformation import CREATE_FIRST, UPDATE_IT, Options
 from tests.simulation.scenarios import (
     HAND_MADE,
     NOT,
@@ -266,6 +266,14 @@ def test_a_delete_just_after_the_create_is_not_taken_in_by_one_404() -> None:
     deployment.create()
     deployment.delete(Plan(calls=(Fault(1, "404 though it exists"),)))
     deployment.scenario.teardown()
+
+
+def test_what_the_next_create_adopted_just_now_is_not_released(deployment: Deployment) -> None:
+    """The Delete of the one before it reads tags of three seconds ago."""
+    deployment.scenario.simulation.behavior = STALE
+    deployment.create(Plan(calls=(Fault(5, "403"),)), wanted=ADOPTS, preserve=True)
+    deployment.update(wanted=ADOPTS, continues=CREATE_FIRST)
+    assert deployment.id == HAND_MADE[0]
 
 
 # CloudFormation cancels an Update in progress when something else fails, and the function knows nothing of it.
