@@ -80,7 +80,7 @@ invoke: setup build ## Send one event through the function: make invoke EVENT=ev
 	@PYTHONPATH=src:. $(RUN) -m local.invoke "$(EVENT)"
 
 .PHONY: appfabric
-appfabric: .venv/.ready ## Start the AppFabric stand-in, for the AWS CLI or any SDK
+appfabric: .venv/.ready ## Start the AppFabric emulator, for the AWS CLI or any SDK
 	@exec $(RUN) -m local.appfabric --host $(or $(HOST),127.0.0.1)
 
 # Everything in one run, on up to four processors. `worksteal` keeps the tests of a module together where it can.

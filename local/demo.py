@@ -16,7 +16,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from local.appfabric import AppFabric, Outcome, serve
+from local.appfabric import AppFabricEmulator, Outcome, serve
 from local.appfabric.destinations import Destination
 from local.certificates import Certificates
 from local.cloudformation import CloudFormation, CloudFormationError
@@ -43,7 +43,7 @@ class Demo:
     """The steps, each of which raises Unexpected when it does not end as it should."""
 
     cloudformation: CloudFormation
-    appfabric: AppFabric
+    appfabric: AppFabricEmulator
     endpoint: str
 
     def provider(self) -> str:
@@ -79,12 +79,12 @@ class Demo:
 
     def fail(self) -> str:
         """Let an update fail in AppFabric."""
-        self.appfabric.order(
+        self.appfabric.inject(
             Outcome(
                 operation="UpdateIngestionDestination", status="Failed", status_reason="The bucket's storage is full."
             )
         )
-        self.appfabric.order(Outcome(operation="UpdateIngestionDestination", status="Active"))
+        self.appfabric.inject(Outcome(operation="UpdateIngestionDestination", status="Active"))
         with contextlib.suppress(CloudFormationError):
             self._deploy(Prefix="somewhere/else", Format="parquet")
         status = self.cloudformation.stack("audit-logs").status
@@ -151,7 +151,7 @@ def main() -> int:
 
 @contextlib.contextmanager
 def _laptop(directory: Path) -> Iterator[Demo]:
-    appfabric = AppFabric()
+    appfabric = AppFabricEmulator()
     with (
         serve(appfabric) as endpoint,
         CloudFormation(certificates=Certificates.create(directory)) as cloudformation,

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from ingestion_destination.properties import Desired
-from local.answers import AnswerSink
-from local.appfabric import AppFabric, Call, serve
+from local.appfabric import AppFabricEmulator, Call, serve
 from local.appfabric.destinations import Arn
 from local.certificates import Certificates
+from local.response_receiver import ResponseReceiver
 from local.runtime import ROOT, LambdaRuntime
 
 ARTEFACT = ROOT / ".aws-sam" / "build" / "ProviderFunction"
@@ -42,13 +42,13 @@ def main(arguments: list[str]) -> int:
     except (OSError, ValueError) as error:
         print(f"{arguments[0]}: {error}", file=sys.stderr)
         return 2
-    appfabric = AppFabric()
+    appfabric = AppFabricEmulator()
     appfabric.subscribe(_tell)
     set_the_stage(appfabric, event)
     with tempfile.TemporaryDirectory() as directory:
         certificates = Certificates.create(Path(directory))
-        with AnswerSink(certificates) as sink, serve(appfabric) as endpoint:
-            address = sink.address()
+        with ResponseReceiver(certificates) as sink, serve(appfabric) as endpoint:
+            address = sink.response_url()
             environment = {"AWS_ENDPOINT_URL_APPFABRIC": endpoint, "SSL_CERT_FILE": str(certificates.ca)}
             with LambdaRuntime(
                 task_root=ARTEFACT, handler="app.lambda_handler", timeout=300, environment=environment
@@ -64,7 +64,7 @@ def main(arguments: list[str]) -> int:
     return 0 if answer.json()["Status"] == "SUCCESS" else 1
 
 
-def set_the_stage(appfabric: AppFabric, event: dict[str, Any]) -> None:
+def set_the_stage(appfabric: AppFabricEmulator, event: dict[str, Any]) -> None:
     """Place the destination that an Update or a Delete is about, as it was before."""
     arn = Arn.parse(str(event.get("PhysicalResourceId")))
     if arn is None or arn.destination is None:

@@ -34,12 +34,12 @@ _NO_SERVICE = "http://127.0.0.1:9"  # the discard port: a call that nobody redir
 
 
 class LambdaRuntimeError(RuntimeError):
-    """The runtime could not be started, or ended while it ran the function."""
+    """The runtime could not be started, or ended during an invocation."""
 
 
 @dataclass(frozen=True)
 class Invocation:
-    """What one invocation gave.
+    """The result of one invocation.
 
     Attributes:
         payload: The handler's result as JSON gave it; Lambda's error object when the function failed.
@@ -57,7 +57,7 @@ class Invocation:
 
     @property
     def failed(self) -> bool:
-        """Whether Lambda counts a function error, after which an asynchronous event is run again."""
+        """Whether Lambda counts a function error, after which an asynchronous invocation is retried."""
         return self.error_type is not None
 
 
@@ -124,10 +124,10 @@ class LambdaRuntime:
         return self._log.read_text(encoding="utf-8", errors="replace")
 
     def invoke(self, event: object) -> Invocation:
-        """Run the handler with `event` and wait for it, at most its timeout and a cold start.
+        """Invoke the handler with `event` and wait for it, at most its timeout and a cold start.
 
         Raises:
-            LambdaRuntimeError: The runtime was killed before or while it ran the function.
+            LambdaRuntimeError: The runtime was killed before or during the invocation.
         """
         with self._one_at_a_time:
             logged, began = len(self.log), time.monotonic()
@@ -239,7 +239,7 @@ def _link_interface_client(directory: Path) -> None:
 def _invocation(body: bytes, *, seconds: float, log: str) -> Invocation:
     try:
         payload = json.loads(body or b"null")
-    except ValueError:  # the emulator tells of a timeout in plain text
+    except ValueError:  # the emulator reports a timeout in plain text
         message = body.decode(errors="replace")
         return Invocation(message, "Sandbox.Timedout", message, seconds, log)
     error = payload if isinstance(payload, dict) and "errorType" in payload else {}

@@ -11,7 +11,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from local.appfabric import AppFabric, Call
+from local.appfabric import AppFabricEmulator, Call
 from local.cloudformation import CloudFormation
 
 
@@ -33,7 +33,7 @@ class Timeline:
         appfabric: Whose calls to show.
     """
 
-    def __init__(self, *, cloudformation: CloudFormation, appfabric: AppFabric) -> None:
+    def __init__(self, *, cloudformation: CloudFormation, appfabric: AppFabricEmulator) -> None:
         self._cloudformation = cloudformation
         self._calls: list[Entry] = []
         self._lock = threading.Lock()
@@ -61,10 +61,10 @@ class Timeline:
     def _entries(self, stack: str) -> list[Entry]:
         with self._lock:
             entries = list(self._calls)
-        for line in self._cloudformation.record.entries():
+        for line in self._cloudformation.activity.entries():
             if line["kind"] == "request":
                 entries.append(Entry(line["at"], "CloudFormation", _request(line["event"]), good=True))
-            elif line["kind"] == "answer":
+            elif line["kind"] == "response":
                 answer = json.loads(line["body"])
                 # Stacks' events are told in whole milliseconds: what an answer brought about comes after it.
                 at = math.floor(line["at"] * 1000) / 1000

@@ -1,4 +1,4 @@
-"""The operations, named as boto3 names them: each takes an account and judged parameters, and gives the output."""
+"""The operations, named as boto3 names them: each takes an account and validated parameters, and returns the output."""
 
 import secrets
 from collections.abc import Iterable, Mapping
@@ -17,7 +17,7 @@ TAGS_PER_RESOURCE = service_model().shape_for("TagList").metadata["max"]
 
 
 def create_ingestion_destination(account: Account, request: Parameters) -> Parameters:
-    """Make a destination, or answer the one that the same `clientToken` made before."""
+    """Create a destination, or return the one that the same `clientToken` created before."""
     ingestion = account.ingestion(request)
     if ingestion is None:
         # As seen by third parties for an ingestion; that a missing app bundle gives the same is a guess.
@@ -27,29 +27,29 @@ def create_ingestion_destination(account: Account, request: Parameters) -> Param
     token = request.get("clientToken", "")
     wanted = {name: value for name, value in request.items() if name != "clientToken"}
     wanted_before, arn = account.created_by.get(token, ({}, ""))
-    # Guess: a token whose destination was deleted since makes a new one.
+    # Guess: a token whose destination was deleted since creates a new one.
     if arn in account.destinations:
         if wanted != wanted_before:
-            # `clientToken`'s description names this code; it is not modelled, and its status is a guess.
+            # `clientToken`'s description names this code; it is not modeled, and its status is a guess.
             raise ServiceError("IdempotentParameterMismatch", "clientToken was used with other parameters")
         return {"ingestionDestination": account.destinations[arn].described()}
     if len(account.in_ingestion(request)) >= DESTINATIONS_PER_INGESTION:
         members = {"resourceId": ingestion.ingestion_arn, "resourceType": "Ingestion"}
         raise ServiceError("ServiceQuotaExceededException", members=members)
-    made_at = account.now()
-    made = Destination(
+    created_at = account.now()
+    created = Destination(
         arn=str(replace(ingestion, destination=str(uuid4()))),
         processing=request["processingConfiguration"],
         destination=request["destinationConfiguration"],
         tags=tags,
-        created_at=made_at,
-        updated_at=made_at,
+        created_at=created_at,
+        updated_at=created_at,
     )
-    _become(account, made, "CreateIngestionDestination")
-    account.destinations[made.arn] = made
+    _become(account, created, "CreateIngestionDestination")
+    account.destinations[created.arn] = created
     if token:
-        account.created_by[token] = (wanted, made.arn)
-    return {"ingestionDestination": made.described()}
+        account.created_by[token] = (wanted, created.arn)
+    return {"ingestionDestination": created.described()}
 
 
 def get_ingestion_destination(account: Account, request: Parameters) -> Parameters:
@@ -139,7 +139,7 @@ def _check_format(processing: Parameters, destination: Parameters) -> None:
 
 
 def _merged(tags: Mapping[str, str], more: Iterable[Mapping[str, str]]) -> dict[str, str]:
-    # https://docs.aws.amazon.com/general/latest/gr/aws_tagging.html; that AppFabric answers a breach of
+    # https://docs.aws.amazon.com/general/latest/gr/aws_tagging.html; that AppFabric refuses a breach of
     # these with a ValidationException is a guess.
     added = {tag["key"]: tag["value"] for tag in more}
     if any(key.lower().startswith("aws:") for key in added):

@@ -1,11 +1,11 @@
-"""Every example is deployed by the local CloudFormation, with the built function and the AppFabric stand-in.
+"""Every example is deployed by the local CloudFormation, with the built function and the AppFabric emulator.
 
 What ministack really has of their types: AWS::CloudFormation::Stack, AWS::Lambda::Function and its EventInvokeConfig,
 AWS::Logs::LogGroup, AWS::S3::Bucket, AWS::SQS::Queue and its policy, and AWS::KinesisFirehose::DeliveryStream with its
 tags. What it has in name only: AWS::IAM::Role, for it asks nobody for a permission. What it does not have:
 AWS::CloudFormation::StackSet, so of that example the two templates are deployed as a StackSet would deploy them in one
-account; and transforms in a nested stack, so the nested provider is the template that has none. The stand-in for
-AppFabric asks neither S3 nor Data Firehose whether there is such a bucket or stream.
+account; and transforms in a nested stack, so the nested provider is the template that has none. The AppFabric
+emulator asks neither S3 nor Data Firehose whether there is such a bucket or stream.
 """
 
 import json
@@ -20,7 +20,7 @@ import yaml
 from samtranslator.yaml_helper import yaml_parse
 
 from local import release
-from local.appfabric import AppFabric, serve
+from local.appfabric import AppFabricEmulator, serve
 from local.certificates import Certificates
 from local.cloudformation import CloudFormation, Stack
 from tests.contract.laptop import BUNDLE, INGESTION
@@ -36,7 +36,7 @@ class Account:
     """A CloudFormation, an AppFabric and, in one stack of its own, the provider."""
 
     cloudformation: CloudFormation
-    appfabric: AppFabric
+    appfabric: AppFabricEmulator
     endpoint: str
 
     def create(self, example: str, **parameters: str) -> Stack:
@@ -58,7 +58,7 @@ class Account:
 
 @pytest.fixture(scope="module")
 def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
-    appfabric = AppFabric()
+    appfabric = AppFabricEmulator()
     certificates = Certificates.create(tmp_path_factory.mktemp("certificates"))
     with serve(appfabric) as endpoint, CloudFormation(certificates=certificates) as cloudformation:
         cloudformation.deploy(

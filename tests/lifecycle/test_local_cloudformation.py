@@ -126,7 +126,7 @@ class Life:
     def requests(self, logical_id: str = "Thing") -> list[CustomResourceRequest]:
         return [
             request
-            for request in self.cloudformation.record.requests()
+            for request in self.cloudformation.activity.requests()
             if request.event["StackId"] == self.stack.id and request.event["LogicalResourceId"] == logical_id
         ]
 
@@ -239,7 +239,7 @@ def test_the_first_answer_counts(life: Life) -> None:
 
     life.wait_for_runs(1)
     (create,) = life.requests()
-    assert len(create.answers) == 2
+    assert len(create.responses) == 2
     assert create.outcome is not None
     assert create.outcome["physical_resource_id"] == "first"
 
@@ -338,7 +338,7 @@ def test_a_run_that_failed_is_repeated_with_the_same_event(life: Life) -> None:
     life.wait_for_runs(3)
     (create,) = life.requests()
     assert [run["error"] for run in create.invocations] == 2 * ["RuntimeError: as ordered"] + [None]
-    assert len(create.answers) == 1
+    assert len(create.responses) == 1
 
 
 def test_a_run_that_timed_out_is_repeated(life: Life, tmp_path: Path) -> None:
@@ -356,7 +356,7 @@ def test_an_answer_counts_though_its_run_failed(life: Life) -> None:
     assert life.create({"Create": {"crashes after answering": True}}).status == "CREATE_COMPLETE"
 
     life.wait_for_runs(3)
-    assert len(life.requests()[0].answers) == 3
+    assert len(life.requests()[0].responses) == 3
 
 
 def test_the_runs_are_as_many_as_configured_and_the_event_goes_to_the_failure_queue(
@@ -412,7 +412,7 @@ def test_a_create_is_cancelled_when_another_one_fails(life: Life, tmp_path: Path
     assert "as ordered" in life.reasons(failing)[0]
 
     end.touch()
-    life.cloudformation.wait(lambda: len(life.requests()[0].answers) == 1, timeout=5)
+    life.cloudformation.wait(lambda: len(life.requests()[0].responses) == 1, timeout=5)
     assert life.cloudformation.stack(life.stack.id).status == "ROLLBACK_COMPLETE"
 
 
@@ -538,8 +538,8 @@ def test_another_version_of_ministack_is_refused() -> None:
 OTHER_VERSION = """
 import importlib.metadata
 importlib.metadata.version = lambda name: "9.9.9"
-from local.cloudformation import contract
-contract.install(custom_resources=None, functions=None)
+from local.cloudformation import ministack_patches
+ministack_patches.install(custom_resources=None, functions=None)
 """
 
 
@@ -553,4 +553,4 @@ def test_what_cloudformation_itself_asks_of_the_properties_is_asked_before_anyth
     life.stack = life.cloudformation.create_stack(life.name, json.dumps(template))
     assert life.stack.status == "ROLLBACK_COMPLETE"
     assert any(f"Property {next(iter(wrong))}" in event.reason for event in life.cloudformation.events(life.stack.id))
-    assert not [r for r in life.cloudformation.record.requests() if r.event["StackId"] == life.stack.id]
+    assert not [r for r in life.cloudformation.activity.requests() if r.event["StackId"] == life.stack.id]

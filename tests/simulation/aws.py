@@ -32,9 +32,9 @@ from ingestion_destination.deadline import Clock
 from ingestion_destination.provider import Provider
 from local import appfabric
 from local.appfabric import model, operations
-from local.appfabric.answers import members_of
 from local.appfabric.destinations import Destination
 from local.appfabric.errors import ServiceError, not_found
+from local.appfabric.responses import members_of
 from tests.simulation.scheduler import FOREVER, Killed, Scheduler, Task
 
 START = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
@@ -430,7 +430,7 @@ class Simulation:
         self.scheduler = Scheduler()
         self.timeout = timeout
         self.behavior = behavior or Behavior()
-        self.appfabric = appfabric.AppFabric(now=self.appfabric_now, clock=lambda: self.scheduler.now)
+        self.appfabric = appfabric.AppFabricEmulator(now=self.appfabric_now, clock=lambda: self.scheduler.now)
         self.appfabric.page_size = 2
         self.plans: list[Plan] = []
         self.requests: dict[str, Request] = {}
@@ -440,7 +440,7 @@ class Simulation:
         self.names: dict[str, str] = {}
         self.unreadable: set[str] = set()
         self.trace: list[str] = []
-        self._past = appfabric.AppFabric(now=self.appfabric_now, clock=lambda: self.scheduler.now)
+        self._past = appfabric.AppFabricEmulator(now=self.appfabric_now, clock=lambda: self.scheduler.now)
         self._past.page_size, self._past.pages = 2, self.appfabric.pages
         self._snapshots: list[tuple[float, dict[str, Destination]]] = [(-FOREVER, {})]
         self._destinations_created = 0
@@ -635,7 +635,7 @@ class Simulation:
 
     def _change(self, operation: str, parameters: dict[str, Any], call: Call) -> Any:
         account = self.appfabric
-        model.judge(_model_of(operation), parameters)
+        model.validate(_model_of(operation), parameters)
         parameters = _copy(parameters)
         there = account.destinations
         if operation == "CreateIngestionDestination":

@@ -1,4 +1,4 @@
-"""The service: every call comes in here, whichever front end carries it."""
+"""The emulated service: handles every call, whichever front end carries it."""
 
 import time
 from collections.abc import Callable
@@ -11,23 +11,23 @@ from botocore.model import OperationModel
 
 from local.appfabric import model, operations
 from local.appfabric.account import Account
-from local.appfabric.answers import failure, success
 from local.appfabric.errors import ServiceError
-from local.appfabric.faults import Fault, Orders, Outcome
-from local.appfabric.rate import RateLimit
-from local.appfabric.wire import Answer, Line, Request
+from local.appfabric.faults import Fault, Injections, Outcome
+from local.appfabric.rate_limit import RateLimit
+from local.appfabric.responses import failure, success
+from local.appfabric.transport import Connection, HttpRequest, HttpResponse
 
 
 @dataclass(kw_only=True)
 class Call:
-    """A call as it arrived; `status` and `error` are filled in when it is answered or given up.
+    """A call as it arrived; `status` and `error` are set when it has its response or is given up.
 
     Attributes:
         operation: its name, or method and path where there is no such operation.
         parameters: decoded, by their names in the API; empty where they cannot be decoded.
         at: when it arrived.
-        status: HTTP status answered, None while or because there is no answer.
-        error: code of the error answered, or the fault that kept the answer back: "cut" or "hang".
+        status: HTTP status of the response, None as long as there is none.
+        error: code of the error in the response, or the fault that prevented one: "cut" or "hang".
     """
 
     operation: str
@@ -37,7 +37,7 @@ class Call:
     error: str | None = None
 
 
-class AppFabric(Account):
+class AppFabricEmulator(Account):
     """AppFabric for ingestion destinations, in one Region. Safe to be called from many threads.
 
     Attributes:
@@ -62,25 +62,25 @@ class AppFabric(Account):
         self.rate_limit = rate_limit
         self.sleep = sleep
         self._clock = clock
-        self._faults = Orders[Fault]()
+        self._faults = Injections[Fault]()
         self._subscribers: list[Callable[[Call], None]] = []
 
-    def order(self, order: Fault | Outcome) -> None:
-        """Order what befalls calls or becomes of destinations, after what was ordered before."""
+    def inject(self, injected: Fault | Outcome) -> None:
+        """Inject a fault into calls, or an outcome into destinations, after those injected before."""
         with self.lock:
-            if isinstance(order, Fault):
-                self._faults.add(order)
+            if isinstance(injected, Fault):
+                self._faults.add(injected)
             else:
-                self.outcomes.add(order)
+                self.outcomes.add(injected)
 
-    def cancel_orders(self) -> None:
-        """Forget all faults and outcomes that were ordered."""
+    def clear_injections(self) -> None:
+        """Forget all injected faults and outcomes."""
         with self.lock:
             self._faults.clear()
             self.outcomes.clear()
 
     def reset(self) -> None:
-        """Forget all state, orders and calls; settings and subscribers stay."""
+        """Forget all state, injected faults and calls; settings and subscribers stay."""
         with self.lock:
             self.calls.clear()
             self._faults.clear()
@@ -90,8 +90,8 @@ class AppFabric(Account):
         """Have `callback` called once for each call, when its outcome is known."""
         self._subscribers.append(callback)
 
-    def answer(self, request: Request, line: Line) -> Answer:
-        """Answer a request; `line` carries out a cut, a hang or a delay that was ordered for it."""
+    def handle(self, request: HttpRequest, connection: Connection) -> HttpResponse:
+        """Respond to a request; `connection` carries out an injected cut, hang or delay."""
         call = Call(operation=f"{request.method} {request.target}", parameters={}, at=self.now())
         fault = None
         try:
@@ -103,23 +103,23 @@ class AppFabric(Account):
                 self._limit_rate()
                 fault = self._faults.take(operation.name)
             if fault and not fault.after:
-                self._strike(fault, call, line)
-            answer = self._perform(operation, call)
+                self._strike(fault, call, connection)
+            response = self._perform(operation, call)
             if fault and fault.after:
-                self._strike(fault, call, line)
+                self._strike(fault, call, connection)
         except ServiceError as error:
             call.error = error.code
-            answer = failure(error)
-        call.status = answer.status
-        self._tell(call)
-        return replace(answer, drip=fault.drip) if fault else answer
+            response = failure(error)
+        call.status = response.status
+        self._notify(call)
+        return replace(response, drip=fault.drip) if fault else response
 
-    def _perform(self, operation: OperationModel, call: Call) -> Answer:
+    def _perform(self, operation: OperationModel, call: Call) -> HttpResponse:
         perform = getattr(operations, xform_name(operation.name), None)
         try:
             if perform is None:
-                raise ServiceError("NotImplemented", f"{operation.name} is not imitated", http_status=501)
-            model.judge(operation, call.parameters)
+                raise ServiceError("NotImplemented", f"{operation.name} is not emulated", http_status=501)
+            model.validate(operation, call.parameters)
             with self.lock:
                 return success(operation, perform(self, call.parameters))
         except ServiceError as error:
@@ -131,21 +131,21 @@ class AppFabric(Account):
         if wait is not None:
             raise ServiceError("ThrottlingException", retry_after=wait)
 
-    def _strike(self, fault: Fault, call: Call, line: Line) -> None:
+    def _strike(self, fault: Fault, call: Call, connection: Connection) -> None:
         if fault.error:
             raise fault.service_error()
         if fault.delay is not None:
-            line.wait(fault.delay)
+            connection.wait(fault.delay)
         if fault.cut:
             call.error = "cut"
-            self._tell(call)
-            line.cut()
+            self._notify(call)
+            connection.cut()
         if fault.hang is not None:
             call.error = "hang"
-            self._tell(call)
-            line.hang(fault.hang)
+            self._notify(call)
+            connection.hang(fault.hang)
 
-    def _tell(self, call: Call) -> None:
+    def _notify(self, call: Call) -> None:
         with self.lock:
             for callback in self._subscribers:
                 callback(call)

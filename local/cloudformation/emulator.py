@@ -1,4 +1,4 @@
-"""A CloudFormation of one's own: started, used through AWS's tools, and gone with its `with` block."""
+"""An emulator of CloudFormation that lives as long as its `with` block, used through AWS's tools."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -8,9 +8,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from local.certificates import Certificates
-from local.cloudformation import sam
-from local.cloudformation.process import Ministack
-from local.cloudformation.record import Record
+from local.cloudformation import sam_deploy
+from local.cloudformation.activity_log import ActivityLog
+from local.cloudformation.ministack_process import Ministack
 
 _REGION = "us-east-1"
 _BUCKET = "deployments"
@@ -19,7 +19,7 @@ _POLL_SECONDS = 0.02
 
 @dataclass(frozen=True)
 class Stack:
-    """A stack as DescribeStacks tells it."""
+    """A stack as DescribeStacks returns it."""
 
     name: str
     id: str
@@ -29,7 +29,7 @@ class Stack:
 
 @dataclass(frozen=True)
 class StackEvent:
-    """An event of a stack as DescribeStackEvents tells it; `at` in seconds since the epoch."""
+    """An event of a stack as DescribeStackEvents returns it; `at` in seconds since the epoch."""
 
     at: float
     logical_id: str
@@ -44,16 +44,16 @@ class CloudFormation:
 
         with CloudFormation(certificates=Certificates.create(directory)) as cloudformation:
             stack = cloudformation.deploy(template, stack_name="provider")
-            for request in cloudformation.record.requests():
+            for request in cloudformation.activity.requests():
                 print(request.event["RequestType"], request.outcome)
 
     Args:
-        certificates: For its endpoint and for the addresses of answers.
-        retry_seconds: How long Lambda waits before it runs a failed event again, twice that before the
-            third run. 60 on AWS.
+        certificates: For its endpoint and for the pre-signed URLs.
+        retry_seconds: How long Lambda waits before it retries a failed invocation, twice that before the
+            second retry. 60 on AWS.
 
     Attributes:
-        record: Every custom resource request and what became of it.
+        activity: Every custom resource request and what happened to it.
     """
 
     def __init__(self, *, certificates: Certificates, retry_seconds: float = 0.2) -> None:
@@ -63,7 +63,7 @@ class CloudFormation:
 
     def __enter__(self) -> Self:
         self._ministack.__enter__()
-        self.record = Record(self._ministack.directory / "record.jsonl")
+        self.activity = ActivityLog(self._ministack.directory / "activity.jsonl")
         try:
             self.client("s3").create_bucket(Bucket=_BUCKET)
         except BaseException:
@@ -125,12 +125,12 @@ class CloudFormation:
         Args:
             template: The built template, or one that needs no build.
             stack_name: The stack.
-            parameters: Parameters that shall not have their defaults.
+            parameters: Parameters that differ from their defaults.
 
         Raises:
             CloudFormationError: It failed; a stack that was rolled back is a failure too.
         """
-        sam.deploy(
+        sam_deploy.deploy(
             template,
             stack_name=stack_name,
             parameters=parameters or {},
@@ -194,12 +194,12 @@ class CloudFormation:
         ]
 
     def function_log(self, log_group: str) -> str:
-        """What functions wrote to a log group so far, a run's lines together."""
+        """What functions wrote to a log group so far, an invocation's lines together."""
         found = self.client("logs").filter_log_events(logGroupName=log_group)["events"]
         return "\n".join(event["message"] for event in found)
 
     def wait(self, condition: Callable[[], bool], *, timeout: float) -> None:
-        """Wait until `condition` holds, e.g. until the record shows something.
+        """Wait until `condition` holds, e.g. until the activity log shows something.
 
         Raises:
             TimeoutError: It does not hold after `timeout` seconds.

@@ -1,6 +1,6 @@
-"""Where CloudFormation's answers are PUT: presigned addresses on this machine that record what arrives.
+"""Receives custom resource responses: pre-signed URLs on this machine that record what is PUT to them.
 
-Stands in for the S3 bucket behind a ResponseURL. Standard library only, like `runtime`.
+Takes the place of the S3 bucket behind a ResponseURL. Standard library only, like `runtime`.
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/crpg-ref-responses.html
 """
 
@@ -16,26 +16,26 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-from local.answer_server import AnswerServer, Fault
 from local.certificates import Certificates
+from local.response_server import ResponseFault, ResponseServer
 
-__all__ = ["AnswerSink", "Fault", "Request"]
+__all__ = ["ReceivedRequest", "ResponseFault", "ResponseReceiver"]
 
 _STACK_ID = "arn:aws:cloudformation:us-east-1:123456789012:stack/local/51af3dc0-da77-11e4-872e-1234567db123"
 
 
 @dataclass(frozen=True)
-class Request:
+class ReceivedRequest:
     """One request as it arrived.
 
     Attributes:
         method: The HTTP method.
-        target: The request target exactly as it was sent, still quoted.
+        target: The request target exactly as it was sent, still percent-encoded.
         headers: Names as sent, in order.
         body: The bytes of the body.
         at: Seconds since the epoch when the body had arrived.
-        outcome: The status code that was answered, or the fault.
-        stored: Whether it is now the answer of its address.
+        outcome: The status code of the response, or the fault.
+        stored: Whether its body is now stored at its URL.
     """
 
     method: str
@@ -43,7 +43,7 @@ class Request:
     headers: tuple[tuple[str, str], ...]
     body: bytes
     at: float
-    outcome: int | Fault
+    outcome: int | ResponseFault
     stored: bool
 
     def header(self, name: str) -> str | None:
@@ -59,13 +59,13 @@ class Request:
         return json.loads(self.body)
 
 
-class AnswerSink:
+class ResponseReceiver:
     """HTTPS on 127.0.0.1, at a port of its own, for as long as the `with` block runs.
 
-        with AnswerSink(certificates) as sink:
-            address = sink.address(order=[503, Fault.CUT_BEFORE])
+        with ResponseReceiver(certificates) as receiver:
+            url = receiver.response_url(outcomes=[503, ResponseFault.CUT_BEFORE])
             ...                                   # the third request to it is stored
-            answer = sink.wait(address, timeout=5).json()
+            response = receiver.wait(url, timeout=5).json()
 
     Args:
         certificates: Whose server certificate to show. A client must trust its authority.
@@ -74,9 +74,9 @@ class AnswerSink:
     def __init__(self, certificates: Certificates) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificates.certificate, certificates.key)
-        self._server = AnswerServer(context=context, receive=self.receive, redirect=self.address)
-        self._orders: dict[str, list[int | Fault]] = {}
-        self._requests: list[Request] = []
+        self._server = ResponseServer(context=context, receive=self.receive, redirect=self.response_url)
+        self._outcomes: dict[str, list[int | ResponseFault]] = {}
+        self._requests: list[ReceivedRequest] = []
         self._arrived = threading.Condition()
 
     def __enter__(self) -> Self:
@@ -88,18 +88,18 @@ class AnswerSink:
     ) -> None:
         self._server.close()
 
-    def address(
+    def response_url(
         self,
         *,
-        order: Sequence[int | Fault] = (),
+        outcomes: Sequence[int | ResponseFault] = (),
         stack_id: str = _STACK_ID,
         logical_id: str = "Destination",
         request_id: str | None = None,
     ) -> str:
-        """A new ResponseURL, presigned for two hours as CloudFormation's are.
+        """A new ResponseURL, pre-signed for two hours as CloudFormation's are.
 
         Args:
-            order: What the first requests get, one each; every later one gets 200. Only 200,
+            outcomes: What the first requests get, one each; every later one gets 200. Only 200,
                 `CUT_AFTER` and `DRIP` store the body.
             stack_id: Part of the path, as in a real one.
             logical_id: Likewise.
@@ -117,48 +117,50 @@ class AnswerSink:
         }
         target = f"/{urllib.parse.quote(object_key)}?{urllib.parse.urlencode(query)}"
         with self._arrived:
-            self._orders[target] = list(order)
+            self._outcomes[target] = list(outcomes)
         return f"https://localhost:{self._server.server_port}{target}"
 
-    def requests(self, address: str | None = None) -> list[Request]:
-        """Every request so far, in order of arrival; those to one address when it is given."""
+    def requests(self, url: str | None = None) -> list[ReceivedRequest]:
+        """Every request so far, in order of arrival; those to one URL when it is given."""
         with self._arrived:
-            return [r for r in self._requests if address is None or address.endswith(r.target)]
+            return [r for r in self._requests if url is None or url.endswith(r.target)]
 
-    def wait(self, address: str, *, timeout: float) -> Request:
-        """The first answer that was stored at `address`, as soon as it is there.
+    def wait(self, url: str, *, timeout: float) -> ReceivedRequest:
+        """The first request whose body was stored at `url`, as soon as it is there.
 
         Args:
-            address: One that `address` gave.
+            url: One that `response_url` gave.
             timeout: How many seconds to wait for it.
 
         Raises:
             TimeoutError: Nothing was stored in that time.
         """
 
-        def stored() -> Request | None:
-            return next((request for request in self.requests(address) if request.stored), None)
+        def stored() -> ReceivedRequest | None:
+            return next((request for request in self.requests(url) if request.stored), None)
 
         with self._arrived:
-            answer = self._arrived.wait_for(stored, timeout)
-        if answer is None:
-            raise TimeoutError(f"no answer was stored within {timeout} s")
-        return answer
+            request = self._arrived.wait_for(stored, timeout)
+        if request is None:
+            raise TimeoutError(f"no response was stored within {timeout} s")
+        return request
 
-    def receive(self, *, method: str, target: str, headers: tuple[tuple[str, str], ...], body: bytes) -> int | Fault:
-        """Record one request and say what it gets. The server calls this."""
+    def receive(
+        self, *, method: str, target: str, headers: tuple[tuple[str, str], ...], body: bytes
+    ) -> int | ResponseFault:
+        """Record one request and return its outcome. The server calls this."""
         with self._arrived:
             outcome = self._outcome(method=method, target=target, headers=headers)
-            stored = outcome in (200, Fault.CUT_AFTER, Fault.DRIP)
-            self._requests.append(Request(method, target, headers, body, time.time(), outcome, stored))
+            stored = outcome in (200, ResponseFault.CUT_AFTER, ResponseFault.DRIP)
+            self._requests.append(ReceivedRequest(method, target, headers, body, time.time(), outcome, stored))
             self._arrived.notify_all()
         return outcome
 
-    def _outcome(self, *, method: str, target: str, headers: tuple[tuple[str, str], ...]) -> int | Fault:
-        # A presigned address is good for its own method and its own exact bytes. CloudFormation asks
-        # for an empty Content-Type, because an address signed without one is good for no other.
+    def _outcome(self, *, method: str, target: str, headers: tuple[tuple[str, str], ...]) -> int | ResponseFault:
+        # A pre-signed URL is good for its own method and its own exact bytes. CloudFormation asks
+        # for an empty Content-Type, because a URL signed without one is good for no other.
         content_type = next((value for name, value in headers if name.lower() == "content-type"), "")
-        if target not in self._orders or method != "PUT" or content_type:
+        if target not in self._outcomes or method != "PUT" or content_type:
             return 403
-        order = self._orders[target]
-        return order.pop(0) if order else 200
+        outcomes = self._outcomes[target]
+        return outcomes.pop(0) if outcomes else 200

@@ -1,4 +1,4 @@
-"""ministack's process: `contract.py` in an environment of its own, on 127.0.0.1 only."""
+"""ministack's process: `ministack_patches.py` in an environment of its own, on 127.0.0.1 only."""
 
 import contextlib
 import os
@@ -29,9 +29,9 @@ class Ministack:
     """ministack from the beginning of a `with` block to its end, with a directory for its files.
 
     Args:
-        certificates: For its endpoint and for the addresses of answers.
-        retry_seconds: How long Lambda waits before the second run of a failed event; twice that before the
-            third.
+        certificates: For its endpoint and for the pre-signed URLs.
+        retry_seconds: How long Lambda waits before the first retry of a failed invocation; twice that before
+            the second.
     """
 
     def __init__(self, *, certificates: Certificates, retry_seconds: float) -> None:
@@ -44,7 +44,7 @@ class Ministack:
         self.directory = Path(tempfile.mkdtemp(prefix="cloudformation-"))
         (self.port,) = free_ports(1)
         # -P: the working directory holds no modules
-        command = [str(_PYTHON), "-P", "-m", "local.cloudformation.contract"]
+        command = [str(_PYTHON), "-P", "-m", "local.cloudformation.ministack_patches"]
         command += [str(self.directory), str(self._certificates.directory.resolve())]
         with (self.directory / "ministack.log").open("wb") as log:
             self._process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""A custom resource request as CloudFormation makes it, from the event to the verdict on its answer.
+"""A custom resource request as CloudFormation makes it, from the event to the validated response.
 
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/crpg-ref-requests.html
 """
@@ -11,16 +11,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from local.answers import AnswerSink, Fault
 from local.certificates import Certificates
-from local.cloudformation.record import Record
-from local.cloudformation.verdict import Verdict, judge
+from local.cloudformation.activity_log import ActivityLog
+from local.cloudformation.response_validation import Result, validate
+from local.response_receiver import ResponseFault, ResponseReceiver
 
 _SERVICE_TIMEOUT = 3600  # seconds, where the resource has none
 
 
 @dataclass(frozen=True)
-class Resource:
+class CustomResource:
     """The resource that a request is about.
 
     Attributes:
@@ -45,7 +45,7 @@ class RequestFailed(RuntimeError):
     """A request ended in failure; the text is the reason in the stack's event.
 
     Attributes:
-        physical_resource_id: What a Delete of the resource has to name: the answer's id, or a made-up one.
+        physical_resource_id: What a Delete of the resource has to name: the response's id, or a made-up one.
     """
 
     def __init__(self, problem: str, *, physical_resource_id: str) -> None:
@@ -53,48 +53,50 @@ class RequestFailed(RuntimeError):
         self.physical_resource_id = physical_resource_id
 
 
-class RecordedAnswers(AnswerSink):
-    """The addresses for answers, noting in the record whatever arrives at them."""
+class LoggingReceiver(ResponseReceiver):
+    """Receives responses, and writes whatever arrives to the activity log."""
 
-    def __init__(self, certificates: Certificates, *, record: Record) -> None:
+    def __init__(self, certificates: Certificates, *, activity: ActivityLog) -> None:
         super().__init__(certificates)
-        self._record = record
+        self._activity = activity
 
-    def receive(self, *, method: str, target: str, headers: tuple[tuple[str, str], ...], body: bytes) -> int | Fault:
-        """Record one request and say what it gets. Called by the server."""
+    def receive(
+        self, *, method: str, target: str, headers: tuple[tuple[str, str], ...], body: bytes
+    ) -> int | ResponseFault:
+        """Record one request and return its outcome. Called by the server."""
         outcome = super().receive(method=method, target=target, headers=headers, body=body)
         request_id = urllib.parse.unquote(urllib.parse.urlsplit(target).path).rpartition("|")[2]
         text = body.decode(errors="replace")
-        self._record.write("answer", request_id=request_id, method=method, body=text, status=outcome)
+        self._activity.write("response", request_id=request_id, method=method, body=text, status=outcome)
         return outcome
 
 
 class CustomResources:
-    """Sends requests and waits for their answers.
+    """Sends requests and waits for their responses.
 
     Args:
-        answers: Where the answers arrive.
-        record: Where all of it is noted.
+        receiver: Where the responses arrive.
+        activity: Where all of it is logged.
         invoke: Hands an event to the function behind a ServiceToken, without waiting for it.
     """
 
     def __init__(
-        self, *, answers: AnswerSink, record: Record, invoke: Callable[[str, Mapping[str, Any]], None]
+        self, *, receiver: ResponseReceiver, activity: ActivityLog, invoke: Callable[[str, Mapping[str, Any]], None]
     ) -> None:
-        self._answers = answers
-        self._record = record
+        self._receiver = receiver
+        self._activity = activity
         self._invoke = invoke
 
     def request(
         self,
         request_type: str,
-        resource: Resource,
+        resource: CustomResource,
         *,
         properties: Mapping[str, Any],
         physical_id: str | None = None,
         old_properties: Mapping[str, Any] | None = None,
     ) -> tuple[str, dict[str, Any]]:
-        """Make one request and wait for its answer, as long as ServiceTimeout says.
+        """Send one request and wait for its response, as long as ServiceTimeout says.
 
         Args:
             request_type: Create, Update or Delete.
@@ -107,18 +109,18 @@ class CustomResources:
             The PhysicalResourceId and the attributes.
 
         Raises:
-            RequestFailed: It was answered with FAILED, with something that is no answer, or not in time.
+            RequestFailed: The response was FAILED, invalid or too late.
             RuntimeError: It was not even sent: the properties that are CloudFormation's own are wrong.
         """
         _check(properties)
         request_id = str(uuid.uuid4())
-        address = self._answers.address(
+        response_url = self._receiver.response_url(
             stack_id=resource.stack_id, logical_id=resource.logical_id, request_id=request_id
         )
         event = {
             "RequestType": request_type,
             "ServiceToken": properties["ServiceToken"],
-            "ResponseURL": address,
+            "ResponseURL": response_url,
             "StackId": resource.stack_id,
             "RequestId": request_id,
             "LogicalResourceId": resource.logical_id,
@@ -127,25 +129,25 @@ class CustomResources:
             "ResourceProperties": properties,
             **({} if old_properties is None else {"OldResourceProperties": old_properties}),
         }
-        self._record.write("request", request_id=request_id, event=event)
+        self._activity.write("request", request_id=request_id, event=event)
         self._invoke(properties["ServiceToken"], event)
-        verdict = self._verdict(event, seconds=int(properties.get("ServiceTimeout", _SERVICE_TIMEOUT)))
-        settled_id = verdict.physical_resource_id or physical_id or resource.made_up_id()
-        self._record.write("outcome", request_id=request_id, problem=verdict.problem, physical_resource_id=settled_id)
-        if verdict.problem:
-            raise RequestFailed(verdict.problem, physical_resource_id=settled_id)
-        return settled_id, dict(verdict.data)
+        result = self._result(event, seconds=int(properties.get("ServiceTimeout", _SERVICE_TIMEOUT)))
+        settled_id = result.physical_resource_id or physical_id or resource.made_up_id()
+        self._activity.write("outcome", request_id=request_id, problem=result.problem, physical_resource_id=settled_id)
+        if result.problem:
+            raise RequestFailed(result.problem, physical_resource_id=settled_id)
+        return settled_id, dict(result.data)
 
-    def _verdict(self, event: Mapping[str, Any], *, seconds: int) -> Verdict:
+    def _result(self, event: Mapping[str, Any], *, seconds: int) -> Result:
         try:
-            # The first answer counts: the object is read once.
-            answer = self._answers.wait(event["ResponseURL"], timeout=seconds)
+            # The first response counts: the object is read once.
+            response = self._receiver.wait(event["ResponseURL"], timeout=seconds)
         except TimeoutError:
-            return Verdict(
+            return Result(
                 problem="CloudFormation did not receive a response from your Custom Resource. "
                 f"Please check your logs for requestId [{event['RequestId']}]."
             )
-        return judge(event=event, body=answer.body)
+        return validate(event=event, body=response.body)
 
 
 def _check(properties: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from local.cloudformation.process import CloudFormationError
+from local.cloudformation.ministack_process import CloudFormationError
 from local.runtime import ROOT
 
 _SAM = ROOT / ".venv-sam" / "bin" / "sam"
@@ -29,7 +29,7 @@ def deploy(
     Args:
         template: The built template, or one that needs no build.
         stack_name: The stack.
-        parameters: Parameters that shall not have their defaults.
+        parameters: Parameters that differ from their defaults.
         bucket: Where the artefacts go.
         environment: Where AWS is.
         directory: The home directory: nothing of ~/.aws or ~/.aws-sam is read.
@@ -45,7 +45,7 @@ def deploy(
     if parameters:
         command.append("--parameter-overrides")
         command += [f"ParameterKey={name},ParameterValue={_quoted(value)}" for name, value in parameters.items()]
-    run = subprocess.run(
+    finished = subprocess.run(
         command,
         env={"PATH": os.defpath, "HOME": str(directory), **environment},
         cwd=directory,
@@ -55,8 +55,8 @@ def deploy(
         timeout=_SECONDS,
         check=False,
     )
-    if run.returncode:
-        raise CloudFormationError(f"sam deploy failed:\n{run.stdout.decode(errors='replace')}")
+    if finished.returncode:
+        raise CloudFormationError(f"sam deploy failed:\n{finished.stdout.decode(errors='replace')}")
 
 
 def _quoted(value: str) -> str:

@@ -1,14 +1,14 @@
-"""ministack, with CloudFormation's contract for custom resources: `python -m local.cloudformation.contract`.
+"""ministack, with CloudFormation's contract for custom resources: `python -m local.cloudformation.ministack_patches`.
 
 Runs in ministack's own environment, `.venv-cloudformation`. ministack knows stacks, change sets, events and
-rollbacks well, and custom resources roughly. These parts of version 1.5.33 are put in the place of its own,
+rollbacks well, and custom resources roughly. These parts of version 1.5.33 are replaced,
 in memory only:
 
 | ministack's                              | what it does otherwise                                          |
 | ---------------------------------------- | --------------------------------------------------------------- |
-| `custom_resource.invoke_custom_resource` | runs the function once, waits for it, takes any answer          |
+| `custom_resource.invoke_custom_resource` | invokes the function once, waits for it, takes any response     |
 | `lambda_svc._execute_function_warm`      | runs the function without Lambda's runtime                      |
-| `lambda_svc._fetch_code_from_s3`         | makes a function of code that is not there                      |
+| `lambda_svc._fetch_code_from_s3`         | creates a function from code that does not                      |
 | `stacks._deploy_stack_async` (wrapped)   | creates one resource after another                              |
 | `stacks._failed_operation` (wrapped)     | forgets a resource whose Create failed, so it gets no Delete    |
 | `stacks._validation_errors` (wrapped)    | lets a custom resource change its type                          |
@@ -30,17 +30,17 @@ from ministack.services import lambda_svc
 from ministack.services.cloudformation import _stacks, changesets, custom_resource, handlers, stacks
 
 from local.certificates import Certificates
-from local.cloudformation.creates import Created, Properties
-from local.cloudformation.custom_resource import CustomResources, RecordedAnswers, Resource
-from local.cloudformation.functions import Functions
-from local.cloudformation.operation import CUSTOM, Operation, running, strings
-from local.cloudformation.record import Record
+from local.cloudformation.activity_log import ActivityLog
+from local.cloudformation.custom_resources import CustomResource, CustomResources, LoggingReceiver
+from local.cloudformation.lambda_functions import Functions
+from local.cloudformation.parallel_creates import Created, Properties
+from local.cloudformation.stack_operation import CUSTOM, StackOperation, running, strings
 
 VERSION = "1.5.33"
 
 
 def install(*, custom_resources: CustomResources, functions: Functions) -> None:
-    """Put the contract in the place of ministack's own parts.
+    """Replace ministack's own parts.
 
     Raises:
         RuntimeError: ministack is of another version than the one that this was written for.
@@ -56,10 +56,10 @@ def install(*, custom_resources: CustomResources, functions: Functions) -> None:
 
 
 def invoke(service_token: str, event: Mapping[str, Any]) -> None:
-    """Invoke a function as CloudFormation does: asynchronously, so Lambda repeats a run that failed.
+    """Invoke a function as CloudFormation does: asynchronously, so Lambda retries an invocation that failed.
 
     ministack's own: as often as MaximumRetryAttempts says, within MaximumEventAgeInSeconds, and the event
-    goes to the OnFailure destination after the last. Only the waits between the runs are shorter.
+    goes to the OnFailure destination after the last. Only the waits between the retries are shorter.
     https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
     """
     function, config, _ = lambda_svc._get_func_record_for_ref(service_token)
@@ -79,7 +79,7 @@ def _replace_requests(custom_resources: CustomResources) -> None:
         physical_id: str | None = None,
         old_props: Properties | None = None,
     ) -> Created:
-        resource = Resource(stack_name, stack_id, logical_id, resource_type)
+        resource = CustomResource(stack_name, stack_id, logical_id, resource_type)
         operation = running.get()
         if request_type == "Create" and operation and operation.stack_id == stack_id:
             return operation.creates.create(resource, strings(props))
@@ -123,7 +123,7 @@ def _wrap_operations(custom_resources: CustomResources) -> None:
         is_update: bool = False,
         **options: object,
     ) -> None:
-        operation = Operation(
+        operation = StackOperation(
             custom_resources=custom_resources,
             stack_name=stack_name,
             stack_id=stack_id,
@@ -135,7 +135,7 @@ def _wrap_operations(custom_resources: CustomResources) -> None:
         await deploy(stack_name, stack_id, template, parameters, *arguments, is_update=is_update, **options)
 
     def describe_failed(*arguments: object) -> dict[str, Any]:
-        """What the rollback has to undo; ministack lists there what was created."""
+        """What the rollback has to delete; ministack lists there what was created."""
         description: dict[str, Any] = failed_operation(*arguments)
         operation = running.get()
         if operation is not None:
@@ -177,14 +177,14 @@ def main(directory: Path, certificates: Certificates) -> NoReturn:
     """Serve until standard input ends, which it does when the process that started this one is gone.
 
     Args:
-        directory: Of this run's own. Gets the record and the functions' code.
-        certificates: For the addresses of answers. ministack's own it reads from its environment.
+        directory: Of this process's own. Gets the activity log and the functions' code.
+        certificates: For the pre-signed URLs. ministack reads its own from its environment.
     """
-    record = Record(directory / "record.jsonl")
-    functions = Functions(ca=certificates.ca, directory=directory / "functions", record=record)
-    answers = RecordedAnswers(certificates, record=record)
-    answers.__enter__()
-    install(custom_resources=CustomResources(answers=answers, record=record, invoke=invoke), functions=functions)
+    activity = ActivityLog(directory / "activity.jsonl")
+    functions = Functions(ca=certificates.ca, directory=directory / "functions", activity=activity)
+    receiver = LoggingReceiver(certificates, activity=activity)
+    receiver.__enter__()
+    install(custom_resources=CustomResources(receiver=receiver, activity=activity, invoke=invoke), functions=functions)
 
     def end_with_parent() -> None:
         sys.stdin.read()

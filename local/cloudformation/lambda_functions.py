@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from local.cloudformation.record import Record
+from local.cloudformation.activity_log import ActivityLog
 from local.runtime import Invocation, LambdaRuntime, LambdaRuntimeError
 
 _GONE = "Runtime.ExitError"
@@ -25,19 +25,19 @@ class Functions:
     Args:
         ca: The certificate authority that the functions trust.
         directory: Where their code is unpacked.
-        record: Where invocations with a custom resource request are noted.
+        activity: Where invocations with a custom resource request are logged.
     """
 
-    def __init__(self, *, ca: Path, directory: Path, record: Record) -> None:
+    def __init__(self, *, ca: Path, directory: Path, activity: ActivityLog) -> None:
         self._ca = ca
         self._directory = directory
-        self._record = record
+        self._activity = activity
         self._lock = threading.Lock()
         self._all: list[LambdaRuntime] = []
         self._idle: dict[str, list[LambdaRuntime]] = defaultdict(list)
 
     def invoke(self, function: Mapping[str, Any], event: object) -> Invocation:
-        """Run a function once, in an idle environment of the same configuration or in a new one.
+        """Invoke a function once, in an idle environment of the same configuration or in a new one.
 
         Args:
             function: ministack's record of it: `config`, as Lambda's GetFunctionConfiguration gives it,
@@ -55,7 +55,7 @@ class Functions:
                 self._idle[key].append(environment)
         if isinstance(event, Mapping) and "RequestId" in event:
             error_text = f"{invocation.error_type}: {invocation.error_message}" if invocation.failed else None
-            self._record.write(
+            self._activity.write(
                 "invocation", request_id=event["RequestId"], seconds=invocation.seconds, error=error_text
             )
         return invocation
@@ -94,7 +94,7 @@ class Functions:
 
 
 def _configuration(config: Mapping[str, Any]) -> str:
-    """What execution environments can be shared for: the same code, run in the same way."""
+    """What execution environments can be shared for: the same code, invoked in the same way."""
     shared = ("FunctionName", "CodeSha256", "Handler", "Timeout", "MemorySize", "Environment", "LoggingConfig")
     text = json.dumps([config.get(name) for name in shared], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

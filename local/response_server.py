@@ -1,4 +1,4 @@
-"""The HTTPS side of `answers`: takes requests apart, and misbehaves as ordered."""
+"""The HTTPS server of `response_receiver`: parses requests, and carries out injected faults."""
 
 import contextlib
 import socket
@@ -10,30 +10,32 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol
 
 
-class Fault(Enum):
-    """What an address does instead of answering with a status code."""
+class ResponseFault(Enum):
+    """What a URL does instead of responding with a status code."""
 
-    REDIRECT = "answers 307 with another address of the same sink"
+    REDIRECT = "responds 307 with another URL of the same receiver"
     CUT_BEFORE = "closes the connection without storing"
-    CUT_AFTER = "stores, then closes the connection without answering"
-    HANG = "reads, and neither stores nor answers"
-    DRIP = "stores, then answers one byte a second"
+    CUT_AFTER = "stores, then closes the connection without responding"
+    HANG = "reads, and neither stores nor responds"
+    DRIP = "stores, then responds one byte a second"
 
 
 class Receive(Protocol):
-    """What a server hands its requests to."""
+    """What a server passes its requests to."""
 
-    def __call__(self, *, method: str, target: str, headers: tuple[tuple[str, str], ...], body: bytes) -> int | Fault:
-        """Take one request and say what it gets: a status code or a fault."""
+    def __call__(
+        self, *, method: str, target: str, headers: tuple[tuple[str, str], ...], body: bytes
+    ) -> int | ResponseFault:
+        """Take one request and return its outcome: a status code or a fault."""
 
 
-class AnswerServer(ThreadingHTTPServer):
-    """Listens on 127.0.0.1, at a port of its own, as soon as it is made; serves with `serve_forever`.
+class ResponseServer(ThreadingHTTPServer):
+    """Listens on 127.0.0.1, at a port of its own, as soon as it is created; serves with `serve_forever`.
 
     Args:
         context: With the server's certificate.
         receive: Decides on every request.
-        redirect: Gives the address that a `REDIRECT` leads to.
+        redirect: Gives the URL that a `REDIRECT` leads to.
     """
 
     daemon_threads = True
@@ -59,11 +61,11 @@ class AnswerServer(ThreadingHTTPServer):
         return self._context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False), address
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing: a client that hangs up or distrusts the certificate is what tests order."""
+        """Say nothing: a client that hangs up or distrusts the certificate is what tests provoke."""
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: AnswerServer
+    server: ResponseServer
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
@@ -76,29 +78,29 @@ class _Handler(BaseHTTPRequestHandler):
         )
         match outcome:
             case int():
-                self._answer(outcome)
-            case Fault.REDIRECT:
-                self._answer(307, location=self.server.redirect())
-            case Fault.HANG:
+                self._respond(outcome)
+            case ResponseFault.REDIRECT:
+                self._respond(307, location=self.server.redirect())
+            case ResponseFault.HANG:
                 self.server.closing.wait()
                 self._cut()
-            case Fault.DRIP:
+            case ResponseFault.DRIP:
                 self._drip(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
                 self._cut()
-            case Fault.CUT_BEFORE | Fault.CUT_AFTER:
+            case ResponseFault.CUT_BEFORE | ResponseFault.CUT_AFTER:
                 self._cut()
 
     do_POST = do_GET = do_DELETE = do_HEAD = do_PATCH = do_PUT  # noqa: N815 - http.server's names
 
-    def _answer(self, status: int, *, location: str | None = None) -> None:
+    def _respond(self, status: int, *, location: str | None = None) -> None:
         self.send_response(status)
         self.send_header("Content-Length", "0")
         if location:
             self.send_header("Location", location)
         self.end_headers()
 
-    def _drip(self, answer: bytes) -> None:
-        for byte in answer:
+    def _drip(self, response: bytes) -> None:
+        for byte in response:
             self.wfile.write(bytes([byte]))
             if self.server.closing.wait(1.0):
                 return

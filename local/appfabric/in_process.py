@@ -1,4 +1,4 @@
-"""The in-process front end: a boto3 client answered without a socket."""
+"""The in-process front end: responds to a boto3 client without a socket."""
 
 import math
 from collections.abc import Iterator
@@ -9,12 +9,12 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.client import BaseClient
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
-from local.appfabric.service import AppFabric
-from local.appfabric.wire import Request
+from local.appfabric.emulator import AppFabricEmulator
+from local.appfabric.transport import HttpRequest
 
 
-def attach(client: BaseClient, service: AppFabric) -> None:
-    """Let `service` answer the calls of `client`, a boto3 client for AppFabric.
+def attach(client: BaseClient, service: AppFabricEmulator) -> None:
+    """Let `service` handle the calls of `client`, a boto3 client for AppFabric.
 
     A cut raises ConnectionClosedError and a hang ReadTimeoutError, as botocore does for a socket; so does a
     delay longer than the client's read timeout, though that call takes effect. No time passes but by
@@ -22,23 +22,25 @@ def attach(client: BaseClient, service: AppFabric) -> None:
     """
     read_timeout: float | None = client.meta.config.read_timeout  # type: ignore[attr-defined]
 
-    def answer(request: AWSPreparedRequest, **_: Any) -> Any:
+    def handle(request: AWSPreparedRequest, **_: Any) -> Any:
         url = urlsplit(request.url)
         body = cast("bytes", request.body or b"")
-        line = _Line(service=service, url=request.url, read_timeout=read_timeout)
-        answered = service.answer(Request(method=request.method, target=f"{url.path}?{url.query}", body=body), line)
-        if answered.drip:
-            service.sleep(answered.drip * len(answered.to_bytes()))
-        if line.given_up:
+        connection = _Connection(service=service, url=request.url, read_timeout=read_timeout)
+        response = service.handle(
+            HttpRequest(method=request.method, target=f"{url.path}?{url.query}", body=body), connection
+        )
+        if response.drip:
+            service.sleep(response.drip * len(response.to_bytes()))
+        if connection.given_up:
             raise ReadTimeoutError(endpoint_url=request.url)
-        headers: Any = answered.headers
-        return AWSResponse(request.url, answered.status, headers, _Raw(answered.body))
+        headers: Any = response.headers
+        return AWSResponse(request.url, response.status, headers, _Raw(response.body))
 
-    client.meta.events.register("before-send.appfabric", answer)
+    client.meta.events.register("before-send.appfabric", handle)
 
 
-class _Line:
-    def __init__(self, *, service: AppFabric, url: str, read_timeout: float | None) -> None:
+class _Connection:
+    def __init__(self, *, service: AppFabricEmulator, url: str, read_timeout: float | None) -> None:
         self._service = service
         self._url = url
         self._read_timeout = math.inf if read_timeout is None else read_timeout

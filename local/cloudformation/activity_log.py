@@ -1,4 +1,4 @@
-"""The record of every custom resource request, written by the contract and read by tests and the demo.
+"""A log of every custom resource request, written in ministack's process and read by tests and the demo.
 
 A file of JSON lines, each `{"at": seconds since the epoch, "kind": ..., "request_id": ..., ...}`:
 
@@ -6,8 +6,8 @@ A file of JSON lines, each `{"at": seconds since the epoch, "kind": ..., "reques
 | ------------ | ---------------------------------------------- | --------------------------------------------- |
 | `request`    | CloudFormation sends a request                 | `event`                                       |
 | `invocation` | Lambda has run the function with it            | `seconds`, `error` (None when it returned)    |
-| `answer`     | something arrived at its ResponseURL           | `method`, `body`, `status`                    |
-| `outcome`    | CloudFormation has taken or missed its answer  | `problem` (None for success), `physical_resource_id` |
+| `response`   | something arrived at its ResponseURL           | `method`, `body`, `status`                    |
+| `outcome`    | CloudFormation has its response, or gave it up | `problem` (None for success), `physical_resource_id` |
 """
 
 import json
@@ -21,24 +21,24 @@ from typing import Any
 
 @dataclass(frozen=True)
 class CustomResourceRequest:
-    """One request with all that happened to it so far, each a line of the record.
+    """One request with all that happened to it so far, each a line of the log.
 
     Attributes:
         at: When it was sent, in seconds since the epoch.
         event: What the function got.
-        invocations: Every run of the function with it, in order of their ends.
-        answers: Everything that arrived at its ResponseURL, in order.
-        outcome: How it ended; None while it runs.
+        invocations: Every invocation of the function with it, in order of their ends.
+        responses: Everything that arrived at its ResponseURL, in order.
+        outcome: How it ended; None while it is in progress.
     """
 
     at: float
     event: Mapping[str, Any]
     invocations: tuple[Mapping[str, Any], ...]
-    answers: tuple[Mapping[str, Any], ...]
+    responses: tuple[Mapping[str, Any], ...]
     outcome: Mapping[str, Any] | None
 
 
-class Record:
+class ActivityLog:
     """A file that only grows. Safe for several threads of one process to write."""
 
     def __init__(self, path: Path) -> None:
@@ -58,7 +58,7 @@ class Record:
         return [json.loads(line) for line in lines if line.endswith("\n")]  # the last may be in the making
 
     def requests(self) -> list[CustomResourceRequest]:
-        """The same, put together by request, in the order in which these were sent."""
+        """The same, grouped by request, in the order in which these were sent."""
         entries = self.entries()
 
         def of(request_id: str, kind: str) -> tuple[dict[str, Any], ...]:
@@ -69,7 +69,7 @@ class Record:
                 at=entry["at"],
                 event=entry["event"],
                 invocations=of(entry["request_id"], "invocation"),
-                answers=of(entry["request_id"], "answer"),
+                responses=of(entry["request_id"], "response"),
                 outcome=next(iter(of(entry["request_id"], "outcome")), None),
             )
             for entry in entries

@@ -16,7 +16,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from typing import Any
 
-from local.cloudformation.custom_resource import RequestFailed, Resource
+from local.cloudformation.custom_resources import CustomResource, RequestFailed
 
 CANCELLED = "Resource creation cancelled"
 
@@ -35,32 +35,32 @@ class Leftover:
         problem: Why it failed; None when it was created.
     """
 
-    resource: Resource
+    resource: CustomResource
     properties: Properties
     physical_id: str | None
     problem: str | None
 
 
-class Creates:
+class ParallelCreates:
     """The custom resources that one stack operation creates.
 
     Args:
-        create: Sends the Create and waits for its answer.
-        ready: Tells which custom resources can be created now.
+        create: Sends the Create and waits for its response.
+        ready: Returns the custom resources that can be created now.
     """
 
     def __init__(
         self,
         *,
-        create: Callable[[Resource, Properties], Created],
-        ready: Callable[[], Iterable[tuple[Resource, Properties]]],
+        create: Callable[[CustomResource, Properties], Created],
+        ready: Callable[[], Iterable[tuple[CustomResource, Properties]]],
     ) -> None:
         self._create = create
         self._ready = ready
-        self._begun: dict[Resource, tuple[Properties, Future[Created]]] = {}
+        self._begun: dict[CustomResource, tuple[Properties, Future[Created]]] = {}
         self._leftovers: list[Leftover] | None = None
 
-    def create(self, resource: Resource, properties: Properties) -> Created:
+    def create(self, resource: CustomResource, properties: Properties) -> Created:
         """Create `resource`, and begin all that can be created beside it.
 
         Raises:
@@ -84,7 +84,7 @@ class Creates:
         """What the engine has not come to, or saw fail, when the operation failed."""
         return self._endings() if self._leftovers is None else self._leftovers
 
-    def _begin(self, resource: Resource, properties: Properties) -> Future[Created]:
+    def _begin(self, resource: CustomResource, properties: Properties) -> Future[Created]:
         if resource not in self._begun:
             future = _in_a_thread(lambda: self._create(resource, properties))
             self._begun[resource] = properties, future

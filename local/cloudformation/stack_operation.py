@@ -1,4 +1,4 @@
-"""One create or update of a stack, as ministack's engine runs it: what `creates` needs to know of it."""
+"""One create or update of a stack, as ministack's engine runs it: what `parallel_creates` needs to know of it."""
 
 import contextvars
 import copy
@@ -8,13 +8,13 @@ from typing import Any
 from ministack.core.responses import now_iso
 from ministack.services.cloudformation import _stacks, custom_resource, engine, stacks
 
-from local.cloudformation.creates import Creates, Leftover, Properties
-from local.cloudformation.custom_resource import CustomResources, Resource
+from local.cloudformation.custom_resources import CustomResource, CustomResources
+from local.cloudformation.parallel_creates import Leftover, ParallelCreates, Properties
 
 CUSTOM = ("Custom::", "AWS::CloudFormation::CustomResource")
 
 
-class Operation:
+class StackOperation:
     """A stack operation and the custom resources that it creates.
 
     Args:
@@ -41,16 +41,16 @@ class Operation:
         self._template = template
         self._parameters = parameters
         self._is_update = is_update
-        self.creates = Creates(
+        self.creates = ParallelCreates(
             create=lambda resource, properties: custom_resources.request("Create", resource, properties=properties),
             ready=self._ready,
         )
 
     def keep_leftovers(self, *, failed: str | None) -> list[str]:
-        """Make what the engine lost sight of known to its rollback, and to the stack's events.
+        """Add what the engine does not know of to its rollback and to the stack's events.
 
         Args:
-            failed: The logical id of the resource whose failure the engine has told already.
+            failed: The logical id of the resource whose failure the engine has reported already.
 
         Returns:
             The logical ids of those that have to be deleted, in the order in which they were begun.
@@ -58,7 +58,7 @@ class Operation:
         kept = []
         for leftover in self.creates.leftovers():
             if leftover.resource.logical_id != failed:
-                self._tell(leftover)
+                self._report(leftover)
             if leftover.physical_id is not None:
                 self._keep(leftover)
                 kept.append(leftover.resource.logical_id)
@@ -75,12 +75,12 @@ class Operation:
             "Timestamp": now_iso(),
         }
 
-    def _tell(self, leftover: Leftover) -> None:
+    def _report(self, leftover: Leftover) -> None:
         resource = leftover.resource
         for status, reason in (("CREATE_IN_PROGRESS", ""), (_status(leftover), leftover.problem or "")):
             stacks._add_event(self.stack_id, self._stack_name, resource.logical_id, resource.type, status, reason)
 
-    def _ready(self) -> Iterator[tuple[Resource, Properties]]:
+    def _ready(self) -> Iterator[tuple[CustomResource, Properties]]:
         """The custom resources that do not exist yet and depend on nothing that does not exist yet.
 
         None during an update: what exists then may still be waiting for its own update.
@@ -97,7 +97,7 @@ class Operation:
                 and conditions.get(definition.get("Condition"), True)
                 and engine._extract_deps(definition, set(definitions)) <= set(existing)
             ):
-                resource = Resource(self._stack_name, self.stack_id, logical_id, definition["Type"])
+                resource = CustomResource(self._stack_name, self.stack_id, logical_id, definition["Type"])
                 yield resource, strings(self._resolve(definition["Properties"], conditions))
 
     def _resolve(self, properties: object, conditions: Mapping[str, bool]) -> dict[str, Any]:
@@ -116,7 +116,7 @@ class Operation:
         return values
 
 
-running: contextvars.ContextVar[Operation | None] = contextvars.ContextVar("running", default=None)
+running: contextvars.ContextVar[StackOperation | None] = contextvars.ContextVar("running", default=None)
 
 
 def strings(properties: Properties) -> Properties:

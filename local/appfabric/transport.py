@@ -1,4 +1,4 @@
-"""What passes between a client and the service, whichever front end carries it."""
+"""HTTP requests and responses as the emulator sees them, whichever front end carries them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import NoReturn, Protocol
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class HttpRequest:
     """An HTTP request; `target` is path and query as sent, still percent-encoded."""
 
     method: str
@@ -16,8 +16,8 @@ class Request:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
-    """An HTTP answer; `drip` is the pause in seconds between its bytes, None to send it at once."""
+class HttpResponse:
+    """An HTTP response; `drip` is the pause in seconds between its bytes, None to send it at once."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -25,7 +25,7 @@ class Answer:
     drip: float | None = None
 
     def to_bytes(self) -> bytes:
-        """The answer as HTTP/1.1 sends it."""
+        """The response as HTTP/1.1 sends it."""
         headers = dict(self.headers)
         if self.status != 204:  # RFC 9110, 8.6: no Content-Length in a 204
             headers["Content-Length"] = str(len(self.body))
@@ -34,14 +34,14 @@ class Answer:
         return "\r\n".join([*lines, "", ""]).encode() + self.body
 
 
-class Line(Protocol):
-    """The connection a call came by, as far as a fault can disturb it."""
+class Connection(Protocol):
+    """The connection a call came by, as far as a fault can affect it."""
 
     def wait(self, seconds: float) -> None:
         """Let time pass before the call goes on."""
 
     def hang(self, seconds: float) -> NoReturn:
-        """Leave the client without an answer until it gives up; `seconds` is for a client without a socket."""
+        """Leave the client without a response until it gives up; `seconds` is for a client without a socket."""
 
     def cut(self) -> NoReturn:
-        """Close the connection without an answer."""
+        """Close the connection without a response."""

@@ -1,4 +1,4 @@
-"""The AppFabric stand-in, judged by botocore: its model, its serialiser, its parser and its client."""
+"""The AppFabric emulator against botocore: its model, its serializer, its parser and its client."""
 
 import http.client
 import json
@@ -26,9 +26,9 @@ from botocore.validate import ParamValidator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from local.appfabric import AppFabric, Call, Fault, Outcome, RateLimit, attach, serve
+from local.appfabric import AppFabricEmulator, Call, Fault, Outcome, RateLimit, attach, serve
 from local.appfabric.model import parameters, route
-from local.appfabric.wire import Request
+from local.appfabric.transport import HttpRequest
 
 ROOT = Path(__file__).parents[2]
 BUNDLE = "0a0a0a0a-1111-4222-8333-444444444444"
@@ -90,7 +90,7 @@ class Clock:
         self.passed += seconds
 
 
-class NoLine:
+class NoConnection:
     """The line of a call that no fault may disturb."""
 
     def wait(self, seconds: float) -> None:
@@ -109,8 +109,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def service(clock: Clock) -> AppFabric:
-    return AppFabric(now=clock.now, clock=clock.monotonic, sleep=clock.sleep)
+def service(clock: Clock) -> AppFabricEmulator:
+    return AppFabricEmulator(now=clock.now, clock=clock.monotonic, sleep=clock.sleep)
 
 
 @pytest.fixture(scope="session")
@@ -119,7 +119,7 @@ def session() -> boto3.Session:
 
 
 @pytest.fixture
-def local(service: AppFabric, session: boto3.Session) -> Any:
+def local(service: AppFabricEmulator, session: boto3.Session) -> Any:
     """A client attached in-process that does not retry."""
     client = session.client("appfabric", config=Config(retries={"total_max_attempts": 1}, read_timeout=10))
     attach(client, service)
@@ -127,7 +127,7 @@ def local(service: AppFabric, session: boto3.Session) -> Any:
 
 
 @pytest.fixture
-def url(service: AppFabric) -> Iterator[str]:
+def url(service: AppFabricEmulator) -> Iterator[str]:
     with serve(service) as url:
         yield url
 
@@ -165,17 +165,17 @@ def get(client: Any, arn: str) -> dict[str, Any]:
     return client.get_ingestion_destination(**PARENTS, ingestionDestinationIdentifier=arn)["ingestionDestination"]
 
 
-def send(service: AppFabric, operation: str, request: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+def send(service: AppFabricEmulator, operation: str, request: dict[str, Any]) -> tuple[int, dict[str, Any]]:
     """Send parameters that a client might refuse to send, or to serialise."""
     members = MODEL_DATA["shapes"][MODEL_DATA["operations"][operation]["input"]["shape"]]["members"]
     outside = {name: value for name, value in request.items() if "location" in members[name]}
     body = {name: value for name, value in request.items() if name not in outside}
-    sent = replace(serialised(operation, outside), body=json.dumps(body).encode())
-    answer = service.answer(sent, NoLine())
-    return answer.status, json.loads(answer.body or b"{}")
+    sent = replace(serialized(operation, outside), body=json.dumps(body).encode())
+    response = service.handle(sent, NoConnection())
+    return response.status, json.loads(response.body or b"{}")
 
 
-def serialised(operation: str, request: dict[str, Any]) -> Request:
+def serialized(operation: str, request: dict[str, Any]) -> HttpRequest:
     made = create_serializer("rest-json", include_validation=False).serialize_to_request(
         request, MODEL.operation_model(operation)
     )
@@ -186,14 +186,14 @@ def serialised(operation: str, request: dict[str, Any]) -> Request:
         for name, values in pairs
         for value in (values if isinstance(values, list) else [values])
     )
-    return Request(
+    return HttpRequest(
         method=made["method"],
         target=made["url_path"] + (f"?{query}" if query else ""),
         body=made["body"] or b"",
     )
 
 
-def placed(service: AppFabric, **changes: Any) -> str:
+def placed(service: AppFabricEmulator, **changes: Any) -> str:
     fields = {"arn": DESTINATION_ARN, "processing": PROCESSING, "destination": S3, **changes}
     return service.place(**fields).arn
 
@@ -258,7 +258,7 @@ def test_each_identifier_may_be_an_arn_or_a_uuid(client: Any, bundle: str, inges
     assert client.list_ingestion_destinations(**parents)["ingestionDestinations"] == [{"arn": arn}]
 
 
-def test_a_minted_arn_has_the_partition_and_account_of_its_parents(service: AppFabric, local: Any) -> None:
+def test_a_minted_arn_has_the_partition_and_account_of_its_parents(service: AppFabricEmulator, local: Any) -> None:
     bundle = f"arn:aws-us-gov:appfabric:us-east-1:999988887777:appbundle/{BUNDLE}"
 
     assert create(local, appBundleIdentifier=bundle).startswith(f"{bundle}/ingestion/{INGESTION}/")
@@ -282,7 +282,7 @@ def test_a_minted_arn_has_the_partition_and_account_of_its_parents(service: AppF
     ],
 )
 def test_parents_of_another_region_or_shape_do_not_exist(
-    service: AppFabric, local: Any, parents: dict[str, str]
+    service: AppFabricEmulator, local: Any, parents: dict[str, str]
 ) -> None:
     placed(service)
     refused = refusal(local.create_ingestion_destination, **{**NEW, **parents})
@@ -299,7 +299,7 @@ def test_parents_of_another_region_or_shape_do_not_exist(
 
 @pytest.mark.parametrize("missing", [BUNDLE, INGESTION])
 def test_what_lies_in_a_missing_bundle_or_ingestion_does_not_exist(
-    service: AppFabric, local: Any, missing: str
+    service: AppFabricEmulator, local: Any, missing: str
 ) -> None:
     placed(service)
     service.missing.add(missing)
@@ -310,7 +310,7 @@ def test_what_lies_in_a_missing_bundle_or_ingestion_does_not_exist(
         assert (operation, status) == (operation, expected)
 
 
-def test_a_destination_is_found_only_within_its_own_parents(service: AppFabric, local: Any) -> None:
+def test_a_destination_is_found_only_within_its_own_parents(service: AppFabricEmulator, local: Any) -> None:
     placed(service)
 
     refused = refusal(
@@ -328,7 +328,7 @@ def test_a_destination_is_found_only_within_its_own_parents(service: AppFabric, 
 # The client token
 
 
-def test_the_same_token_and_parameters_give_the_same_destination(client: Any, service: AppFabric) -> None:
+def test_the_same_token_and_parameters_give_the_same_destination(client: Any, service: AppFabricEmulator) -> None:
     first = client.create_ingestion_destination(**NEW, clientToken=TOKEN)
     again = client.create_ingestion_destination(**NEW, clientToken=TOKEN)
 
@@ -353,7 +353,7 @@ def test_a_token_whose_destination_was_deleted_makes_a_new_one(local: Any) -> No
     assert create(local, clientToken=TOKEN) != first
 
 
-def test_calls_without_a_token_each_make_a_destination(service: AppFabric) -> None:
+def test_calls_without_a_token_each_make_a_destination(service: AppFabricEmulator) -> None:
     for _ in range(2):
         send(service, "CreateIngestionDestination", NEW)
 
@@ -384,7 +384,7 @@ def test_a_sixth_destination_on_one_ingestion_exceeds_the_quota(client: Any) -> 
     create(client, ingestionIdentifier=TOKEN)
 
 
-def test_a_firehose_stream_does_not_take_parquet(local: Any, service: AppFabric) -> None:
+def test_a_firehose_stream_does_not_take_parquet(local: Any, service: AppFabricEmulator) -> None:
     parquet = {"auditLog": {"schema": "ocsf", "format": "parquet"}}
     arn = create(local, processingConfiguration=parquet)
     update = {**PARENTS, "ingestionDestinationIdentifier": arn, "destinationConfiguration": FIREHOSE}
@@ -408,7 +408,7 @@ def test_tags_are_overwritten_added_and_taken_off(client: Any) -> None:
     assert tags == [{"key": "b", "value": "2"}, {"key": "c", "value": ""}]
 
 
-def test_a_resource_has_at_most_fifty_tags_in_all(local: Any, service: AppFabric) -> None:
+def test_a_resource_has_at_most_fifty_tags_in_all(local: Any, service: AppFabricEmulator) -> None:
     arn = create(local, tags=[{"key": f"k{number}", "value": ""} for number in range(50)])
 
     local.tag_resource(resourceArn=arn, tags=[{"key": "k0", "value": "changed"}])
@@ -420,7 +420,7 @@ def test_a_resource_has_at_most_fifty_tags_in_all(local: Any, service: AppFabric
 
 
 @pytest.mark.parametrize("key", ["aws:cloudformation:stack-id", "AWS:x"])
-def test_reserved_tag_keys_are_refused(local: Any, service: AppFabric, key: str) -> None:
+def test_reserved_tag_keys_are_refused(local: Any, service: AppFabricEmulator, key: str) -> None:
     tags = [{"key": key, "value": ""}]
     placed(service)
 
@@ -431,7 +431,7 @@ def test_reserved_tag_keys_are_refused(local: Any, service: AppFabric, key: str)
 # Listing
 
 
-def test_a_list_is_answered_in_pages_of_arns(client: Any, service: AppFabric) -> None:
+def test_a_list_is_answered_in_pages_of_arns(client: Any, service: AppFabricEmulator) -> None:
     service.page_size = 2
     arns = {create(client) for _ in range(5)}
     create(client, ingestionIdentifier=TOKEN)
@@ -443,7 +443,7 @@ def test_a_list_is_answered_in_pages_of_arns(client: Any, service: AppFabric) ->
     assert all(entry.keys() == {"arn"} for page in pages for entry in page["ingestionDestinations"])
 
 
-def test_max_results_makes_a_page_smaller_and_never_larger(local: Any, service: AppFabric) -> None:
+def test_max_results_makes_a_page_smaller_and_never_larger(local: Any, service: AppFabricEmulator) -> None:
     service.page_size = 3
     for _ in range(5):
         create(local)
@@ -452,7 +452,7 @@ def test_max_results_makes_a_page_smaller_and_never_larger(local: Any, service: 
     assert len(local.list_ingestion_destinations(**PARENTS, maxResults=100)["ingestionDestinations"]) == 3
 
 
-def test_a_list_goes_on_behind_a_destination_that_was_deleted(local: Any, service: AppFabric) -> None:
+def test_a_list_goes_on_behind_a_destination_that_was_deleted(local: Any, service: AppFabricEmulator) -> None:
     service.page_size = 1
     for _ in range(3):
         create(local)
@@ -465,7 +465,7 @@ def test_a_list_goes_on_behind_a_destination_that_was_deleted(local: Any, servic
     assert following["ingestionDestinations"] == [{"arn": second}]
 
 
-def test_a_page_token_is_for_its_own_list_only(local: Any, service: AppFabric) -> None:
+def test_a_page_token_is_for_its_own_list_only(local: Any, service: AppFabricEmulator) -> None:
     service.page_size = 1
     create(local)
     create(local)
@@ -556,7 +556,7 @@ def breaches(operation: str) -> Iterator[Any]:
     ("operation", "request_", "blamed"), [case for operation in OPERATIONS for case in breaches(operation)]
 )
 def test_each_constraint_of_the_model_is_judged(operation: str, request_: dict[str, Any], blamed: str) -> None:
-    service = AppFabric()
+    service = AppFabricEmulator()
     placed(service)
     before = dict(service.destinations)
 
@@ -572,14 +572,14 @@ def test_each_constraint_of_the_model_is_judged(operation: str, request_: dict[s
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_a_correct_request_is_answered_with_the_status_and_the_members_of_the_model(operation: str) -> None:
-    service = AppFabric()
+    service = AppFabricEmulator()
     placed(service, tags={"team": "audit"})
     shape = MODEL.operation_model(operation).output_shape
 
-    answer = service.answer(serialised(operation, CORRECT[operation]), NoLine())
+    response = service.handle(serialized(operation, CORRECT[operation]), NoConnection())
 
-    assert answer.status == MODEL_DATA["operations"][operation]["http"]["responseCode"]
-    body = json.loads(answer.body or b"{}")
+    assert response.status == MODEL_DATA["operations"][operation]["http"]["responseCode"]
+    body = json.loads(response.body or b"{}")
     assert body.keys() <= shape.members.keys()
     if "ingestionDestination" in body:
         described = body["ingestionDestination"]
@@ -635,7 +635,7 @@ def test_parameters_arrive_as_botocore_serialised_them(operation: str) -> None:
     @settings(deadline=None)
     @given(values(MODEL_DATA["operations"][operation]["input"]["shape"]))
     def arrive(request: dict[str, Any]) -> None:
-        sent = serialised(operation, request)
+        sent = serialized(operation, request)
         assert route(sent).name == operation
         assert parameters(MODEL.operation_model(operation), sent) == request
 
@@ -645,32 +645,32 @@ def test_parameters_arrive_as_botocore_serialised_them(operation: str) -> None:
 @settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_no_body_breaks_the_service(body: bytes) -> None:
-    target = serialised("CreateIngestionDestination", NEW).target
+    target = serialized("CreateIngestionDestination", NEW).target
 
-    answer = AppFabric().answer(Request(method="POST", target=target, body=body), NoLine())
+    response = AppFabricEmulator().handle(HttpRequest(method="POST", target=target, body=body), NoConnection())
 
-    assert answer.status == 400
-    assert answer.headers["x-amzn-ErrorType"] == "ValidationException"
+    assert response.status == 400
+    assert response.headers["x-amzn-ErrorType"] == "ValidationException"
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b'"text"', b"\xff", b"[" * 100_000])
-def test_a_body_that_is_no_json_object_cannot_be_parsed(service: AppFabric, body: bytes) -> None:
-    target = serialised("CreateIngestionDestination", NEW).target
+def test_a_body_that_is_no_json_object_cannot_be_parsed(service: AppFabricEmulator, body: bytes) -> None:
+    target = serialized("CreateIngestionDestination", NEW).target
 
-    answer = service.answer(Request(method="POST", target=target, body=body), NoLine())
+    response = service.handle(HttpRequest(method="POST", target=target, body=body), NoConnection())
 
-    assert answer.status == 400
-    assert json.loads(answer.body)["reason"] == "cannotParse"
+    assert response.status == 400
+    assert json.loads(response.body)["reason"] == "cannotParse"
     assert service.calls[0].operation == "CreateIngestionDestination"
 
 
-def test_null_is_absent_and_unknown_members_are_ignored(service: AppFabric) -> None:
-    target = serialised("CreateIngestionDestination", NEW).target
+def test_null_is_absent_and_unknown_members_are_ignored(service: AppFabricEmulator) -> None:
+    target = serialized("CreateIngestionDestination", NEW).target
     body = {**NEW, "tags": None, "new": 1, "processingConfiguration": {**PROCESSING, "new": 1}}
 
-    answer = service.answer(Request(method="POST", target=target, body=json.dumps(body).encode()), NoLine())
+    response = service.handle(HttpRequest(method="POST", target=target, body=json.dumps(body).encode()), NoConnection())
 
-    assert answer.status == 201
+    assert response.status == 201
     (destination,) = service.destinations.values()
     assert destination.processing == PROCESSING
 
@@ -683,9 +683,9 @@ def test_an_operation_that_is_not_imitated_says_so(client: Any) -> None:
 
 
 @pytest.mark.parametrize("error", [shape.name for shape in MODEL.error_shapes])
-def test_every_modelled_error_reaches_the_client_whole(client: Any, service: AppFabric, error: str) -> None:
+def test_every_modelled_error_reaches_the_client_whole(client: Any, service: AppFabricEmulator, error: str) -> None:
     shape = MODEL.shape_for(error)
-    service.order(Fault(operation="GetIngestionDestination", error=error, retry_after=7))
+    service.inject(Fault(operation="GetIngestionDestination", error=error, retry_after=7))
 
     with pytest.raises(getattr(client.exceptions, error)) as raised:
         get(client, DESTINATION)
@@ -698,8 +698,8 @@ def test_every_modelled_error_reaches_the_client_whole(client: Any, service: App
     assert response.get("retryAfterSeconds") == (7 if "retryAfterSeconds" in shape.members else None)
 
 
-def test_an_ordered_error_has_the_message_and_members_ordered(client: Any, service: AppFabric) -> None:
-    service.order(
+def test_an_ordered_error_has_the_message_and_members_ordered(client: Any, service: AppFabricEmulator) -> None:
+    service.inject(
         Fault(error="ConflictException", message="busy", members={"resourceId": "this one", "resourceType": "X"})
     )
 
@@ -710,8 +710,8 @@ def test_an_ordered_error_has_the_message_and_members_ordered(client: Any, servi
     assert (refused["resourceId"], refused["resourceType"]) == ("this one", "X")
 
 
-def test_an_error_outside_the_model_has_the_status_ordered(client: Any, service: AppFabric) -> None:
-    service.order(Fault(error="ServiceUnavailable", http_status=503, message="later", retry_after=2))
+def test_an_error_outside_the_model_has_the_status_ordered(client: Any, service: AppFabricEmulator) -> None:
+    service.inject(Fault(error="ServiceUnavailable", http_status=503, message="later", retry_after=2))
 
     refused = refusal(client.list_ingestion_destinations, **PARENTS)
 
@@ -720,12 +720,12 @@ def test_an_error_outside_the_model_has_the_status_ordered(client: Any, service:
 
 
 def test_a_client_with_its_defaults_retries_a_throttle(
-    service: AppFabric, session: boto3.Session, monkeypatch: pytest.MonkeyPatch
+    service: AppFabricEmulator, session: boto3.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
     client = session.client("appfabric")
     attach(client, service)
-    service.order(Fault(operation="ListIngestionDestinations", error="ThrottlingException", times=2))
+    service.inject(Fault(operation="ListIngestionDestinations", error="ThrottlingException", times=2))
 
     client.list_ingestion_destinations(**PARENTS)
 
@@ -735,8 +735,8 @@ def test_a_client_with_its_defaults_retries_a_throttle(
 # Faults
 
 
-def test_a_fault_lets_calls_pass_strikes_and_is_over(local: Any, service: AppFabric) -> None:
-    service.order(Fault(operation="ListIngestionDestinations", error="InternalServerException", skip=1, times=2))
+def test_a_fault_lets_calls_pass_strikes_and_is_over(local: Any, service: AppFabricEmulator) -> None:
+    service.inject(Fault(operation="ListIngestionDestinations", error="InternalServerException", skip=1, times=2))
     create(local)
 
     for _ in range(4):
@@ -745,9 +745,9 @@ def test_a_fault_lets_calls_pass_strikes_and_is_over(local: Any, service: AppFab
     assert [call.status for call in service.calls] == [201, 200, 500, 500, 200]
 
 
-def test_faults_strike_in_the_sequence_ordered(service: AppFabric) -> None:
-    service.order(Fault(error="ThrottlingException", times=2))
-    service.order(Fault(operation="ListIngestionDestinations", error="InternalServerException"))
+def test_faults_strike_in_the_sequence_ordered(service: AppFabricEmulator) -> None:
+    service.inject(Fault(error="ThrottlingException", times=2))
+    service.inject(Fault(operation="ListIngestionDestinations", error="InternalServerException"))
 
     for _ in range(4):
         send(service, "ListIngestionDestinations", PARENTS)
@@ -755,9 +755,9 @@ def test_faults_strike_in_the_sequence_ordered(service: AppFabric) -> None:
     assert [call.status for call in service.calls] == [429, 429, 500, 200]
 
 
-def test_a_call_that_one_fault_skips_may_meet_the_next(service: AppFabric) -> None:
-    service.order(Fault(error="ThrottlingException", skip=1))
-    service.order(Fault(error="InternalServerException"))
+def test_a_call_that_one_fault_skips_may_meet_the_next(service: AppFabricEmulator) -> None:
+    service.inject(Fault(error="ThrottlingException", skip=1))
+    service.inject(Fault(error="InternalServerException"))
 
     for _ in range(3):
         send(service, "ListIngestionDestinations", PARENTS)
@@ -775,7 +775,7 @@ def test_a_call_that_one_fault_skips_may_meet_the_next(service: AppFabric) -> No
 )
 def test_a_fault_strikes_before_or_after_the_effect(
     client: Any,
-    service: AppFabric,
+    service: AppFabricEmulator,
     fault: dict[str, Any],
     *,
     raised: type[Exception],
@@ -783,7 +783,7 @@ def test_a_fault_strikes_before_or_after_the_effect(
     after: bool,
     made: int,
 ) -> None:
-    service.order(Fault(operation="CreateIngestionDestination", after=after, **fault))
+    service.inject(Fault(operation="CreateIngestionDestination", after=after, **fault))
 
     with pytest.raises(raised):
         create(client)
@@ -792,8 +792,8 @@ def test_a_fault_strikes_before_or_after_the_effect(
     assert [(call.status, call.error) for call in service.calls] == [recorded]
 
 
-def test_a_cut_after_the_effect_swallows_a_refusal_as_well(local: Any, service: AppFabric) -> None:
-    service.order(Fault(operation="GetIngestionDestination", cut=True, after=True))
+def test_a_cut_after_the_effect_swallows_a_refusal_as_well(local: Any, service: AppFabricEmulator) -> None:
+    service.inject(Fault(operation="GetIngestionDestination", cut=True, after=True))
 
     with pytest.raises(ConnectionClosedError):
         get(local, DESTINATION)
@@ -801,9 +801,9 @@ def test_a_cut_after_the_effect_swallows_a_refusal_as_well(local: Any, service: 
 
 @pytest.mark.parametrize(("after", "made"), [(False, 0), (True, 1)])
 def test_a_hang_in_process_takes_the_seconds_ordered(
-    local: Any, service: AppFabric, clock: Clock, after: bool, made: int
+    local: Any, service: AppFabricEmulator, clock: Clock, after: bool, made: int
 ) -> None:
-    service.order(Fault(hang=3, after=after))
+    service.inject(Fault(hang=3, after=after))
 
     with pytest.raises(ReadTimeoutError):
         create(local)
@@ -813,8 +813,10 @@ def test_a_hang_in_process_takes_the_seconds_ordered(
     assert [(call.status, call.error) for call in service.calls] == [(None, "hang")]
 
 
-def test_a_hang_in_process_takes_no_longer_than_the_client_waits(local: Any, service: AppFabric, clock: Clock) -> None:
-    service.order(Fault(hang=600))
+def test_a_hang_in_process_takes_no_longer_than_the_client_waits(
+    local: Any, service: AppFabricEmulator, clock: Clock
+) -> None:
+    service.inject(Fault(hang=600))
 
     with pytest.raises(ReadTimeoutError):
         create(local)
@@ -824,9 +826,9 @@ def test_a_hang_in_process_takes_no_longer_than_the_client_waits(local: Any, ser
 
 @pytest.mark.parametrize(("after", "made_at"), [(False, 4), (True, 0)])
 def test_a_delay_comes_before_or_after_the_effect(
-    local: Any, service: AppFabric, clock: Clock, after: bool, made_at: int
+    local: Any, service: AppFabricEmulator, clock: Clock, after: bool, made_at: int
 ) -> None:
-    service.order(Fault(delay=4, after=after))
+    service.inject(Fault(delay=4, after=after))
 
     arn = create(local)
 
@@ -834,8 +836,10 @@ def test_a_delay_comes_before_or_after_the_effect(
     assert clock.passed == 4
 
 
-def test_a_call_delayed_past_the_read_timeout_still_takes_effect(local: Any, service: AppFabric, clock: Clock) -> None:
-    service.order(Fault(delay=11))
+def test_a_call_delayed_past_the_read_timeout_still_takes_effect(
+    local: Any, service: AppFabricEmulator, clock: Clock
+) -> None:
+    service.inject(Fault(delay=11))
 
     with pytest.raises(ReadTimeoutError):
         create(local)
@@ -845,20 +849,20 @@ def test_a_call_delayed_past_the_read_timeout_still_takes_effect(local: Any, ser
     assert service.calls[0].status == 201
 
 
-def test_a_delay_over_http_is_real_time(remote: Any, service: AppFabric) -> None:
-    service.order(Fault(delay=0.001))
+def test_a_delay_over_http_is_real_time(remote: Any, service: AppFabricEmulator) -> None:
+    service.inject(Fault(delay=0.001))
 
     assert create(remote) in service.destinations
 
 
-def test_a_dripping_answer_arrives_whole(client: Any, service: AppFabric) -> None:
-    service.order(Fault(drip=0.0))
+def test_a_dripping_answer_arrives_whole(client: Any, service: AppFabricEmulator) -> None:
+    service.inject(Fault(drip=0.0))
 
     assert create(client) in service.destinations
 
 
-def test_a_dripping_answer_takes_its_time(local: Any, service: AppFabric, clock: Clock) -> None:
-    service.order(Fault(drip=0.5))
+def test_a_dripping_answer_takes_its_time(local: Any, service: AppFabricEmulator, clock: Clock) -> None:
+    service.inject(Fault(drip=0.5))
 
     create(local)
 
@@ -880,16 +884,18 @@ def test_an_order_that_makes_no_sense_is_refused(fault: dict[str, Any]) -> None:
         Fault(**fault)
 
 
-def test_orders_can_be_cancelled(local: Any, service: AppFabric) -> None:
-    service.order(Fault(cut=True))
-    service.order(Outcome(operation="CreateIngestionDestination", status="Failed"))
+def test_orders_can_be_cancelled(local: Any, service: AppFabricEmulator) -> None:
+    service.inject(Fault(cut=True))
+    service.inject(Outcome(operation="CreateIngestionDestination", status="Failed"))
 
-    service.cancel_orders()
+    service.clear_injections()
 
     assert get(local, create(local))["status"] == "Active"
 
 
-def test_a_rate_limit_throttles_and_tells_when_to_come_back(local: Any, service: AppFabric, clock: Clock) -> None:
+def test_a_rate_limit_throttles_and_tells_when_to_come_back(
+    local: Any, service: AppFabricEmulator, clock: Clock
+) -> None:
     service.rate_limit = RateLimit(rate=0.5, burst=2)
 
     for _ in range(2):
@@ -906,8 +912,8 @@ def test_a_rate_limit_throttles_and_tells_when_to_come_back(local: Any, service:
 # Outcomes
 
 
-def test_a_status_may_be_absent_at_first(client: Any, service: AppFabric) -> None:
-    service.order(Outcome(operation="CreateIngestionDestination", pending_gets=2))
+def test_a_status_may_be_absent_at_first(client: Any, service: AppFabricEmulator) -> None:
+    service.inject(Outcome(operation="CreateIngestionDestination", pending_gets=2))
 
     created = client.create_ingestion_destination(**NEW)["ingestionDestination"]
 
@@ -915,8 +921,8 @@ def test_a_status_may_be_absent_at_first(client: Any, service: AppFabric) -> Non
     assert [created.get("status"), *statuses] == [None, None, None, "Active"]
 
 
-def test_a_destination_may_fail_with_a_reason(client: Any, service: AppFabric) -> None:
-    service.order(
+def test_a_destination_may_fail_with_a_reason(client: Any, service: AppFabricEmulator) -> None:
+    service.inject(
         Outcome(
             operation="CreateIngestionDestination", status="Failed", status_reason="storage is full", pending_gets=1
         )
@@ -929,10 +935,10 @@ def test_a_destination_may_fail_with_a_reason(client: Any, service: AppFabric) -
     assert get(client, create(client))["status"] == "Active"
 
 
-def test_an_update_may_make_a_destination_fail_and_heal(local: Any, service: AppFabric) -> None:
+def test_an_update_may_make_a_destination_fail_and_heal(local: Any, service: AppFabricEmulator) -> None:
     update = {**PARENTS, "ingestionDestinationIdentifier": placed(service), "destinationConfiguration": FIREHOSE}
-    service.order(Outcome(operation="UpdateIngestionDestination", status="Failed", status_reason="no such stream"))
-    service.order(Outcome(operation="UpdateIngestionDestination", skip=1, status="Active"))
+    service.inject(Outcome(operation="UpdateIngestionDestination", status="Failed", status_reason="no such stream"))
+    service.inject(Outcome(operation="UpdateIngestionDestination", skip=1, status="Active"))
 
     updates = [local.update_ingestion_destination(**update)["ingestionDestination"] for _ in range(3)]
 
@@ -943,8 +949,8 @@ def test_an_update_may_make_a_destination_fail_and_heal(local: Any, service: App
     ]
 
 
-def test_a_created_destination_may_be_hidden_from_the_first_gets(local: Any, service: AppFabric) -> None:
-    service.order(Outcome(operation="CreateIngestionDestination", hidden_gets=2))
+def test_a_created_destination_may_be_hidden_from_the_first_gets(local: Any, service: AppFabricEmulator) -> None:
+    service.inject(Outcome(operation="CreateIngestionDestination", hidden_gets=2))
 
     arn = create(local)
 
@@ -953,9 +959,9 @@ def test_a_created_destination_may_be_hidden_from_the_first_gets(local: Any, ser
     assert get(local, arn)["arn"] == arn
 
 
-def test_a_deleted_destination_may_linger(local: Any, service: AppFabric) -> None:
+def test_a_deleted_destination_may_linger(local: Any, service: AppFabricEmulator) -> None:
     arn = placed(service)
-    service.order(Outcome(operation="DeleteIngestionDestination", lingering_gets=2))
+    service.inject(Outcome(operation="DeleteIngestionDestination", lingering_gets=2))
 
     local.delete_ingestion_destination(**PARENTS, ingestionDestinationIdentifier=arn)
 
@@ -964,8 +970,8 @@ def test_a_deleted_destination_may_linger(local: Any, service: AppFabric) -> Non
     assert code(refusal(get, client=local, arn=arn)) == (404, "ResourceNotFoundException")
 
 
-def test_a_refused_create_uses_up_no_outcome(local: Any, service: AppFabric) -> None:
-    service.order(Outcome(operation="CreateIngestionDestination", status="Failed"))
+def test_a_refused_create_uses_up_no_outcome(local: Any, service: AppFabricEmulator) -> None:
+    service.inject(Outcome(operation="CreateIngestionDestination", status="Failed"))
     service.missing.add(INGESTION)
     refusal(local.create_ingestion_destination, **NEW)
     service.missing.clear()
@@ -976,7 +982,7 @@ def test_a_refused_create_uses_up_no_outcome(local: Any, service: AppFabric) -> 
 # Observation and state
 
 
-def test_calls_are_recorded_in_order_with_their_decoded_parameters(client: Any, service: AppFabric) -> None:
+def test_calls_are_recorded_in_order_with_their_decoded_parameters(client: Any, service: AppFabricEmulator) -> None:
     arn = create(client, appBundleIdentifier=BUNDLE_ARN, clientToken=TOKEN)
     refusal(client.untag_resource, resourceArn=DESTINATION_ARN, tagKeys=["a", "b"])
 
@@ -998,10 +1004,10 @@ def test_calls_are_recorded_in_order_with_their_decoded_parameters(client: Any, 
     assert arn in service.destinations
 
 
-def test_subscribers_see_each_call_once_when_its_outcome_is_known(local: Any, service: AppFabric) -> None:
+def test_subscribers_see_each_call_once_when_its_outcome_is_known(local: Any, service: AppFabricEmulator) -> None:
     seen: list[tuple[str, int | None, str | None]] = []
     service.subscribe(lambda call: seen.append((call.operation, call.status, call.error)))
-    service.order(Fault(operation="GetIngestionDestination", cut=True))
+    service.inject(Fault(operation="GetIngestionDestination", cut=True))
 
     arn = create(local)
     with pytest.raises(ConnectionClosedError):
@@ -1010,7 +1016,7 @@ def test_subscribers_see_each_call_once_when_its_outcome_is_known(local: Any, se
     assert seen == [("CreateIngestionDestination", 201, None), ("GetIngestionDestination", None, "cut")]
 
 
-def test_a_destination_is_placed_as_it_is(client: Any, service: AppFabric) -> None:
+def test_a_destination_is_placed_as_it_is(client: Any, service: AppFabricEmulator) -> None:
     created_at = STARTED - timedelta(days=7)
     placed(service, status=None, tags={"a": "1"}, created_at=created_at)
 
@@ -1026,14 +1032,14 @@ def test_a_destination_is_placed_as_it_is(client: Any, service: AppFabric) -> No
 
 
 @pytest.mark.parametrize("arn", [INGESTION_ARN, "arn:aws:s3:::bucket", DESTINATION])
-def test_only_a_destination_can_be_placed(service: AppFabric, arn: str) -> None:
+def test_only_a_destination_can_be_placed(service: AppFabricEmulator, arn: str) -> None:
     with pytest.raises(ValueError, match="is not the ARN of an ingestion destination"):
         placed(service, arn=arn)
 
 
-def test_a_reset_forgets_everything(local: Any, service: AppFabric) -> None:
+def test_a_reset_forgets_everything(local: Any, service: AppFabricEmulator) -> None:
     first = create(local, clientToken=TOKEN)
-    service.order(Fault(cut=True))
+    service.inject(Fault(cut=True))
     service.missing.add(BUNDLE)
 
     service.reset()
@@ -1043,7 +1049,7 @@ def test_a_reset_forgets_everything(local: Any, service: AppFabric) -> None:
     assert create(local, clientToken=TOKEN) != first
 
 
-def test_many_clients_at_once_make_no_more_than_the_quota(service: AppFabric) -> None:
+def test_many_clients_at_once_make_no_more_than_the_quota(service: AppFabricEmulator) -> None:
     start = threading.Barrier(12)
 
     def call() -> None:
@@ -1073,7 +1079,9 @@ def ask(url: str, method: str, target: str, body: Any = None) -> tuple[int, Any]
 
 
 @pytest.mark.parametrize("separators", [("%2F", "%3A"), ("%2f", "%3a"), ("%2F", ":")])
-def test_an_arn_is_one_quoted_segment_of_the_path(url: str, service: AppFabric, separators: tuple[str, str]) -> None:
+def test_an_arn_is_one_quoted_segment_of_the_path(
+    url: str, service: AppFabricEmulator, separators: tuple[str, str]
+) -> None:
     placed(service, tags={"a": "1"})
     arn = DESTINATION_ARN.replace("/", separators[0]).replace(":", separators[1])
 
@@ -1090,7 +1098,7 @@ def test_an_arn_is_one_quoted_segment_of_the_path(url: str, service: AppFabric, 
     ],
 )
 def test_a_path_that_is_no_route_is_an_unknown_operation(
-    url: str, service: AppFabric, method: str, target: str
+    url: str, service: AppFabricEmulator, method: str, target: str
 ) -> None:
     status, body = ask(url, method, target)
 
@@ -1104,7 +1112,7 @@ def test_a_path_that_cannot_be_decoded_cannot_be_parsed(url: str) -> None:
     assert (status, body["reason"]) == (400, "cannotParse")
 
 
-def test_tag_keys_are_a_repeated_query_parameter(url: str, service: AppFabric) -> None:
+def test_tag_keys_are_a_repeated_query_parameter(url: str, service: AppFabricEmulator) -> None:
     placed(service, tags={"a": "1", "b c": "2", "d": "3"})
 
     status, _ = ask(url, "DELETE", f"/tags/{quote(DESTINATION_ARN, safe='')}?tagKeys=a&tagKeys=b%20c")
@@ -1113,9 +1121,9 @@ def test_tag_keys_are_a_repeated_query_parameter(url: str, service: AppFabric) -
     assert service.destinations[DESTINATION_ARN].tags == {"d": "3"}
 
 
-def test_a_connection_is_kept_for_the_next_call(url: str, service: AppFabric) -> None:
+def test_a_connection_is_kept_for_the_next_call(url: str, service: AppFabricEmulator) -> None:
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
-    delete = serialised("DeleteIngestionDestination", CORRECT["DeleteIngestionDestination"])
+    delete = serialized("DeleteIngestionDestination", CORRECT["DeleteIngestionDestination"])
     placed(service)
     connection.request(delete.method, delete.target)
     first = connection.getresponse()
@@ -1139,9 +1147,9 @@ def test_the_server_closes_promptly_while_a_call_is_unanswered(fault: dict[str, 
         arrived.set()
         return STARTED
 
-    service = AppFabric(now=now)
-    service.order(Fault(**fault))
-    sent = serialised("DeleteIngestionDestination", CORRECT["DeleteIngestionDestination"])
+    service = AppFabricEmulator(now=now)
+    service.inject(Fault(**fault))
+    sent = serialized("DeleteIngestionDestination", CORRECT["DeleteIngestionDestination"])
     with serve(service) as url:
         connection = socket.create_connection(("127.0.0.1", urlsplit(url).port or 0), timeout=10)
         connection.sendall(f"{sent.method} {sent.target} HTTP/1.1\r\n\r\n".encode())
@@ -1152,11 +1160,11 @@ def test_the_server_closes_promptly_while_a_call_is_unanswered(fault: dict[str, 
 
 
 def test_a_client_that_leaves_a_hanging_call_can_call_again(
-    url: str, remote: Any, service: AppFabric, session: boto3.Session
+    url: str, remote: Any, service: AppFabricEmulator, session: boto3.Session
 ) -> None:
     hung = threading.Event()
     service.subscribe(lambda call: hung.set())
-    service.order(Fault(hang=60, after=True))
+    service.inject(Fault(hang=60, after=True))
     impatient = session.client(
         "appfabric",
         endpoint_url=url,
@@ -1176,9 +1184,9 @@ def test_a_client_that_leaves_a_hanging_call_can_call_again(
 def test_faults_are_ordered_and_cancelled_over_http(remote: Any, url: str) -> None:
     fault = {"operation": "ListIngestionDestinations", "error": "ThrottlingException", "retry_after": 3, "times": 9}
 
-    assert ask(url, "POST", "/_standin/faults", [fault]) == (200, {})
+    assert ask(url, "POST", "/_emulator/faults", [fault]) == (200, {})
     refused = refusal(remote.list_ingestion_destinations, **PARENTS)
-    assert ask(url, "DELETE", "/_standin/faults") == (200, {})
+    assert ask(url, "DELETE", "/_emulator/faults") == (200, {})
 
     assert refused["retryAfterSeconds"] == 3
     remote.list_ingestion_destinations(**PARENTS)
@@ -1187,7 +1195,7 @@ def test_faults_are_ordered_and_cancelled_over_http(remote: Any, url: str) -> No
 def test_outcomes_are_ordered_over_http(remote: Any, url: str) -> None:
     outcome = {"operation": "CreateIngestionDestination", "status": "Failed", "status_reason": "full"}
 
-    assert ask(url, "POST", "/_standin/outcomes", [outcome]) == (200, {})
+    assert ask(url, "POST", "/_emulator/outcomes", [outcome]) == (200, {})
 
     assert get(remote, create(remote))["statusReason"] == "full"
 
@@ -1195,7 +1203,7 @@ def test_outcomes_are_ordered_over_http(remote: Any, url: str) -> None:
 def test_calls_are_shown_over_http(remote: Any, url: str) -> None:
     remote.list_ingestion_destinations(**PARENTS)
 
-    assert ask(url, "GET", "/_standin/calls") == (
+    assert ask(url, "GET", "/_emulator/calls") == (
         200,
         [
             {
@@ -1209,7 +1217,7 @@ def test_calls_are_shown_over_http(remote: Any, url: str) -> None:
     )
 
 
-def test_destinations_are_placed_and_shown_over_http(url: str, service: AppFabric) -> None:
+def test_destinations_are_placed_and_shown_over_http(url: str, service: AppFabricEmulator) -> None:
     placing = {
         "arn": DESTINATION_ARN,
         "processingConfiguration": PROCESSING,
@@ -1221,15 +1229,15 @@ def test_destinations_are_placed_and_shown_over_http(url: str, service: AppFabri
     }
     shown = {**placing, "ingestionArn": INGESTION_ARN, "updatedAt": "2026-11-01T00:00:00.000Z"}
 
-    assert ask(url, "POST", "/_standin/destinations", placing) == (200, shown)
-    assert ask(url, "GET", "/_standin/destinations") == (200, [shown])
+    assert ask(url, "POST", "/_emulator/destinations", placing) == (200, shown)
+    assert ask(url, "GET", "/_emulator/destinations") == (200, [shown])
     assert not service.calls
 
 
-def test_a_reset_over_http_forgets_everything(url: str, service: AppFabric) -> None:
+def test_a_reset_over_http_forgets_everything(url: str, service: AppFabricEmulator) -> None:
     placed(service)
 
-    assert ask(url, "POST", "/_standin/reset") == (200, {})
+    assert ask(url, "POST", "/_emulator/reset") == (200, {})
 
     assert not service.destinations
 
@@ -1237,16 +1245,16 @@ def test_a_reset_over_http_forgets_everything(url: str, service: AppFabric) -> N
 @pytest.mark.parametrize(
     ("method", "target", "body"),
     [
-        ("POST", "/_standin/faults", [{"cut": True}, {"eror": "ThrottlingException"}]),
-        ("POST", "/_standin/faults", {"cut": True}),
-        ("POST", "/_standin/destinations", {"arn": DESTINATION_ARN}),
-        ("POST", "/_standin/destinations", []),
-        ("GET", "/_standin/nothing", None),
-        ("DELETE", "/_standin/calls", None),
+        ("POST", "/_emulator/faults", [{"cut": True}, {"eror": "ThrottlingException"}]),
+        ("POST", "/_emulator/faults", {"cut": True}),
+        ("POST", "/_emulator/destinations", {"arn": DESTINATION_ARN}),
+        ("POST", "/_emulator/destinations", []),
+        ("GET", "/_emulator/nothing", None),
+        ("DELETE", "/_emulator/calls", None),
     ],
 )
 def test_a_mistaken_order_over_http_is_refused_and_changes_nothing(
-    url: str, remote: Any, service: AppFabric, *, method: str, target: str, body: Any
+    url: str, remote: Any, service: AppFabricEmulator, *, method: str, target: str, body: Any
 ) -> None:
     status, told = ask(url, method, target, body)
 

@@ -1,4 +1,4 @@
-"""Answers and errors, written as AppFabric's service model describes them."""
+"""Writes responses and errors as AppFabric's service model describes them."""
 
 import json
 import re
@@ -11,10 +11,10 @@ from botocore.model import ListShape, OperationModel, Shape, StructureShape
 
 from local.appfabric.errors import ServiceError
 from local.appfabric.model import error_shape
-from local.appfabric.wire import Answer
+from local.appfabric.transport import HttpResponse
 
-# What a required member of an error says where nobody said more: guesses, since AWS publishes none.
-_UNSAID = {
+# The value of a required member of an error where nobody gave one: guesses, since AWS publishes none.
+_DEFAULTS = {
     "resourceId": "unknown",
     "resourceType": "IngestionDestination",
     "serviceCode": "appfabric",
@@ -23,18 +23,18 @@ _UNSAID = {
 }
 
 
-def success(operation: OperationModel, output: Mapping[str, Any]) -> Answer:
-    """The answer to a call that took effect, with the status and the members of the operation's model."""
+def success(operation: OperationModel, output: Mapping[str, Any]) -> HttpResponse:
+    """The response to a call that took effect, with the status and the members of the operation's model."""
     status = operation.http["responseCode"]
     if status == 204:
-        return Answer(status=status, headers=_headers())
-    return Answer(status=status, headers=_headers(), body=_json(serialised(operation.output_shape, output)))
+        return HttpResponse(status=status, headers=_headers())
+    return HttpResponse(status=status, headers=_headers(), body=_json(serialized(operation.output_shape, output)))
 
 
-def failure(error: ServiceError) -> Answer:
-    """The answer to a call that failed; a modelled error has its model's status and required members.
+def failure(error: ServiceError) -> HttpResponse:
+    """The response to a call that failed; a modeled error has its model's status and required members.
 
-    A message nobody chose is the model's own description of the error.
+    The default message is the model's own description of the error.
     """
     status = error.http_status
     message = error.message
@@ -44,25 +44,25 @@ def failure(error: ServiceError) -> Answer:
     headers = _headers() | {"x-amzn-ErrorType": error.code}
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
-    return Answer(status=status or 400, headers=headers, body=_json({"message": message, **members_of(error)}))
+    return HttpResponse(status=status or 400, headers=headers, body=_json({"message": message, **members_of(error)}))
 
 
 def members_of(error: ServiceError) -> dict[str, Any]:
-    """The members of an error: what was said, and what its model requires."""
+    """The members of an error: those given, and those that its model requires."""
     shape = error_shape(error.code)
     required = shape.required_members if shape else ()
-    return {name: _UNSAID[name] for name in required if name in _UNSAID} | dict(error.members)
+    return {name: _DEFAULTS[name] for name in required if name in _DEFAULTS} | dict(error.members)
 
 
-def serialised(shape: Shape | None, value: Any) -> Any:
+def serialized(shape: Shape | None, value: Any) -> Any:
     """`value` as JSON carries it; a member that is None or unknown to `shape` is left out."""
     if value is None:
         return None
     if isinstance(shape, StructureShape):
-        members = {name: serialised(member, value.get(name)) for name, member in shape.members.items()}
+        members = {name: serialized(member, value.get(name)) for name, member in shape.members.items()}
         return {name: member for name, member in members.items() if member is not None}
     if isinstance(shape, ListShape):
-        return [serialised(shape.member, item) for item in value]
+        return [serialized(shape.member, item) for item in value]
     if shape is not None and shape.type_name == "timestamp":
         return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return value
