@@ -112,7 +112,7 @@ class ResponseReceiver:
             "X-Amz-SignedHeaders": "host",
             "X-Amz-Expires": "7200",
             "X-Amz-Credential": f"AKIAIOSFODNN7EXAMPLE/{time.strftime('%Y%m%d', time.gmtime())}"
-            "/us-east-1/s3/aws4_request",
+            f"/{stack_id.split(':')[3]}/s3/aws4_request",
             "X-Amz-Signature": secrets.token_hex(32),
         }
         target = f"/{urllib.parse.quote(object_key)}?{urllib.parse.urlencode(query)}"

@@ -76,6 +76,7 @@ class LambdaRuntime:
         timeout: The function's Timeout in seconds.
         memory: The function's MemorySize in MB.
         name: The function's name.
+        region: The Region that it is in.
         environment: The function's own variables, as a template's Environment gives them.
     """
 
@@ -87,6 +88,7 @@ class LambdaRuntime:
         timeout: int = 15,
         memory: int = 256,
         name: str = "ProviderFunction",
+        region: str = "us-east-1",
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.timeout = timeout
@@ -94,6 +96,7 @@ class LambdaRuntime:
         self._handler = handler
         self._memory = memory
         self._name = name
+        self._region = region
         self._environment = dict(environment or {})
         self._process: subprocess.Popen[bytes] | None = None
         self._port = 0
@@ -205,8 +208,8 @@ class LambdaRuntime:
             "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
             "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{self._name}",
             "AWS_LAMBDA_LOG_STREAM_NAME": "local",
-            "AWS_REGION": "us-east-1",
-            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_REGION": self._region,
+            "AWS_DEFAULT_REGION": self._region,
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_SESSION_TOKEN": "test",

@@ -12,7 +12,6 @@ from local.cloudformation import sam_deploy
 from local.cloudformation.activity_log import ActivityLog
 from local.cloudformation.ministack_process import Ministack
 
-_REGION = "us-east-1"
 _BUCKET = "deployments"
 _POLL_SECONDS = 0.02
 
@@ -49,6 +48,8 @@ class CloudFormation:
 
     Args:
         certificates: For its endpoint and for the pre-signed URLs.
+        region: The Region of every stack.
+        port: Where it listens; None for any free port.
         retry_seconds: How long Lambda waits before it retries a failed invocation, twice that before the
             second retry. 60 on AWS.
 
@@ -56,9 +57,17 @@ class CloudFormation:
         activity: Every custom resource request and what happened to it.
     """
 
-    def __init__(self, *, certificates: Certificates, retry_seconds: float = 0.2) -> None:
+    def __init__(
+        self,
+        *,
+        certificates: Certificates,
+        region: str = "us-east-1",
+        port: int | None = None,
+        retry_seconds: float = 0.2,
+    ) -> None:
+        self.region = region
         self._certificates = certificates
-        self._ministack = Ministack(certificates=certificates, retry_seconds=retry_seconds)
+        self._ministack = Ministack(certificates=certificates, region=region, port=port, retry_seconds=retry_seconds)
         self._clients: dict[str, Any] = {}
 
     def __enter__(self) -> Self:
@@ -96,7 +105,8 @@ class CloudFormation:
             "AWS_CA_BUNDLE": str(self._certificates.ca.resolve()),
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_DEFAULT_REGION": _REGION,
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
             "AWS_EC2_METADATA_DISABLED": "true",
             "SAM_CLI_TELEMETRY": "0",
             "SAM_CLI_POLL_DELAY": "0.3",
@@ -111,7 +121,7 @@ class CloudFormation:
             session = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
             self._clients[service] = session.create_client(
                 service,
-                region_name=_REGION,
+                region_name=self.region,
                 endpoint_url=self.endpoint,
                 verify=str(self._certificates.ca),
                 aws_access_key_id="test",

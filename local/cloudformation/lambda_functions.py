@@ -83,6 +83,7 @@ class Functions:
                 timeout=config["Timeout"],
                 memory=config["MemorySize"],
                 name=config["FunctionName"],
+                region=config["FunctionArn"].split(":")[3],
                 environment={
                     "SSL_CERT_FILE": str(self._ca),
                     "AWS_LAMBDA_LOG_FORMAT": config["LoggingConfig"].get("LogFormat", "Text"),

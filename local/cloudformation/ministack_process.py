@@ -17,6 +17,7 @@ from local.processes import free_ports
 from local.runtime import ROOT
 
 _PYTHON = ROOT / ".venv-cloudformation" / "bin" / "python"
+ACCOUNT_ID = "111122223333"  # as in the ARNs of the examples
 _START_SECONDS = 30.0
 _STOP_SECONDS = 10.0
 
@@ -30,19 +31,23 @@ class Ministack:
 
     Args:
         certificates: For its endpoint and for the pre-signed URLs.
+        region: The only Region that it serves.
+        port: Where it listens; None for any free port.
         retry_seconds: How long Lambda waits before the first retry of a failed invocation; twice that before
             the second.
     """
 
-    def __init__(self, *, certificates: Certificates, retry_seconds: float) -> None:
+    def __init__(self, *, certificates: Certificates, region: str, port: int | None, retry_seconds: float) -> None:
         self._certificates = certificates
+        self._region = region
+        self._port = port
         self._retry_seconds = retry_seconds
 
     def __enter__(self) -> Self:
         if not _PYTHON.exists():
             raise CloudFormationError(f"{_PYTHON} is missing: run `make setup`")
         self.directory = Path(tempfile.mkdtemp(prefix="cloudformation-"))
-        (self.port,) = free_ports(1)
+        self.port = self._port or free_ports(1)[0]
         # -P: the working directory holds no modules
         command = [str(_PYTHON), "-P", "-m", "local.cloudformation.ministack_patches"]
         command += [str(self.directory), str(self._certificates.directory.resolve())]
@@ -89,6 +94,8 @@ class Ministack:
             "BIND_HOST": "127.0.0.1",  # every interface otherwise
             "GATEWAY_PORT": str(self.port),
             "MINISTACK_HOST": "localhost",
+            "MINISTACK_REGION": self._region,
+            "MINISTACK_ACCOUNT_ID": ACCOUNT_ID,
             "USE_SSL": "1",
             "MINISTACK_SSL_CERT": str(self._certificates.certificate.resolve()),
             "MINISTACK_SSL_KEY": str(self._certificates.key.resolve()),

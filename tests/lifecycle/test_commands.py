@@ -69,6 +69,40 @@ def test_every_event_works_by_hand(event: Path) -> None:
     assert (answer["PhysicalResourceId"] == was) == (was is not None and not replaced)
 
 
+@pytest.mark.parametrize("region", ["eu-west-1", "ap-northeast-1"])
+@pytest.mark.parametrize("name", ["create-s3", "delete"])
+def test_an_event_of_another_region_works_by_hand(name: str, region: str, tmp_path: Path) -> None:
+    event = tmp_path / "event.json"
+    event.write_text((ROOT / "events" / f"{name}.json").read_text().replace("us-east-1", region))
+    invoked = run("local.invoke", str(event))
+    assert invoked.returncode == 0, invoked.stderr
+    assert json.loads(invoked.stdout)["PhysicalResourceId"].startswith(f"arn:aws:appfabric:{region}:")
+
+
+def test_an_event_with_arns_of_two_regions_is_reported_as_one(tmp_path: Path) -> None:
+    event = json.loads((ROOT / "events" / "create-s3.json").read_text())
+    properties = event["ResourceProperties"]
+    for name in ("AppBundleIdentifier", "IngestionIdentifier"):
+        properties[name] = properties[name].replace("us-east-1", "eu-west-1")
+    mixed = tmp_path / "mixed.json"
+    mixed.write_text(json.dumps(event))
+    invoked = run("local.invoke", str(mixed))
+    assert (invoked.returncode, invoked.stdout) == (2, "")
+    assert invoked.stderr == (
+        f"{mixed}: the ARNs are of 2 Regions: eu-west-1 in ResourceProperties.AppBundleIdentifier, "
+        "ResourceProperties.IngestionIdentifier; us-east-1 in ResourceProperties.ServiceToken, ServiceToken, StackId\n"
+    )
+
+
+def test_an_event_of_a_region_without_appfabric_is_refused(tmp_path: Path) -> None:
+    event = tmp_path / "event.json"
+    event.write_text((ROOT / "events" / "create-s3.json").read_text().replace("us-east-1", "eu-central-1"))
+    invoked = run("local.invoke", str(event))
+    assert (invoked.returncode, invoked.stdout) == (2, "")
+    assert "AppFabric is in us-east-1, eu-west-1, ap-northeast-1" in invoked.stderr
+    assert "names eu-central-1" in invoked.stderr
+
+
 def test_an_event_that_fails_or_is_none_says_so(tmp_path: Path) -> None:
     event = json.loads((ROOT / "events" / "create-s3.json").read_text())
     event["ResourceProperties"]["Typo"] = "x"
