@@ -34,7 +34,7 @@ export PIP_USER := 0
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: .venv/.ready .venv-sam/.ready .venv-cloudformation/.ready .venv-lint/.ready
@@ -72,16 +72,42 @@ build: .aws-sam/.ready ## Build the function into .aws-sam/build
 
 .PHONY: demo
 demo: setup build ## Show the whole life of a destination on this machine
-	@PYTHONPATH=src:. $(RUN) -m local.demo
+	@$(LOCAL) demo
 
 .PHONY: invoke
 invoke: setup build ## Send one event through the function: make invoke EVENT=events/create-s3.json
-	@test -n "$(EVENT)" || { echo "usage: make invoke EVENT=events/create-s3.json" >&2; exit 2; }
-	@PYTHONPATH=src:. $(RUN) -m local.invoke "$(EVENT)"
+	@$(LOCAL) invoke
 
 .PHONY: appfabric
 appfabric: .venv/.ready ## Start the AppFabric emulator, for the AWS CLI or any SDK
 	@exec $(RUN) -m local.appfabric --host $(or $(HOST),127.0.0.1)
+
+# The commands of the local environment read the variables that are named in their help.
+LOCAL := exec env PYTHONPATH=src:. $(RUN) -m local
+
+.PHONY: local
+local: setup build ## Run CloudFormation, Lambda and AppFabric here until Ctrl-C [PORT=4570] [REGION=us-east-1]
+	@$(LOCAL) up
+
+.PHONY: local-env
+local-env: ## Print the variables for another terminal: eval "$(make -s local-env)" [PORT=] [REGION=]
+	@sh local/env.sh "$(CURDIR)" "$(or $(REGION),us-east-1)" "$(or $(PORT),4570)"
+
+.PHONY: local-deploy
+local-deploy: .venv/.ready .venv-sam/.ready ## Deploy TEMPLATE=my.yaml there [STACK=name] [PARAMS="Format=parquet"] [FAIL=…]
+	@$(LOCAL) deploy
+
+.PHONY: local-delete
+local-delete: .venv/.ready ## Delete STACK=name there
+	@$(LOCAL) delete
+
+.PHONY: local-destinations
+local-destinations: .venv/.ready ## List what is in AppFabric there, with its owners
+	@$(LOCAL) destinations
+
+.PHONY: local-logs
+local-logs: .venv/.ready ## Print the log of the provider there
+	@$(LOCAL) logs
 
 # Everything in one run, on up to four processors. `worksteal` keeps the tests of a module together where it can.
 PYTEST := env -u SSL_CERT_FILE -u SSL_CERT_DIR $(RUN) -m pytest
@@ -150,4 +176,4 @@ lock: | $(UV) ## Renew uv.lock and src/requirements.txt
 
 .PHONY: clean
 clean: ## Remove everything that the other commands made
-	rm -rf .tools .venv .venv-sam .venv-cloudformation .venv-lint .aws-sam dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .tools .venv .venv-sam .venv-cloudformation .venv-lint .aws-sam .local dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

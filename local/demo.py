@@ -19,7 +19,7 @@ from rich.console import Console
 from local.appfabric import AppFabricEmulator, Outcome, serve
 from local.appfabric.destinations import Destination
 from local.certificates import Certificates
-from local.cloudformation import CloudFormation, CloudFormationError
+from local.cloudformation import CloudFormation, CloudFormationError, emulate
 from local.runtime import ROOT, LambdaRuntimeError
 from local.timeline import Timeline
 
@@ -154,7 +154,7 @@ def _laptop(directory: Path) -> Iterator[Demo]:
     appfabric = AppFabricEmulator()
     with (
         serve(appfabric) as endpoint,
-        CloudFormation(certificates=Certificates.create(directory)) as cloudformation,
+        emulate(certificates=Certificates.create(directory)) as cloudformation,
     ):
         yield Demo(cloudformation=cloudformation, appfabric=appfabric, endpoint=endpoint)
 

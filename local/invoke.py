@@ -1,6 +1,6 @@
 """Send one event through the built function, under Lambda's runtime and with the AppFabric emulator.
 
-    python -m local.invoke events/create-s3.json
+    make invoke EVENT=events/create-s3.json
 
 The response that CloudFormation would receive goes to standard output as it was received, everything else to standard
 error. The event's own ResponseURL is not used. Before an Update or a Delete, the destination that the event names is
@@ -8,16 +8,19 @@ created as the event describes it. Everything is in the Region of the event's AR
 """
 
 import json
+import os
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from ingestion_destination.appfabric.errors import REGIONS
 from ingestion_destination.properties import Desired
 from local.appfabric import AppFabricEmulator, Call, serve
 from local.appfabric.destinations import Arn
 from local.certificates import Certificates
-from local.regions import region_of
+from local.console import Problem
+from local.regions import RegionMismatch, region_of
 from local.response_receiver import ResponseReceiver
 from local.runtime import ROOT, LambdaRuntime
 
@@ -25,33 +28,28 @@ ARTEFACT = ROOT / ".aws-sam" / "build" / "ProviderFunction"
 RESPONSE_SECONDS = 5.0
 
 
-def main(arguments: list[str]) -> int:
-    """Send one event.
-
-    Args:
-        arguments: The event's file.
+def main() -> int:
+    """Send the event in the file that the variable EVENT names.
 
     Returns:
-        0 when the response is SUCCESS, 1 when it is FAILED or there is none, 2 when the event cannot be used.
+        0 when the response is SUCCESS, 1 when it is FAILED or there is none.
     """
-    if len(arguments) != 1:
-        print("usage: python -m local.invoke EVENT.json", file=sys.stderr)
-        return 2
+    name = os.environ.get("EVENT", "")
+    if not name:
+        raise Problem("usage: make invoke EVENT=events/create-s3.json", status=2)
     try:
-        event = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
-        if not isinstance(event, dict):
-            raise ValueError("an event must be a JSON object")
-        region = region_of(event) or "us-east-1"
+        event = json.loads(Path(name).read_text(encoding="utf-8"))
     except OSError as error:
-        print(f"{arguments[0]}: {error.strerror}", file=sys.stderr)
-        return 2
+        raise Problem(f"{name}: {error.strerror}", status=2) from None
     except ValueError as error:
-        print(f"{arguments[0]}: {error}", file=sys.stderr)
-        return 2
+        raise Problem(f"{name} is not JSON: {error}", status=2) from None
+    if not isinstance(event, dict):
+        raise Problem(f"{name}: an event must be a JSON object", status=2)
     try:
-        return _invoke(event, region)
-    except KeyboardInterrupt:
-        return 130
+        region = region_of(event) or REGIONS[0]
+    except RegionMismatch as mismatch:
+        raise Problem(f"{name}: {mismatch}", status=2) from None
+    return _invoke(event, region)
 
 
 def _invoke(event: dict[str, Any], region: str) -> int:
@@ -99,7 +97,3 @@ def create_existing_destination(appfabric: AppFabricEmulator, event: dict[str, A
 
 def _print_call(call: Call) -> None:
     print(f"AppFabric: {call.operation} -> {call.status} {call.error or ''}".rstrip(), file=sys.stderr)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

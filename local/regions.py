@@ -32,14 +32,16 @@ def region_of(document: Any, *, expected: str | None = None) -> str | None:
     found: defaultdict[str, list[str]] = defaultdict(list)
     for path, region in _regions(document, ""):
         found[region].append(path)
+    for region, paths in found.items():
+        if expected not in (None, region):
+            subject = f"{paths[0]} names" if paths[0] else "this is"
+            raise RegionMismatch(f"{subject} {region}, and the local environment is in {expected}")
     if len(found) > 1:
         places = "; ".join(f"{region} in {', '.join(sorted(set(paths)))}" for region, paths in sorted(found.items()))
         raise RegionMismatch(f"the ARNs are of {len(found)} Regions: {places}")
     for region, paths in found.items():
         if region not in REGIONS:
             raise RegionMismatch(f"AppFabric is in {', '.join(REGIONS)}, and {paths[0]} names {region}")
-        if expected not in (None, region):
-            raise RegionMismatch(f"{paths[0]} names {region}, and the local environment is in {expected}")
     return next(iter(found), expected)
 
 

@@ -85,20 +85,30 @@ def delete_ingestion_destination(account: Account, request: Parameters) -> Param
     return {}
 
 
+def list_app_bundles(account: Account, request: Parameters) -> Parameters:
+    """List the app bundles that destinations are in. Every well-formed one exists, but not all can be listed."""
+    arns = sorted({destination.path.bundle_arn for destination in account.destinations.values()})
+    page, next_token = _page(account, request, "app bundles", arns)
+    return {"appBundleSummaryList": [{"arn": arn} for arn in page], "nextToken": next_token}
+
+
+def list_ingestions(account: Account, request: Parameters) -> Parameters:
+    """List the ingestions of an app bundle that destinations are in; `app` and `tenantId` are made up."""
+    bundle = request["appBundleIdentifier"]
+    paths = [destination.path for destination in account.destinations.values()]
+    arns = sorted({path.ingestion_arn for path in paths if bundle in (path.bundle, path.bundle_arn)})
+    page, next_token = _page(account, request, bundle, arns)
+    ingestions = [{"arn": arn, "app": "OKTA", "tenantId": "example.okta.com", "state": "enabled"} for arn in page]
+    return {"ingestions": ingestions, "nextToken": next_token}
+
+
 def list_ingestion_destinations(account: Account, request: Parameters) -> Parameters:
     """List the ARNs of an ingestion's destinations, in pages; their order is a guess."""
     ingestion = account.ingestion(request)
     if ingestion is None:
         raise not_found(request["ingestionIdentifier"], resource_type="Ingestion")
-    token_for, after = account.pages.get(request.get("nextToken", ""), ("", ""))
-    if "nextToken" in request and token_for != ingestion.ingestion_arn:
-        raise invalid("The nextToken is not valid")
-    arns = sorted(destination.arn for destination in account.in_ingestion(request) if destination.arn > after)
-    page = arns[: min(request.get("maxResults", account.page_size), account.page_size)]
-    next_token = None
-    if len(page) < len(arns):
-        next_token = secrets.token_urlsafe()
-        account.pages[next_token] = (ingestion.ingestion_arn, page[-1])
+    arns = sorted(destination.arn for destination in account.in_ingestion(request))
+    page, next_token = _page(account, request, ingestion.ingestion_arn, arns)
     return {"ingestionDestinations": [{"arn": arn} for arn in page], "nextToken": next_token}
 
 
@@ -120,6 +130,20 @@ def list_tags_for_resource(account: Account, request: Parameters) -> Parameters:
     """List a destination's tags."""
     tags = account.tagged(request).tags
     return {"tags": [{"key": key, "value": value} for key, value in tags.items()]}
+
+
+def _page(account: Account, request: Parameters, of: str, arns: list[str]) -> tuple[list[str], str | None]:
+    """The page of `arns` that a request asks for, and the token of the next one; `of` is what they are of."""
+    token_for, after = account.pages.get(request.get("nextToken", ""), ("", ""))
+    if "nextToken" in request and token_for != of:
+        raise invalid("The nextToken is not valid")
+    rest = [arn for arn in arns if arn > after]
+    page = rest[: min(request.get("maxResults", account.page_size), account.page_size)]
+    if len(page) == len(rest):
+        return page, None
+    next_token = secrets.token_urlsafe()
+    account.pages[next_token] = (of, page[-1])
+    return page, next_token
 
 
 def _become(account: Account, destination: Destination, operation: str) -> None:

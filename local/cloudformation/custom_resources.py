@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from local.activity_log import ActivityLog
 from local.certificates import Certificates
-from local.cloudformation.activity_log import ActivityLog
 from local.cloudformation.response_validation import Result, validate
 from local.response_receiver import ResponseFault, ResponseReceiver
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from local.cloudformation.activity_log import ActivityLog
+from local.activity_log import ActivityLog
 from local.runtime import Invocation, LambdaRuntime, LambdaRuntimeError
 
 _GONE = "Runtime.ExitError"

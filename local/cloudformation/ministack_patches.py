@@ -12,6 +12,7 @@ in memory only:
 | `stacks._deploy_stack_async` (wrapped)   | creates one resource after another                              |
 | `stacks._failed_operation` (wrapped)     | forgets a resource whose Create failed, so it gets no Delete    |
 | `stacks._validation_errors` (wrapped)    | lets a custom resource change its type                          |
+| `stacks._add_event` (wrapped)            | tells nobody of an event until it is asked                      |
 | `app._port_is_bindable`                  | opens port 443 beside its own                                   |
 
 tests/lifecycle/test_local_cloudformation.py shows what each of them is for.
@@ -27,10 +28,10 @@ from typing import Any, NoReturn
 
 import ministack.app
 from ministack.services import lambda_svc
-from ministack.services.cloudformation import _stacks, changesets, custom_resource, handlers, stacks
+from ministack.services.cloudformation import _stack_events, _stacks, changesets, custom_resource, handlers, stacks
 
+from local.activity_log import ActivityLog
 from local.certificates import Certificates
-from local.cloudformation.activity_log import ActivityLog
 from local.cloudformation.custom_resources import CustomResource, CustomResources, LoggingReceiver
 from local.cloudformation.lambda_functions import Functions
 from local.cloudformation.parallel_creates import Created, Properties
@@ -39,7 +40,7 @@ from local.cloudformation.stack_operation import CUSTOM, StackOperation, running
 VERSION = "1.5.33"
 
 
-def install(*, custom_resources: CustomResources, functions: Functions) -> None:
+def install(*, custom_resources: CustomResources, functions: Functions, activity: ActivityLog) -> None:
     """Replace ministack's own parts.
 
     Raises:
@@ -52,6 +53,7 @@ def install(*, custom_resources: CustomResources, functions: Functions) -> None:
     _replace_functions(functions)
     _wrap_operations(custom_resources)
     _wrap_validation()
+    _wrap_events(activity)
     ministack.app._port_is_bindable = lambda *_: False
 
 
@@ -173,6 +175,17 @@ def _wrap_validation() -> None:
     stacks._validation_errors = errors
 
 
+def _wrap_events(activity: ActivityLog) -> None:
+    add = stacks._add_event
+
+    def add_event(stack_id: str, *arguments: object, **options: object) -> None:
+        add(stack_id, *arguments, **options)
+        activity.write("stack_event", **_stack_events[stack_id][-1])
+
+    for module in (stacks, handlers, changesets):
+        module._add_event = add_event
+
+
 def main(directory: Path, certificates: Certificates) -> NoReturn:
     """Serve until standard input ends, which it does when the process that started this one is gone.
 
@@ -184,7 +197,8 @@ def main(directory: Path, certificates: Certificates) -> NoReturn:
     functions = Functions(ca=certificates.ca, directory=directory / "functions", activity=activity)
     receiver = LoggingReceiver(certificates, activity=activity)
     receiver.__enter__()
-    install(custom_resources=CustomResources(receiver=receiver, activity=activity, invoke=invoke), functions=functions)
+    custom_resources = CustomResources(receiver=receiver, activity=activity, invoke=invoke)
+    install(custom_resources=custom_resources, functions=functions, activity=activity)
 
     def end_with_parent() -> None:
         sys.stdin.read()

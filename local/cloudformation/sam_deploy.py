@@ -12,7 +12,6 @@ from local.cloudformation.ministack_process import CloudFormationError
 from local.runtime import ROOT
 
 _SAM = ROOT / ".venv-sam" / "bin" / "sam"
-_SECONDS = 180.0
 
 
 def deploy(
@@ -23,6 +22,7 @@ def deploy(
     bucket: str,
     environment: Mapping[str, str],
     directory: Path,
+    timeout: float | None,
 ) -> None:
     """Create or update a stack.
 
@@ -33,6 +33,7 @@ def deploy(
         bucket: Where the artefacts go.
         environment: Where AWS is.
         directory: The home directory: nothing of ~/.aws or ~/.aws-sam is read.
+        timeout: Seconds until it is given up, None for never.
 
     Raises:
         CloudFormationError: It failed; the text is its output.
@@ -40,7 +41,8 @@ def deploy(
     if not _SAM.exists():
         raise CloudFormationError(f"{_SAM} is missing: run `make setup`")
     command = [str(_SAM), "deploy", "--template-file", str(template.resolve()), "--stack-name", stack_name]
-    command += ["--s3-bucket", bucket, "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset"]
+    command += ["--s3-bucket", bucket, "--capabilities", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
+    command.append("--no-confirm-changeset")
     command += ["--no-fail-on-empty-changeset", "--no-progressbar"]
     if parameters:
         command.append("--parameter-overrides")
@@ -52,7 +54,7 @@ def deploy(
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        timeout=_SECONDS,
+        timeout=timeout,
         check=False,
     )
     if finished.returncode:

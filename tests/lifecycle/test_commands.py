@@ -12,15 +12,19 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return python("-m", *arguments)
+def run(command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return python("-m", "local", command, **variables)
 
 
-def python(*arguments: str) -> subprocess.CompletedProcess[str]:
+def invoke(event: Path) -> subprocess.CompletedProcess[str]:
+    return run("invoke", EVENT=str(event))
+
+
+def python(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=ROOT,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "HOME": os.devnull},
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "HOME": os.devnull, **variables},
         capture_output=True,
         text=True,
         timeout=120,
@@ -29,7 +33,7 @@ def python(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_demo_shows_a_whole_life() -> None:
-    demo = run("local.demo")
+    demo = run("demo")
     assert demo.returncode == 0, demo.stdout + demo.stderr
     assert "\x1b" not in demo.stdout
     shown = re.findall(
@@ -60,13 +64,13 @@ def test_a_demo_that_goes_wrong_says_so() -> None:
 
 @pytest.mark.parametrize("event", sorted((ROOT / "events").glob("*.json")), ids=lambda path: path.stem)
 def test_every_event_works_by_hand(event: Path) -> None:
-    invoked = run("local.invoke", str(event))
+    invoked = invoke(event)
     assert invoked.returncode == 0, invoked.stderr
-    answer = json.loads(invoked.stdout)
-    assert answer["Status"] == "SUCCESS"
+    response = json.loads(invoked.stdout)
+    assert response["Status"] == "SUCCESS"
     was = json.loads(event.read_text()).get("PhysicalResourceId")
     replaced = event.stem == "update-replacement"
-    assert (answer["PhysicalResourceId"] == was) == (was is not None and not replaced)
+    assert (response["PhysicalResourceId"] == was) == (was is not None and not replaced)
 
 
 @pytest.mark.parametrize("region", ["eu-west-1", "ap-northeast-1"])
@@ -74,7 +78,7 @@ def test_every_event_works_by_hand(event: Path) -> None:
 def test_an_event_of_another_region_works_by_hand(name: str, region: str, tmp_path: Path) -> None:
     event = tmp_path / "event.json"
     event.write_text((ROOT / "events" / f"{name}.json").read_text().replace("us-east-1", region))
-    invoked = run("local.invoke", str(event))
+    invoked = invoke(event)
     assert invoked.returncode == 0, invoked.stderr
     assert json.loads(invoked.stdout)["PhysicalResourceId"].startswith(f"arn:aws:appfabric:{region}:")
 
@@ -86,7 +90,7 @@ def test_an_event_with_arns_of_two_regions_is_reported_as_one(tmp_path: Path) ->
         properties[name] = properties[name].replace("us-east-1", "eu-west-1")
     mixed = tmp_path / "mixed.json"
     mixed.write_text(json.dumps(event))
-    invoked = run("local.invoke", str(mixed))
+    invoked = invoke(mixed)
     assert (invoked.returncode, invoked.stdout) == (2, "")
     assert invoked.stderr == (
         f"{mixed}: the ARNs are of 2 Regions: eu-west-1 in ResourceProperties.AppBundleIdentifier, "
@@ -97,7 +101,7 @@ def test_an_event_with_arns_of_two_regions_is_reported_as_one(tmp_path: Path) ->
 def test_an_event_of_a_region_without_appfabric_is_refused(tmp_path: Path) -> None:
     event = tmp_path / "event.json"
     event.write_text((ROOT / "events" / "create-s3.json").read_text().replace("us-east-1", "eu-central-1"))
-    invoked = run("local.invoke", str(event))
+    invoked = invoke(event)
     assert (invoked.returncode, invoked.stdout) == (2, "")
     assert "AppFabric is in us-east-1, eu-west-1, ap-northeast-1" in invoked.stderr
     assert "names eu-central-1" in invoked.stderr
@@ -108,15 +112,15 @@ def test_an_event_that_fails_or_is_none_says_so(tmp_path: Path) -> None:
     event["ResourceProperties"]["Typo"] = "x"
     wrong = tmp_path / "wrong.json"
     wrong.write_text(json.dumps(event))
-    failed = run("local.invoke", str(wrong))
+    failed = invoke(wrong)
     assert failed.returncode == 1
     assert json.loads(failed.stdout)["Reason"] == "InvalidRequest: Typo is unknown"
     wrong.write_text("{}")
-    refused = run("local.invoke", str(wrong))
+    refused = invoke(wrong)
     assert refused.returncode == 1
     assert "the event has no " in refused.stderr
     wrong.write_text("[]")
-    assert "must be a JSON object" in run("local.invoke", str(wrong)).stderr
+    assert "must be a JSON object" in invoke(wrong).stderr
     wrong.write_text("{")
-    assert run("local.invoke", str(wrong)).returncode == 2
-    assert run("local.invoke").returncode == 2
+    assert invoke(wrong).returncode == 2
+    assert run("invoke").returncode == 2

@@ -22,7 +22,7 @@ from samtranslator.yaml_helper import yaml_parse
 from local import release
 from local.appfabric import AppFabricEmulator, serve
 from local.certificates import Certificates
-from local.cloudformation import CloudFormation, Stack
+from local.cloudformation import CloudFormation, Stack, emulate
 from tests.contract.laptop import BUNDLE, INGESTION
 
 ROOT = Path(__file__).parents[2]
@@ -60,7 +60,7 @@ class Account:
 def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     appfabric = AppFabricEmulator()
     certificates = Certificates.create(tmp_path_factory.mktemp("certificates"))
-    with serve(appfabric) as endpoint, CloudFormation(certificates=certificates) as cloudformation:
+    with serve(appfabric) as endpoint, emulate(certificates=certificates) as cloudformation:
         cloudformation.deploy(
             BUILT / "template.yaml",
             stack_name="appfabric-ingestion-destination",

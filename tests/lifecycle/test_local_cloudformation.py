@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from local.certificates import Certificates
-from local.cloudformation import CloudFormation, CloudFormationError, CustomResourceRequest, Stack
+from local.cloudformation import CloudFormation, CloudFormationError, CustomResourceRequest, Stack, emulate
 from local.runtime import ROOT
 
 HANDLER = """
@@ -80,7 +80,7 @@ FAILED: dict[str, Any] = {"answers": [{"Status": "FAILED", "Reason": "as ordered
 @pytest.fixture(scope="module")
 def cloudformation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudFormation]:
     certificates = Certificates.create(tmp_path_factory.mktemp("certificates"))
-    with CloudFormation(certificates=certificates, retry_seconds=0.05) as cloudformation:
+    with emulate(certificates=certificates, retry_seconds=0.05) as cloudformation:
         yield cloudformation
 
 
@@ -487,10 +487,10 @@ def test_the_functions_log_is_in_its_group(life: Life) -> None:
 
 def test_it_listens_on_this_machine_only_and_at_its_own_port(tmp_path: Path) -> None:
     before = listening()
-    with CloudFormation(certificates=Certificates.create(tmp_path)) as cloudformation:
+    with emulate(certificates=Certificates.create(tmp_path)) as cloudformation:
         new = listening() - before
 
-    assert ("0100007F", cloudformation._ministack.port) in new  # 127.0.0.1
+    assert ("0100007F", int(cloudformation.endpoint.rpartition(":")[2])) in new  # 127.0.0.1
     assert 443 not in {port for _, port in new}
 
 
@@ -502,10 +502,10 @@ def listening() -> set[tuple[str, int]]:
 
 
 def test_nothing_is_left_behind(tmp_path: Path) -> None:
-    with CloudFormation(certificates=Certificates.create(tmp_path)) as cloudformation:
+    with emulate(certificates=Certificates.create(tmp_path)) as cloudformation:
         token = cloudformation.create_stack("provider", PROVIDER).outputs["Token"]
         Life(cloudformation, token).create()
-        directory = cloudformation._ministack.directory
+        directory = cloudformation.directory
         assert len(working_in(directory)) == 3  # ministack, the emulator and the function
 
     assert working_in(directory) == []
@@ -539,7 +539,7 @@ OTHER_VERSION = """
 import importlib.metadata
 importlib.metadata.version = lambda name: "9.9.9"
 from local.cloudformation import ministack_patches
-ministack_patches.install(custom_resources=None, functions=None)
+ministack_patches.install(custom_resources=None, functions=None, activity=None)
 """
 
 

@@ -19,7 +19,7 @@ import pytest
 
 from local.appfabric import AppFabricEmulator, Call, Fault, Outcome, serve
 from local.certificates import Certificates
-from local.cloudformation import CloudFormation, Stack
+from local.cloudformation import CloudFormation, Stack, emulate
 from local.processes import kill_session
 from tests.contract.laptop import INGESTION, processing, properties, to_stream
 
@@ -285,7 +285,7 @@ def _function(cloudformation: CloudFormation, name: str, endpoint: str) -> str:
 @pytest.fixture(scope="module")
 def lives(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[str]]]:
     certificates = Certificates.create(tmp_path_factory.mktemp("certificates"))
-    with CloudFormation(certificates=certificates, retry_seconds=0.5) as cloudformation:
+    with emulate(certificates=certificates, retry_seconds=0.5) as cloudformation:
         clients = {service: cloudformation.client(service) for service in ("s3", "cloudformation", "logs")}
         clients["s3"].create_bucket(Bucket="code")
         clients["s3"].put_object(Bucket="code", Key="function.zip", Body=_zip(ARTEFACT))
