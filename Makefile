@@ -70,23 +70,27 @@ build: .aws-sam/.ready ## Build the function into .aws-sam/build
 	@grep -A 1 '^No Python 3.13' $(@D)/build.log >&2 || true
 	@touch $@
 
+# For the commands that a user runs first: sets up what is missing, silently but for a line each.
+PREPARE = @sh local/prepare.sh "$(MAKE)" .venv/.ready .venv-sam/.ready .venv-cloudformation/.ready .aws-sam/.ready
+LOCAL := exec env PYTHONPATH=src:. $(RUN) -m local
+
 .PHONY: demo
-demo: setup build ## Show the whole life of a destination on this machine
+demo: ## Show the whole life of a destination on this machine [DETAIL=1]
+	$(PREPARE)
 	@$(LOCAL) demo
 
 .PHONY: invoke
-invoke: setup build ## Send one event through the function: make invoke EVENT=events/create-s3.json
+invoke: ## Send one event through the function: make invoke EVENT=events/create-s3.json
+	$(PREPARE)
 	@$(LOCAL) invoke
 
 .PHONY: appfabric
 appfabric: .venv/.ready ## Start the AppFabric emulator, for the AWS CLI or any SDK
 	@exec $(RUN) -m local.appfabric --host $(or $(HOST),127.0.0.1)
 
-# The commands of the local environment read the variables that are named in their help.
-LOCAL := exec env PYTHONPATH=src:. $(RUN) -m local
-
 .PHONY: local
-local: setup build ## Run CloudFormation, Lambda and AppFabric here until Ctrl-C [PORT=4570] [REGION=us-east-1]
+local: ## Run CloudFormation, Lambda and AppFabric here until Ctrl-C [PORT=4570] [REGION=us-east-1]
+	$(PREPARE)
 	@$(LOCAL) up
 
 .PHONY: local-env

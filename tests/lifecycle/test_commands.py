@@ -32,12 +32,25 @@ def python(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str
     )
 
 
-def test_the_demo_shows_a_whole_life() -> None:
-    demo = run("demo")
+def test_the_demo_says_its_point_in_a_line_for_each_step_and_shows_all_of_it_in_detail() -> None:
+    demo = run("demo", DETAIL="1")
     assert demo.returncode == 0, demo.stdout + demo.stderr
+    assert demo.stderr == ""
     assert "\x1b" not in demo.stdout
+    steps = [line for line in demo.stdout.splitlines() if line.startswith("✓ ")]
+    expected = (
+        r"✓ Deploy the provider  sam deploy, as on AWS",
+        r"✓ Create               created …(?P<first>\w{6}), Active, 1 call",
+        r"✓ Change the prefix    updated in place, same ARN …(?P=first), \d calls",
+        r"✓ Change the format    replaced …(?P=first) → …\w{6}, old one deleted, \d+ calls",
+        r'✓ Let an update fail   rolled back as it should: "The bucket\'s storage is full\."',
+        r"✓ Delete               destination deleted; its bucket is kept, as the template says",
+    )
+    assert re.fullmatch("\n".join(expected), "\n".join(steps))
+    assert demo.stdout.endswith("\nNext:\n  make local           try templates of your own\n")
+    # and in detail every event, request and call
     shown = re.findall(
-        r"(?:request|answer) \w+|(?:Create|Update|Delete)IngestionDestination|Destination [A-Z_]+\b", demo.stdout
+        r"(?:request|response) \w+|(?:Create|Update|Delete)IngestionDestination|Destination [A-Z_]+\b", demo.stdout
     )
     assert [word for word in shown if word.startswith("request")] == [
         "request Create",
@@ -50,16 +63,20 @@ def test_the_demo_shows_a_whole_life() -> None:
     ]
     assert shown.count("CreateIngestionDestination") == 2
     assert shown.count("DeleteIngestionDestination") == 2
-    assert shown.count("answer FAILED") == 1
+    assert shown.count("response FAILED") == 1
     assert "UPDATE_ROLLBACK_COMPLETE" in demo.stdout
-    assert "The bucket's storage is full." in " ".join(demo.stdout.split())
+    headings = [line.rstrip() for line in demo.stdout.splitlines() if line.startswith("seconds ")]
+    assert len(headings) == 6
+    assert len(set(headings)) == 1
 
 
 def test_a_demo_that_goes_wrong_says_so() -> None:
     nowhere = "local.demo.EXAMPLE = pathlib.Path('nowhere.yaml')"
-    demo = python("-c", f"import local.demo, pathlib, sys; {nowhere}; sys.exit(local.demo.main())")
+    program = f"import local.__main__, local.demo, pathlib, sys; {nowhere}; sys.exit(local.__main__.main(['demo']))"
+    demo = python("-c", program)
     assert demo.returncode == 1
-    assert "sam deploy failed" in demo.stdout
+    assert "sam deploy failed" in demo.stderr
+    assert "Traceback" not in demo.stderr
 
 
 @pytest.mark.parametrize("event", sorted((ROOT / "events").glob("*.json")), ids=lambda path: path.stem)

@@ -407,3 +407,51 @@ def test_a_signal_ends_it_too(ports: tuple[int, int]) -> None:
     os.kill(pid, signal.SIGTERM)
     terminal.wait()
     assert not (FOLDER / ".local").exists()
+
+
+# The demo
+
+
+def test_ctrl_c_ends_the_demo_with_nothing_left() -> None:
+    terminal = Terminal("make", "demo", columns=120)
+    terminal.wait_for("✓ Deploy the provider")
+    started = processes_below(terminal.pid)
+    terminal.interrupt()
+    assert "Traceback" not in terminal.output
+    assert "Installing" not in terminal.output
+    assert len(started) >= 2  # python and the emulator of CloudFormation
+    assert not any(Path(f"/proc/{pid}").exists() for pid in started)
+
+
+def processes_below(pid: int) -> list[int]:
+    """The processes that descend from one."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            number, _, rest = stat.read_text().partition(" (")
+            parents[int(number)] = int(rest.rpartition(") ")[2].split()[1])
+    below, found = [pid], []
+    while below:
+        parent = below.pop()
+        children = [child for child, its_parent in parents.items() if its_parent == parent]
+        found += children
+        below += children
+    return found
+
+
+def test_what_is_missing_is_set_up_with_a_line_each_and_its_output_appears_when_it_fails(tmp_path: Path) -> None:
+    good = "one/.ready two/.ready:\n\t@echo noise of $@\n\t@mkdir $(@D) && touch $@\n"
+    (tmp_path / "Makefile").write_text(f"{good}bad/.ready:\n\t@echo why; exit 1\nthere:\n")
+    (tmp_path / "there").touch()
+    prepare = ["sh", str(ROOT / "local" / "prepare.sh"), "make"]
+
+    def run(*targets: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*prepare, *targets], cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    first = run("one/.ready", "there", "two/.ready")
+    assert (first.returncode, first.stdout) == (0, "")
+    assert first.stderr == "Setting up: 1 of 2, about 30 s (one)\nSetting up: 2 of 2, about 30 s (two)\n"
+    assert run("one/.ready", "there", "two/.ready").stderr == ""
+    failed = run("bad/.ready")
+    assert failed.returncode == 1
+    assert "Setting up: 1 of 1, about 30 s (bad)\nwhy\n" in failed.stderr
