@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from local.appfabric.control import PREFIX
-from local.appfabric.model import service_model
+from local.appfabric.model import errors_of, service_model
 from local.console import Problem
 
 _USAGE = "FAIL is Operation:Failed:reason or Operation:ErrorCode:message"
@@ -47,7 +47,7 @@ class Rehearsal:
             raise Problem(f"AppFabric has no operation {operation}: {_USAGE}", status=2)
         if kind == "Failed" and operation not in _CAN_BECOME_FAILED:
             raise Problem(f"only {' and '.join(_CAN_BECOME_FAILED)} can lead to Failed", status=2)
-        codes = [shape.name for shape in service_model().operation_model(operation).error_shapes]
+        codes = errors_of(operation)
         if kind not in ("Failed", *codes):
             raise Problem(f"{operation} has no error {kind}: Failed, or one of {', '.join(sorted(codes))}", status=2)
         return cls(operation, kind, message or ("The destination cannot be written to" if kind == "Failed" else ""))

@@ -1,7 +1,7 @@
 """What one account has of AppFabric in one Region: the state that the operations read and change."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from threading import RLock
 from typing import Any
@@ -11,6 +11,15 @@ from local.appfabric.errors import not_found
 from local.appfabric.faults import Injections, Outcome
 
 Parameters = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """The page that a nextToken is for: of what, after which ARN, and when the token was issued."""
+
+    of: str
+    after: str
+    issued_at: datetime
 
 
 class Account:
@@ -24,7 +33,7 @@ class Account:
         page_size: the most entries in the response to a List, whatever `maxResults` allows.
         outcomes: what becomes of the next destinations.
         created_by: by client token, the parameters it came with and the ARN that was created.
-        pages: by nextToken, the ingestion it is for and the last ARN on the page before.
+        pages: by nextToken, the page that it is for.
         now: the time of day, with its zone.
         lock: held by whoever reads or changes any of these.
     """
@@ -36,7 +45,7 @@ class Account:
         self.page_size = 100
         self.outcomes = Injections[Outcome]()
         self.created_by: dict[str, tuple[Parameters, str]] = {}
-        self.pages: dict[str, tuple[str, str]] = {}
+        self.pages: dict[str, Page] = {}
         self.now = now
         self.lock = RLock()
         self._region = region

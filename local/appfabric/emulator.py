@@ -11,7 +11,7 @@ from botocore.model import OperationModel
 
 from local.appfabric import model, operations
 from local.appfabric.account import Account
-from local.appfabric.errors import ServiceError
+from local.appfabric.errors import ServiceError, invalid
 from local.appfabric.faults import Fault, Injections, Outcome
 from local.appfabric.rate_limit import RateLimit
 from local.appfabric.responses import failure, success
@@ -118,7 +118,7 @@ class AppFabricEmulator(Account):
         perform = getattr(operations, xform_name(operation.name), None)
         try:
             if perform is None:
-                raise ServiceError("NotImplemented", f"{operation.name} is not emulated", http_status=501)
+                raise invalid(f"{operation.name} is not emulated", reason="unknownOperation")
             model.validate(operation, call.parameters)
             with self.lock:
                 return success(operation, perform(self, call.parameters))

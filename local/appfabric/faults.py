@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from local.appfabric.errors import ServiceError
-from local.appfabric.model import error_shape, service_model
+from local.appfabric.model import error_shape, errors_of, service_model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +20,10 @@ class Injection:
         """Refuse one that no call can meet."""
         if self.operation not in ("*", *service_model().operation_names):
             raise ValueError(f"AppFabric has no operation {self.operation}")
+
+    def applies_to(self, operation: str) -> bool:
+        """Whether calls of `operation` are meant."""
+        return self.operation in ("*", operation)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,13 +57,20 @@ class Fault(Injection):
     after: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse a fault of no kind or of two, and a misspelled code."""
+        """Refuse a fault of no kind or of two, and a code that the operation cannot have."""
         super().__post_init__()
         kinds = (self.error, self.cut or None, self.hang, self.delay, self.drip)
         if sum(kind is not None for kind in kinds) != 1:
             raise ValueError("a fault is exactly one of error, cut, hang, delay, drip")
         if self.error and not (error_shape(self.error) or self.http_status):
             raise ValueError(f"{self.error} is not in the service model: it needs an http_status")
+        if self.operation != "*" and not self.applies_to(self.operation):
+            raise ValueError(f"{self.error} is no error of {self.operation}")
+
+    def applies_to(self, operation: str) -> bool:
+        """Whether a call of `operation` can have this fault: its error must be one that the operation has."""
+        modeled = self.error is not None and error_shape(self.error) is not None
+        return super().applies_to(operation) and (not modeled or self.error in errors_of(operation))
 
     def service_error(self) -> ServiceError:
         """The error to respond with, for a fault of that kind."""
@@ -108,7 +119,7 @@ class Injections(Generic[AnyInjection]):
     def take(self, operation: str) -> AnyInjection | None:
         """Return the one that a call of `operation` meets and count it down; None when it meets none."""
         for injected, left in self._pending:
-            if injected.operation in ("*", operation) and left["times"]:
+            if injected.applies_to(operation) and left["times"]:
                 if not left["skip"]:
                     left["times"] -= 1
                     return injected

@@ -27,6 +27,12 @@ def error_shape(code: str) -> Shape | None:
     return next((shape for shape in service_model().error_shapes if shape.name == code), None)
 
 
+@cache
+def errors_of(operation: str) -> frozenset[str]:
+    """The codes of the errors that an operation can have."""
+    return frozenset(shape.name for shape in service_model().operation_model(operation).error_shapes)
+
+
 def route(request: HttpRequest) -> OperationModel:
     """The operation a request is for, matched before anything is percent-decoded.
 

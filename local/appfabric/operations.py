@@ -3,15 +3,17 @@
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from uuid import uuid4
 
-from local.appfabric.account import Account, Parameters
+from local.appfabric.account import Account, Page, Parameters
 from local.appfabric.destinations import Destination
 from local.appfabric.errors import ServiceError, invalid, not_found
 from local.appfabric.model import service_model
 
 # https://docs.aws.amazon.com/general/latest/gr/appfabric.html: for each ingestion, not adjustable.
 DESTINATIONS_PER_INGESTION = 5
+_TOKEN_LIFETIME = timedelta(hours=24)  # the model, of nextToken
 # The model says so of one request; of a resource it is AWS's general rule.
 TAGS_PER_RESOURCE = service_model().shape_for("TagList").metadata["max"]
 
@@ -134,15 +136,18 @@ def list_tags_for_resource(account: Account, request: Parameters) -> Parameters:
 
 def _page(account: Account, request: Parameters, of: str, arns: list[str]) -> tuple[list[str], str | None]:
     """The page of `arns` that a request asks for, and the token of the next one; `of` is what they are of."""
-    token_for, after = account.pages.get(request.get("nextToken", ""), ("", ""))
-    if "nextToken" in request and token_for != of:
+    asked = account.pages.get(request.get("nextToken", ""))
+    if "nextToken" in request and (asked is None or asked.of != of):
         raise invalid("The nextToken is not valid")
-    rest = [arn for arn in arns if arn > after]
+    if asked and account.now() - asked.issued_at > _TOKEN_LIFETIME:
+        # The model's documentation of nextToken: "an HTTP 400 InvalidToken error". Its message is a guess.
+        raise ServiceError("InvalidToken", "The nextToken has expired", http_status=400)
+    rest = [arn for arn in arns if asked is None or arn > asked.after]
     page = rest[: min(request.get("maxResults", account.page_size), account.page_size)]
     if len(page) == len(rest):
         return page, None
     next_token = secrets.token_urlsafe()
-    account.pages[next_token] = (of, page[-1])
+    account.pages[next_token] = Page(of=of, after=page[-1], issued_at=account.now())
     return page, next_token
 
 

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from local.appfabric.control import PREFIX, control
 from local.appfabric.emulator import AppFabricEmulator
+from local.appfabric.request_body import BodyRefused, read_body
 from local.appfabric.transport import HttpRequest, HttpResponse
 
 
@@ -77,7 +78,14 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def _handle(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        try:
+            body = read_body(self.headers, self.rfile)
+        except BodyRefused as refused:  # where the next request begins is not known
+            self.close_connection = True
+            self._send(refused.response())
+            return
+        except EOFError:
+            self.cut()
         request = HttpRequest(method=self.command, target=self.path, body=body)
         if request.target.startswith(PREFIX):
             self._send(control(self.server.service, request))
