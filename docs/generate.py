@@ -207,7 +207,6 @@ EXAMPLES = {
     "firehose": "OCSF in a stream",
     "two-destinations": "Two destinations on one ingestion",
     "nested-application": "The provider as a nested application",
-    "one-stack": "The provider and a destination in one stack",
     "stack-sets": "Several accounts",
 }
 SHOWN = ("s3", "firehose")
