@@ -37,7 +37,8 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: .venv/.ready .venv-sam/.ready .venv-cloudformation/.ready .venv-lint/.ready
+setup: .venv/.ready .venv-sam/.ready .venv-cloudformation/.ready .venv-checkov/.ready \
+	.venv-cfn-lint-oldest/.ready .venv-cfn-lint-newest/.ready
 
 $(UV):
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none was found" >&2; exit 1; }
@@ -46,14 +47,19 @@ $(UV):
 	@.tools/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
 .venv/.ready: GROUP := dev
-.venv/.ready: STEP := 1 of 4: the function and its tests
+.venv/.ready: STEP := 1 of 6: the function and its tests
 .venv-sam/.ready: GROUP := sam
-.venv-sam/.ready: STEP := 2 of 4: the AWS SAM CLI
+.venv-sam/.ready: STEP := 2 of 6: the AWS SAM CLI
 .venv-cloudformation/.ready: GROUP := cloudformation
-.venv-cloudformation/.ready: STEP := 3 of 4: a local CloudFormation
-.venv-lint/.ready: GROUP := lint
-.venv-lint/.ready: STEP := 4 of 4: linters of templates
-.venv/.ready .venv-sam/.ready .venv-cloudformation/.ready .venv-lint/.ready: pyproject.toml uv.lock | $(UV)
+.venv-cloudformation/.ready: STEP := 3 of 6: a local CloudFormation
+.venv-checkov/.ready: GROUP := checkov
+.venv-checkov/.ready: STEP := 4 of 6: a scanner of templates
+.venv-cfn-lint-oldest/.ready: GROUP := cfn-lint-oldest
+.venv-cfn-lint-oldest/.ready: STEP := 5 of 6: the oldest cfn-lint that the rules are for
+.venv-cfn-lint-newest/.ready: GROUP := cfn-lint-newest
+.venv-cfn-lint-newest/.ready: STEP := 6 of 6: the newest cfn-lint
+.venv/.ready .venv-sam/.ready .venv-cloudformation/.ready .venv-checkov/.ready \
+.venv-cfn-lint-oldest/.ready .venv-cfn-lint-newest/.ready: pyproject.toml uv.lock | $(UV)
 	@echo "Installing $(STEP)"
 	@UV_PROJECT_ENVIRONMENT=$(@D) $(UV) sync --quiet --frozen --only-group $(GROUP) --python .tools/bin/python
 	@touch $@
@@ -171,7 +177,8 @@ release: .venv/.ready build ## Make the template without a transform and the cod
 	@$(RUN) -m local.release
 
 src/requirements.txt: pyproject.toml uv.lock | $(UV)
-	@$(UV) export --quiet --frozen --only-group function --no-header --output-file $@
+	@# Without markers: pip would evaluate them for the Python that builds, not for Lambda's.
+	@$(UV) export --quiet --frozen --only-group function --no-header | sed "s/ ; python_full_version >= '3.11'//" > $@
 
 .PHONY: lock
 lock: | $(UV) ## Renew uv.lock and src/requirements.txt
@@ -180,4 +187,4 @@ lock: | $(UV) ## Renew uv.lock and src/requirements.txt
 
 .PHONY: clean
 clean: ## Remove everything that the other commands made
-	rm -rf .tools .venv .venv-sam .venv-cloudformation .venv-lint .aws-sam .local dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .tools .venv .venv-sam .venv-cloudformation .venv-checkov .venv-cfn-lint-* .aws-sam .local dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

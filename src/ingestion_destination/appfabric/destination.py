@@ -12,11 +12,16 @@ from datetime import datetime
 from typing import Any
 
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-IDENTIFIER = re.compile(rf"arn:.+|{UUID}")
+_IN_REGION = r"arn:aws[a-z-]*:appfabric:(?P<region>[a-z0-9-]+):[0-9]{12}"
 ARN = re.compile(
-    rf"(?P<ingestion>(?P<app_bundle>arn:aws[\w-]*:appfabric:(?P<region>[a-z0-9-]+):\d{{12}}:appbundle/{UUID})"
-    rf"/ingestion/{UUID})/ingestiondestination/{UUID}"
+    rf"(?P<ingestion>(?P<app_bundle>{_IN_REGION}:appbundle/{UUID})/ingestion/{UUID})/ingestiondestination/{UUID}"
 )
+# What names an app bundle, and what names an ingestion. In an ARN the service model allows an upper-case UUID too.
+_ANY_UUID = UUID.replace("a-f", "a-fA-F")
+APP_BUNDLE = re.compile(rf"{_IN_REGION}:appbundle/{_ANY_UUID}|{UUID}")
+INGESTION = re.compile(rf"{_IN_REGION}:appbundle/{_ANY_UUID}/ingestion/{_ANY_UUID}|{UUID}")
+# Names of buckets, old ones included, and of Data Firehose streams have no other characters.
+NAME = re.compile(r"[a-zA-Z0-9._-]*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +49,13 @@ class Parents:
 
     app_bundle: str
     ingestion: str
+
+    def agree(self) -> bool:
+        """Whether the ingestion lies in the app bundle, as far as its ARN says; a UUID says nothing."""
+        named = self.ingestion.rpartition("/ingestion/")[0]
+        if ":" in self.app_bundle and named:
+            return named.lower() == self.app_bundle.lower()
+        return not named or _uuid(named) == _uuid(self.app_bundle)
 
     def contain(self, arn: DestinationArn) -> bool:
         """Whether the destination is one of this ingestion's; a UUID and the ARN that ends in it are equal."""
@@ -141,4 +153,4 @@ def _target(destination: Mapping[str, Any]) -> Target | None:
 
 
 def _uuid(identifier: str) -> str:
-    return identifier.rpartition("/")[2]
+    return identifier.rpartition("/")[2].lower()
