@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Iterable, Iterator, Mapping, NamedTuple
 
 from ._resources import At, Variant
-from ._values import HOLE, Partial, Unknown, is_known
+from ._values import HOLE, Unknown, is_known
 
 SCHEMA = json.loads(Path(__file__).with_name("schema.json").read_text(encoding="utf-8"))
 TYPE = SCHEMA["typeName"]
@@ -104,17 +104,15 @@ def _list(schema: Mapping[str, Any], value: Any, at: At) -> Iterator[Mistake]:
 
 
 def _text(schema: Mapping[str, Any], value: Any, at: At) -> Iterator[Mistake]:
-    is_partial = isinstance(value, Partial)
     known = schema.get("enum", [value])
     least, most = schema.get("minLength", 0), schema.get("maxLength", len(value))
-    if value not in known and not is_partial:
+    if is_known(value) and value not in known:
         yield Mistake(at, at, f"must be one of {', '.join(known)}{did_you_mean(value, known)}")
     # What is known of a name decides, for every character of it must be one of a name's.
-    if is_partial and at[-1] in _NAMES and not re.search(schema["pattern"], value.replace(HOLE, "")):
-        yield Mistake(at, at, schema["$comment"])
-    elif not is_partial and not re.search(schema.get("pattern", ""), value):
+    matches = re.search(schema.get("pattern", ""), value.replace(HOLE, ""))
+    if not matches and (HOLE not in value or at[-1] in _NAMES):
         yield Mistake(at, at, schema.get("$comment", "does not match"))
-    elif not is_partial and not least <= len(value) <= most:
+    elif is_known(value) and not least <= len(value) <= most:
         yield Mistake(at, at, f"must have {least} to {most} characters (has {len(value)})")
 
 
@@ -156,7 +154,7 @@ def _parents(properties: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     for parent in ("AppBundle", "Ingestion"):
         names = [name for name in (f"{parent}Identifier", f"{parent}Arn") if name in properties]
         value = properties[names[0]] if len(names) == 1 else None
-        if is_known(value) and re.search(SCHEMA["properties"][names[0]]["pattern"], value):
+        if isinstance(value, str) and re.search(SCHEMA["properties"][names[0]]["pattern"], value):
             found[parent] = (names[0], value)
     return found
 
@@ -167,6 +165,8 @@ def _ingestion_of_another_bundle(properties: Mapping[str, Any]) -> Iterator[Mist
     if len(parents) == 2:
         (bundle_name, bundle), (name, ingestion) = parents["AppBundle"], parents["Ingestion"]
         its = ingestion.rpartition("/ingestion/")[0]
+        if not (is_known(bundle) and is_known(ingestion)):
+            bundle = bundle.rpartition("/")[2]
         if its and not its.lower().endswith(bundle.lower()):
             words = f"must be of an ingestion in the app bundle that {bundle_name} names"
             yield Mistake((name,), (name,), words)
@@ -189,7 +189,7 @@ def _region(arn: Any, service: str) -> str:
 def _adopted_from_elsewhere(properties: Mapping[str, Any]) -> Iterator[Mistake]:
     """Yield a destination of another app bundle or ingestion."""
     adopted = re.search(
-        r":appbundle/(?P<AppBundle>[^/]+)/ingestion/(?P<Ingestion>[^/]+)/", str(properties.get("AdoptArn"))
+        f":appbundle/(?P<AppBundle>[^/{HOLE}]+)/ingestion/(?P<Ingestion>[^/{HOLE}]+)/", str(properties.get("AdoptArn"))
     )
     for parent, (_, value) in _parents(properties).items() if adopted else ():
         if adopted and value.rpartition("/")[2].lower() != adopted[parent]:

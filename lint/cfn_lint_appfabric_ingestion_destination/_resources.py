@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Iterable, Iterator, Mapping, Tuple
 
-from ._values import HOLE, UNKNOWN, Partial, joined, substituted, text_of
+from ._values import HOLE, SAMPLES, UNKNOWN, Partial, joined, substituted, text_of
 
 At = Tuple[Any, ...]
 """A place in a template, or in the properties of a resource."""
@@ -158,7 +158,7 @@ class _Resolution:
     def _reference(self, name: str) -> Any:
         if name in self.parameters:
             return text_of(self.parameters[name])
-        return self._arn(name) if self.types.get(name) == "AWS::SNS::Topic" else UNKNOWN
+        return self._arn(name) if self.types.get(name) == "AWS::SNS::Topic" else SAMPLES.get(name, UNKNOWN)
 
     def _attribute(self, name: str, attribute: str) -> Any:
         # What a custom resource or a nested stack calls an ARN may be anything.

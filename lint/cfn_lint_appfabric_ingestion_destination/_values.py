@@ -18,10 +18,16 @@ class Unknown:
 
 
 class Partial(str):
-    """A text of which some parts are known, with a HOLE for each of the others."""
+    """A text of which some parts are known: for each of the others it has a HOLE or one of the SAMPLES."""
 
 
 UNKNOWN = Unknown()
+SAMPLES = {
+    "AWS::AccountId": Partial("111122223333"),
+    "AWS::Partition": Partial("aws"),
+    "AWS::Region": Partial("us-east-1"),
+}
+"""Pseudo parameters whose every value has the same form, with one value of each."""
 
 
 def text_of(scalar: Any) -> Any:
@@ -50,8 +56,9 @@ def is_known(value: Any) -> TypeGuard[str]:
 
 def joined(parts: Iterable[Any], delimiter: str = "") -> Any:
     """Return the text that parts make; a part that is no text is a hole."""
+    parts = list(parts)
     text = delimiter.join(part if isinstance(part, str) else HOLE for part in parts)
-    return Partial(text) if HOLE in text else text
+    return text if all(map(is_known, parts)) else Partial(text)
 
 
 def substituted(text: str, value_of: Callable[[str], Any]) -> Any:

@@ -46,6 +46,14 @@ BUNDLE_ID, INGESTION_ID = "11111111-1111-4111-8111-111111111111", "22222222-2222
 BUNDLE = f"arn:aws:appfabric:us-east-1:111122223333:appbundle/{BUNDLE_ID}"
 INGESTION = f"{BUNDLE}/ingestion/{INGESTION_ID}"
 BASE = BASE.replace(": BUNDLE\n", f": {BUNDLE}\n").replace(": INGESTION\n", f": {INGESTION}\n")
+
+
+def sub(arn: str) -> str:
+    """The ARN as a template has it that is for every account and Region."""
+    generic = "arn:${AWS::Partition}:appfabric:${AWS::Region}:${AWS::AccountId}"
+    return arn.replace("arn:aws:appfabric:us-east-1:111122223333", generic)
+
+
 BUCKET = "BucketName: !Ref Logs"
 S3_BUCKET = "S3Bucket:\n              BucketName: !Ref Logs\n              Prefix: saas"
 TOKEN = "ServiceToken: !ImportValue appfabric-ingestion-destination-ServiceToken"
@@ -136,6 +144,20 @@ WRONG = (
         "AppBundleArn must be in the provider's Region, eu-west-1",
         "AppBundleArn: ",
     ),
+    Case(
+        "parents: swapped, with Fn::Sub",
+        {f"AppBundleArn: {BUNDLE}": f"AppBundleArn: !Sub {sub(INGESTION)}"},
+        "E9701",
+        "AppBundleArn must be the ARN of an app bundle",
+        "AppBundleArn: ",
+    ),
+    Case(
+        "parents: an ingestion of another app bundle, with Fn::Sub",
+        {INGESTION: f"!Sub {sub(INGESTION.replace('1111-4111', '9999-4111'))}"},
+        "E9701",
+        "IngestionArn must be of an ingestion in the app bundle that AppBundleArn names",
+        "IngestionArn: ",
+    ),
     Case("parents: another service", {f"{BUNDLE}\n": "arn:aws:iam::1:x\n"}, "E9701", "the ARN of an app b", "AppBund"),
     Case("parents: a name", {f"{BUNDLE}\n": "my-bundle\n"}, "E9701", "the ARN of an app bundle", "AppBundleArn: "),
     Case("parents: two names", {"Tags:": f"AppBundleIdentifier: {BUNDLE_ID}\n      Tags:"}, "E9701", "one of", "Prop"),
@@ -163,6 +185,18 @@ WRONG = (
         "W9702",
         "the type is Custom::AppFabricIngestionDestination",
     ),
+    Case(
+        "CDK's default of the type, the export by Fn::Sub",
+        {
+            TYPE: "Type: AWS::CloudFormation::CustomResource",
+            TOKEN: "ServiceToken: { Fn::ImportValue: !Sub '${Provider}-ServiceToken' }",
+            "  Name: {": "  Provider: { Type: String, Default: appfabric-ingestion-destination }\n  Name: {",
+        },
+        "W9702",
+        "the type is Custom::AppFabricIngestionDestination",
+        "Type: AWS::CloudFormation::CustomResource",
+    ),
+    Case("a type of three parts", {TYPE: "Type: Custom::AppFabric::IngestionDestination"}, "W9702", "the type is"),
     Case("the provider under another name", {TYPE: "Type: Custom::Destination"}, "W9702", "is not validated"),
     Case(
         "an SNS topic as ServiceToken",
@@ -214,6 +248,15 @@ RIGHT = (
     Case("a token by Fn::Sub", {TOKEN: "ServiceToken: !Sub arn:${AWS::Partition}:lambda:${AWS::Region}:1:function:f"}),
     Case("a token from a parameter", {TOKEN: "ServiceToken: !Ref Name"}),
     Case("parents from parameters", {f"{BUNDLE}\n": "!Ref Name\n", INGESTION: "!Sub ${Name}/ingestion/1"}),
+    Case(
+        "parents with Fn::Sub",
+        {f"AppBundleArn: {BUNDLE}": f"AppBundleArn: !Sub {sub(BUNDLE)}", INGESTION: f"!Sub {sub(INGESTION)}"},
+    ),
+    Case("one parent with Fn::Sub", {f"AppBundleArn: {BUNDLE}": f"AppBundleArn: !Sub {sub(BUNDLE)}"}),
+    Case(
+        "an adopted destination with Fn::Sub",
+        {"Tags:": f"AdoptArn: !Sub {INGESTION.replace(BUNDLE_ID, '${Name}')}/ingestiondestination/1\n      Tags:"},
+    ),
     Case("Fn::Transform", {"Prefix: saas": "Fn::Transform: { Name: AWS::Include, Parameters: { Location: s3://b } }"}),
     Case(
         "Fn::ForEach",

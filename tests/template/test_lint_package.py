@@ -97,6 +97,16 @@ def test_the_folder_and_the_two_lines_of_the_readme_in_sam(repository: Path) -> 
 
 
 @both
+def test_the_two_lines_and_the_hook_together_report_once(version: str, installed: Path, repository: Path) -> None:
+    """cfn-lint refuses rules that it is given twice, but for those under the same name."""
+    take_the_folder(repository)
+    (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
+    command = [CFN_LINTS[version], *shlex.split(hook["entry"])[1:], "template.yaml"]
+    environment = {"PYTHONPATH": str(installed), "HOME": str(repository)}
+    assert run(*command, cwd=repository, env=environment, codes=(2,)).count(WORDS) == 1
+
+
+@both
 def test_the_folder_under_another_name(version: str, repository: Path) -> None:
     shutil.copytree(RULES, repository / "our lint-rules")
     command = [CFN_LINTS[version], "--append-rules", "our lint-rules", "--", "template.yaml"]
