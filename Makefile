@@ -140,13 +140,6 @@ endif
 test-all: setup lint build ## What is slower too: each Python, a tarball, 50,000 random scenarios
 	@SCENARIOS=soak $(PYTEST) $(PARALLEL) --cov -m ""
 
-.PHONY: test-all
-test-all: test test-fresh ## Run what `make test` runs, and the tests with the newest tools from PyPI and npm
-
-.PHONY: test-fresh
-test-fresh: setup build
-	@$(PYTEST) pytest tests/fresh
-
 .PHONY: soak
 soak: .venv/.ready ## Play 50,000 random scenarios instead of 2,000: make soak SEED=1
 	@SCENARIOS=soak SEED=$(SEED) $(PYTEST) -p no:cacheprovider tests/simulation/test_scenarios.py

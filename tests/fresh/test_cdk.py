@@ -17,6 +17,8 @@ from tests.contract.laptop import BUNDLE, INGESTION
 from tests.fresh.conftest import command
 from tests.template.tools import CFN_LINTS, ROOT, Finding, cfn_lint
 
+pytestmark = pytest.mark.slow
+
 PROVIDER = "appfabric-ingestion-destination"
 CONTEXT = {"appBundleArn": BUNDLE, "ingestionArn": INGESTION}
 

@@ -20,6 +20,8 @@ logging.basicConfig(level=logging.WARNING, stream=sys.stdout)
 with open(sys.argv[1]) as schema:
     load_resource_spec(schema)
 """
+pytestmark = pytest.mark.slow
+
 FIND_ERRORS = """
 import sys
 from cloudformation_validate import CompositeEngine
