@@ -58,9 +58,9 @@ class Adoption:
         self._refuse_what_belongs_to_another(arn, tags, recorded)
         _refuse_what_differs(destination, tags, desired)
         _refuse_without_room(tags)
-        self._claim_and_tag(arn, appfabric)
-        if not is_first:
+        if not is_first:  # before the effect: what follows may never return
             report_possible_orphan(arn, "adopted late, perhaps by a duplicate invocation: is it in its stack?")
+        self._claim_and_tag(arn, appfabric)
         return destination
 
     def _claim_and_tag(self, arn: DestinationArn, appfabric: AppFabric) -> None:

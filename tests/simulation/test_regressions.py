@@ -195,6 +195,13 @@ def test_a_duplicate_that_adopts_again_is_reported(deployment: Deployment) -> No
     deployment.create(Plan(duplicate_after=130), fails_at=20, wanted=ADOPTS)
 
 
+def test_a_duplicate_that_adopts_again_and_hangs_is_reported(deployment: Deployment) -> None:
+    """CloudFormation's Delete is over."""
+    hangs = Plan(calls=(Fault(5, "hangs beyond any interrupt, after the effect"),))
+    dies = Plan(puts=(Fault(0, "the container dies after it is stored"),))
+    deployment.create(dies, hangs, wanted=ADOPTS, fails_at=20)
+
+
 def test_an_adoption_that_fails_takes_its_claim_off(deployment: Deployment) -> None:
     """A duplicate, after the Delete: nobody else will."""
     duplicate = Plan(calls=(Fault(3, "404 of a proxy"),))
