@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from local import release
-from local.appfabric import AppFabric, serve
+from local.appfabric import AppFabricEmulator, serve
 from local.certificates import Certificates
-from local.cloudformation import CloudFormation
+from local.cloudformation import CloudFormation, emulate
 from tests.contract.laptop import BUNDLE, INGESTION
 from tests.fresh.conftest import command
 from tests.template.tools import CFN_LINTS, ROOT, Finding, cfn_lint
@@ -127,11 +127,11 @@ def test_each_trap_is_reported(trap: str, typescript: Path, tmp_path: Path) -> N
 @pytest.fixture(scope="module")
 def account(
     provider: Synthesized, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[CloudFormation, AppFabric]]:
+) -> Iterator[tuple[CloudFormation, AppFabricEmulator]]:
     """A CloudFormation in which CDK's bootstrap has been and the provider is deployed, and an AppFabric."""
-    appfabric = AppFabric()
+    appfabric = AppFabricEmulator()
     certificates = Certificates.create(tmp_path_factory.mktemp("certificates"))
-    with serve(appfabric) as endpoint, CloudFormation(certificates=certificates) as cloudformation:
+    with serve(appfabric) as endpoint, emulate(certificates=certificates) as cloudformation:
         parameter = {"Name": "/cdk-bootstrap/hnb659fds/version", "Value": "30", "Type": "String"}
         cloudformation.client("ssm").put_parameter(**parameter)
         account = cloudformation.client("sts").get_caller_identity()["Account"]
@@ -145,7 +145,7 @@ def account(
         yield cloudformation, appfabric
 
 
-def test_an_app_is_deployed(account: tuple[CloudFormation, AppFabric], app: Synthesized) -> None:
+def test_an_app_is_deployed(account: tuple[CloudFormation, AppFabricEmulator], app: Synthesized) -> None:
     cloudformation, appfabric = account
     stack = cloudformation.create_stack("AuditLogs", app.text, parameters={})
     assert stack.status == "CREATE_COMPLETE", cloudformation.events(stack.id)

@@ -95,20 +95,28 @@ def duplicate_whose_destination_is_gone(violation: Violation, facts: Facts) -> b
 @_residual(4)
 def replacement_in_doubt_then_delete(violation: Violation, facts: Facts) -> bool:
     """A replacement is cancelled, or its create call had no response, and no Update succeeds later in its ingestion."""
-    creation = facts.creation(violation.arn)
+    creation, live = facts.creation(violation.arn), facts.there.get(violation.arn)
+    if violation.kind == "loan" and live:  # adopted in place of a marker
+        token = ownership_tags(live).get("Request", "").partition("@")[0]
+        unheard = [r for r in facts.requests if r.type == "Update" and r.token == token and r.given_up]
+        return any(not _is_swept(facts, request, request.at) for request in unheard)
     if violation.kind != "orphan" or creation is None or creation.request.type != "Update":
         return False
     if not creation.request.cancelled and any(call.heard for call in facts.simulation.created[violation.arn]):
         return False
-    visible = (creation.effect_at or 0) + LAG
-    ingestion = creation.request.properties["IngestionIdentifier"]
-    return not any(
+    return not _is_swept(facts, creation.request, creation.effect_at or 0)
+
+
+def _is_swept(facts: Facts, earlier: Request, effect_at: float) -> bool:
+    """Whether an Update of the same id ended well after an effect of an earlier one, and knew its ingestion."""
+    ingestion = earlier.properties["IngestionIdentifier"]
+    return any(
         request.type == "Update"
         and request.succeeded
-        and request.number > creation.request.number
-        and request.id == creation.request.id
+        and request.number > earlier.number
+        and request.id == earlier.id
         and ingestion in {each.get("IngestionIdentifier") for each in (request.properties, request.old_properties)}
-        and (request.over or 0) > visible
+        and (request.over or 0) > effect_at + LAG
         for request in facts.requests
     )
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ingestion_destination.cloudformation.delivery import Delivery, Undelivered, tls
+from ingestion_destination.cloudformation.delivery import Delivery, Undelivered
 from ingestion_destination.deadline import Clock
+from ingestion_destination.trust_store import first_context
 from local.certificates import Certificates
 from local.response_receiver import ResponseFault, ResponseReceiver
 from tests.conftest import Logs
@@ -187,11 +188,11 @@ def test_the_environments_certificates_are_trusted(
 ) -> None:
     with monkeypatch.context() as environment:
         environment.setenv(name, str(certificates.ca))
-        context = tls()
+        context = first_context()
     put(Delivery(context=context, clock=Clock()), sink.response_url())
 
 
 def test_a_bundle_that_is_not_there_is_no_obstacle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as environment:
         environment.setenv("AWS_CA_BUNDLE", str(tmp_path / "missing.pem"))
-        assert tls().verify_mode is ssl.CERT_REQUIRED
+        assert first_context().verify_mode is ssl.CERT_REQUIRED

@@ -16,9 +16,8 @@ import boto3
 from botocore.config import Config
 from botocore.session import get_session
 
-from ingestion_destination import roots
 from ingestion_destination.appfabric.destination import Destination, DestinationArn, Parents, Processing, Target
-from ingestion_destination.appfabric.errors import UnreadableResponse, translate
+from ingestion_destination.appfabric.errors import UnreadableResponse, is_refused_certificate, translate
 from ingestion_destination.deadline import Clock
 from ingestion_destination.exceptions import (
     AccessDenied,
@@ -28,6 +27,7 @@ from ingestion_destination.exceptions import (
     NotFound,
     NotStabilized,
 )
+from ingestion_destination.trust_store import amazon_roots
 
 T = TypeVar("T")
 
@@ -46,17 +46,41 @@ UNKNOWN_AFTER_CREATE_FOR = 30.0
 CONSISTENT_AFTER = 4.0
 
 
-def connect() -> Any:
-    """A boto3 client for AppFabric. It makes one attempt a call: only this module knows how long there is."""
-    botocore = get_session()
-    session = boto3.Session(botocore_session=botocore)
-    config = Config(connect_timeout=5, read_timeout=LONGEST_CALL, retries={"mode": "standard", "total_max_attempts": 1})
-    verify = roots.amazons(named=botocore.get_config_variable("ca_bundle"))
-    client = session.client("appfabric", config=config, verify=verify)
-    if verify and not roots.are_amazons_enough(client.meta.endpoint_url):
-        client = session.client("appfabric", config=config)
-    client.meta.events.register("after-call.appfabric", refuse_unreadable)
-    return client
+class Connection:
+    """Makes the boto3 client when it is first asked for, and anew when Amazon's roots turn out not to be enough.
+
+    The client makes one attempt a call: only this module knows how long there is.
+    """
+
+    def __init__(self) -> None:
+        self._client: Any = None
+        self._amazon_roots = amazon_roots()
+
+    def __call__(self) -> Any:
+        """The client."""
+        if self._client is None:
+            self._client = self._connect()
+        return self._client
+
+    def _connect(self) -> Any:
+        botocore = get_session()
+        # A bundle that AWS_CA_BUNDLE or a profile names takes the place of all roots: botocore's way.
+        verify = None if botocore.get_config_variable("ca_bundle") else self._amazon_roots
+        client = boto3.Session(botocore_session=botocore).client(
+            "appfabric",
+            config=Config(
+                connect_timeout=5, read_timeout=LONGEST_CALL, retries={"mode": "standard", "total_max_attempts": 1}
+            ),
+            verify=verify,
+        )
+        client.meta.events.register("after-call.appfabric", refuse_unreadable)
+        client.meta.events.register("after-call-error.appfabric", self._trust_all_if_refused)
+        return client
+
+    def _trust_all_if_refused(self, exception: Exception, **_: Any) -> None:
+        """The next attempt is made by a client that trusts all roots, as do all that follow in this process."""
+        if self._amazon_roots and is_refused_certificate(exception):
+            self._amazon_roots = self._client = None
 
 
 def refuse_unreadable(http_response: Any, model: Any, **_: Any) -> None:
