@@ -42,6 +42,7 @@ class Lifecycle:
         self.invocation = invocation
         self.request, self.appfabric, self.journal = invocation.request, invocation.appfabric, invocation.journal
         self.owner, self.id = invocation.owner, invocation.request.physical_resource_id
+        self.arn = DestinationArn.parse(self.id)
 
     def create(self) -> Response:
         """Create the destination, or adopt one, and wait until it is Active.
@@ -54,10 +55,9 @@ class Lifecycle:
     def update(self) -> Response:
         """Update the destination in place, or replace what cannot be updated; then sweep up after earlier updates."""
         desired = Desired.parse(self.request.properties)
-        arn = DestinationArn.parse(self.id)
         try:
-            observed = self._observe_own(arn, desired) if arn else None
-            if arn is None:
+            observed = self._observe_own(self.arn, desired) if self.arn else None
+            if self.arn is None:
                 destination = self._create_in_place_of_marker(desired)
             elif observed is None:
                 destination = self._create_again(desired)
@@ -74,12 +74,11 @@ class Lifecycle:
 
     def delete(self) -> Response:
         """Delete what the id stands for; the properties are not validated, they may be what failed the Create."""
-        arn = DestinationArn.parse(self.id)
-        if arn and self.appfabric.is_in_region(arn):
+        if self.arn and self.appfabric.is_in_region(self.arn):
             if self.request.properties.get("AdoptArn") == self.id:
-                self._release(arn)
+                self._release(self.arn)
             else:
-                self._delete_own(arn)
+                self._delete_own(self.arn)
         elif self.owner.may_not_know(self.id):
             Orphans(self.invocation).delete_what_the_create_left()
         elif not self.id.startswith(NOT_CREATED):

@@ -15,7 +15,7 @@ from typing import Any
 from ingestion_destination.appfabric.client import AppFabric
 from ingestion_destination.cloudformation.delivery import Delivery, Undelivered
 from ingestion_destination.cloudformation.request import REQUEST_TYPES, NotARequest, Request
-from ingestion_destination.cloudformation.response import Responder, Response
+from ingestion_destination.cloudformation.response import Handling, Response, make_responder
 from ingestion_destination.deadline import Clock, Deadline
 from ingestion_destination.exceptions import HandlerError, InternalFailure, InvalidRequest, NotStabilized
 from ingestion_destination.invocation import Invocation
@@ -28,7 +28,7 @@ from ingestion_destination.rollback import report_unfinished
 # For the response to a request that CloudFormation waits for no more, as far as is known.
 EXPIRED_RESPONSE_WITHIN = 10.0
 
-_responder = Responder()
+_responder = make_responder()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,14 +119,13 @@ class Provider:
             container_age=lambda: self.clock.monotonic() - self.started,
         )
         invocation = Invocation(request=request, appfabric=appfabric, journal=Journal(), deadline=deadline)
-        _responder.respond(
-            event,
-            context,
+        handling = Handling(
             handle=lambda: _handle(invocation),
             timed_out=lambda: _timed_out(request, invocation.journal.entry),
             send=outbox.send,
             watchdog_after=deadline.watchdog - self.clock.monotonic(),
         )
+        _responder.respond(event, context, handling)
 
 
 class Outbox:

@@ -212,8 +212,8 @@ def test_crhelper_starts_with_what_is_left_of_botocores_data() -> None:
 import json, logging
 import app
 from crhelper import CfnResource
-from ingestion_destination.cloudformation.response import Responder
-ours = Responder()
+from ingestion_destination.cloudformation.response import make_responder
+ours = make_responder()
 logging.disable()
 print(json.dumps([ours._init_failed is None, CfnResource()._init_failed is None]))
 """

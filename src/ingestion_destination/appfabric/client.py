@@ -206,7 +206,7 @@ class AppFabric:
             except (NotFound, InvalidRequest):  # the ingestion is gone, in either way of saying it
                 return
             for summary in page["ingestionDestinations"]:
-                if arn := DestinationArn.parse(str(summary.get("arn"))):
+                if arn := DestinationArn.of(summary):
                     yield arn
             if not page.get("nextToken"):
                 return

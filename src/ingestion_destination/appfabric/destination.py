@@ -39,6 +39,11 @@ class DestinationArn:
         match = ARN.fullmatch(text)
         return cls(text=text, **match.groupdict()) if match else None
 
+    @classmethod
+    def of(cls, returned: Mapping[str, Any]) -> DestinationArn | None:
+        """The ARN of a destination, or of a summary of one, that AppFabric returned."""
+        return cls.parse(str(returned.get("arn")))
+
     def __str__(self) -> str:
         return self.text
 
@@ -128,7 +133,7 @@ class Destination:
         Args:
             returned: The member ingestionDestination of the operation's output, as boto3 returns it.
         """
-        arn = DestinationArn.parse(str(returned.get("arn")))
+        arn = DestinationArn.of(returned)
         processing = (returned.get("processingConfiguration") or {}).get("auditLog")
         destination = (returned.get("destinationConfiguration") or {}).get("auditLog")
         if arn is None or processing is None or destination is None:
