@@ -88,7 +88,7 @@ def duplicate_whose_destination_is_gone(violation: Violation, facts: Facts) -> b
     removals += [facts.removal(creation.request.id)]  # what an Update re-creates
     gone = any(removal and (removal.effect_at or 0) <= (creation.effect_at or 0) for removal in removals)
     gone = gone or any(facts.by_hand(call.arn, "deleted") for call in earlier)
-    late = creation.request.over is not None and creation.invocation.began >= creation.request.over
+    late = creation.request.over is not None and creation.effect_at >= creation.request.over
     return (gone and creation.invocation.age <= FIRST_WITHIN + SECOND) or (late and not creation.heard)
 
 

@@ -283,6 +283,15 @@ def test_what_the_next_create_adopted_just_now_is_not_released(deployment: Deplo
     assert deployment.id == HAND_MADE[0]
 
 
+def test_a_destination_is_not_taken_for_deleted_while_reads_are_behind() -> None:
+    """It was read once; the next reading is an older one, and so is the List."""
+    deployment = Deployment(Behavior(lags=(0, 3, 3)))
+    pending = Outcome(operation="CreateIngestionDestination", pending_gets=3)
+    deployment.scenario.go(lambda: deployment.stack.create({"Destination": properties()}, Options()), [], [pending])
+    deployment.scenario.teardown()
+    assert [request.type for request in deployment.requests if not request.succeeded] == []
+
+
 # CloudFormation cancels an Update in progress when something else fails, and the function knows nothing of it.
 
 RAW = properties(ProcessingConfiguration=processing("raw", "json"))
