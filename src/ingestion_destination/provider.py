@@ -10,7 +10,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ingestion_destination.appfabric.client import AppFabric
 from ingestion_destination.cloudformation.delivery import Delivery, Undelivered
@@ -24,6 +24,9 @@ from ingestion_destination.lifecycle import Lifecycle
 from ingestion_destination.observability import count, flush, logger
 from ingestion_destination.ownership import NOT_CREATED, UNCONFIRMED
 from ingestion_destination.rollback import report_unfinished
+
+if TYPE_CHECKING:
+    from types_boto3_appfabric import AppFabricClient
 
 # For the response to a request that CloudFormation waits for no more, as far as is known.
 EXPIRED_RESPONSE_WITHIN = 10.0
@@ -43,7 +46,7 @@ class Provider:
         sam_local: Whether `sam local invoke` calls it: a response that cannot be delivered is no fault then.
     """
 
-    client: Callable[[], Any]
+    client: Callable[[], AppFabricClient]
     delivery: Delivery
     clock: Clock
     started: float
