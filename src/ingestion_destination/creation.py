@@ -121,12 +121,12 @@ class Creation:
         if isinstance(failure, (ServiceLimitExceeded, ResourceConflict)) and self.request.physical_resource_id:
             failure.message += (
                 ". This change needs a replacement, which is created before the old destination is deleted. An"
-                " ingestion takes five destinations, a quota that cannot be raised: delete one that is not needed, or"
-                " remove this resource in one deployment and add it again in the next"
+                " ingestion can have five destinations, a quota that cannot be raised: delete one that is not needed,"
+                " or remove this resource in one deployment and add it again in the next"
             )
         elif isinstance(failure, (ServiceLimitExceeded, ResourceConflict)):
             failure.message += (
-                ". A resource that is renamed is created before the old one is deleted. An ingestion takes five"
+                ". A renamed resource is created before the old one is deleted. An ingestion can have five"
                 " destinations, a quota that cannot be raised: delete one that is not needed, or remove the old"
                 " resource in one deployment and add the new one in the next"
             )

@@ -100,12 +100,12 @@ class Lifecycle:
 
     def _observe_own(self, arn: DestinationArn, desired: Desired) -> Observed | None:
         if not self.appfabric.is_in_region(arn):
-            raise InvalidRequest("PhysicalResourceId is not an ingestion destination of this Region")
+            raise InvalidRequest("PhysicalResourceId is not an ingestion destination in this Region")
         observed = observe(arn, desired, self.invocation)
         ownership = observed.ownership if observed else None
         if ownership and ownership.owner != self.owner:
             raise InvalidRequest(
-                "the destination's tags name another owner: the resource of logical id"
+                "the destination's tags name another owner: resource"
                 f" {ownership.owner.logical_resource_id} in stack {ownership.owner.stack_id}"
             )
         return observed
@@ -156,8 +156,8 @@ class Lifecycle:
         touched = may_have_been_touched(destination, self.invocation)
         if moves and touched:
             raise ResourceConflict(
-                "the destination was updated after this request had been made, by an earlier invocation that failed or"
-                " for a later request; nothing was changed"
+                "the destination was updated after this request was made, by an earlier invocation that failed or by"
+                " a later request; nothing was changed"
             )
         if moves:
             destination = self._move(destination, desired)
@@ -188,7 +188,7 @@ class Lifecycle:
         """A resource that has a destination adopts no other one; what a rollback returns to may have been adopted."""
         adopt = str(desired.adopt or "")
         if adopt not in {"", self.id, self.request.old_properties.get("AdoptArn"), str(besides.arn) if besides else ""}:
-            raise InvalidRequest("AdoptArn: this resource has a destination already; AdoptArn is for a new resource")
+            raise InvalidRequest("AdoptArn: this resource already has a destination; AdoptArn is for a new resource")
 
     # Delete
 

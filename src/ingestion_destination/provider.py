@@ -184,12 +184,12 @@ def _timed_out(request: Request, done: Entry) -> Response:
     """The watchdog's response. The work is stuck in a call and rolls nothing back."""
     if request.type == "Update":
         report_unfinished(done)
-    return _failed(request, done, NotStabilized("the time for this request was up before it ended"))
+    return _failed(request, done, NotStabilized("timed out before the request was completed"))
 
 
 def _expired(request: Request) -> Response:
     logger.warning("this request has expired: CloudFormation waits for it no more, and nothing was done")
-    return _failed(request, Entry(create_in_doubt=True), NotStabilized("the request had expired before it began"))
+    return _failed(request, Entry(create_in_doubt=True), NotStabilized("the request expired before it was received"))
 
 
 def _failed(request: Request, done: Entry, failure: HandlerError) -> Response:

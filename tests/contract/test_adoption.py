@@ -74,12 +74,12 @@ def test_adopted_again_by_the_same_event_changes_nothing(there: CustomResource) 
     ("changed", "says"),
     [
         ({"ProcessingConfiguration": processing("raw", "json")}, "differs from the template in Processing"),
-        (ELSEWHERE, "differs from the template in DestinationConfiguration.AuditLog.Destination: describe it"),
+        (ELSEWHERE, "differs from the template in DestinationConfiguration.AuditLog.Destination: make the template"),
         ({"Tags": [{"Key": "team", "Value": "security"}]}, "differs from the template in the tag team"),
         ({"Tags": [{"Key": "new", "Value": "1"}]}, "differs from the template in the tag new"),
         ({"IngestionIdentifier": OTHER_INGESTION}, "of the ingestion that the properties name"),
         ({"AdoptArn": "arn:aws:s3:::bucket"}, "AdoptArn must be the ARN of an ingestion destination"),
-        ({"AdoptArn": THERE.replace("4444", "5555")}, "there is no such destination"),
+        ({"AdoptArn": THERE.replace("4444", "5555")}, "the destination does not exist"),
     ],
 )
 def test_what_does_not_fit_is_refused_before_anything_is_changed(

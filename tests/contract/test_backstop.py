@@ -61,7 +61,7 @@ def test_the_watchdog_responds_once_and_nothing_begins_after_it(
     assert context.get_remaining_time_in_millis() > 0
     (answer,) = mailbox.bodies
     assert answer["Status"] == "FAILED"
-    assert answer["Reason"].startswith("NotStabilized: the time for this request was up")
+    assert answer["Reason"].startswith("NotStabilized: timed out before the request was completed")
     assert answer["PhysicalResourceId"] == (made.id if made else f"unconfirmed:{event['RequestId']}")
     # The call took effect after all; the Delete that follows a failed Create searches for what it created.
     assert len(resource.appfabric.destinations) == (request_type == "Create")

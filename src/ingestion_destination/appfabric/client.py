@@ -236,7 +236,7 @@ class AppFabric:
                 reason = destination.status_reason or "no reason was given"
                 raise NotStabilized(f"the destination is Failed: {reason}")
             if self.clock.monotonic() + pause >= self.ends:
-                raise NotStabilized("AppFabric did not say in time that the destination is Active")
+                raise NotStabilized("timed out waiting for the destination to become Active")
             self.clock.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
             try:
@@ -299,7 +299,7 @@ class AppFabric:
                 raise failure
             self.clock.sleep(failure.retry_after + min(random.uniform(0, pause), room))  # noqa: S311
             pause = min(2 * pause, LONGEST_BACK_OFF)
-        raise NotStabilized(f"no time was left for {operation}", in_doubt=in_doubt)
+        raise NotStabilized(f"no time was left to call {operation}", in_doubt=in_doubt)
 
     def _patience(self, failure: HandlerError, time: float) -> float:
         """For how many seconds a call that fails like this is retried, of the time that it had."""
