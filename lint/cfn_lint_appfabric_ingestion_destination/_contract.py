@@ -168,7 +168,7 @@ def _ingestion_of_another_bundle(properties: Mapping[str, Any]) -> Iterator[Mist
         if not (is_known(bundle) and is_known(ingestion)):
             bundle = bundle.rpartition("/")[2]
         if its and not its.lower().endswith(bundle.lower()):
-            words = f"must be of an ingestion in the app bundle that {bundle_name} names"
+            words = f"must belong to the app bundle that {bundle_name} specifies"
             yield Mistake((name,), (name,), words)
 
 
@@ -193,6 +193,6 @@ def _adopted_from_elsewhere(properties: Mapping[str, Any]) -> Iterator[Mistake]:
     )
     for parent, (_, value) in _parents(properties).items() if adopted else ():
         if adopted and value.rpartition("/")[2].lower() != adopted[parent]:
-            words = "must be of a destination of the ingestion that the properties name"
+            words = "must belong to the ingestion that the properties specify"
             yield Mistake(("AdoptArn",), ("AdoptArn",), words)
             return

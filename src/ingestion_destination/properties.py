@@ -94,7 +94,7 @@ class Desired:
         tags = _read_tags(reader)
         adopt = _read_adopt_arn(reader, region)
         if adopt and parents and not parents.contain(adopt):
-            problems.append("AdoptArn must be of a destination of the ingestion that the properties name")
+            problems.append("AdoptArn must belong to the ingestion that the properties specify")
         if isinstance(target, FirehoseStream) and processing.format == "parquet":
             path = "ProcessingConfiguration.AuditLog.Format"
             problems.append(f"{path} must be json when the destination is a FirehoseStream")
@@ -147,7 +147,7 @@ def _read_parents(reader: Reader, region: str) -> Parents | None:
         return None
     parents = Parents(app_bundle=bundle, ingestion=ingestion)
     if not parents.agree():
-        reader.problem(f"{ingestion_name} must be of an ingestion in the app bundle that {bundle_name} names")
+        reader.problem(f"{ingestion_name} must belong to the app bundle that {bundle_name} specifies")
     return parents
 
 

@@ -77,7 +77,7 @@ def test_adopted_again_by_the_same_event_changes_nothing(there: CustomResource) 
         (ELSEWHERE, "differs from the template in DestinationConfiguration.AuditLog.Destination: make the template"),
         ({"Tags": [{"Key": "team", "Value": "security"}]}, "differs from the template in the tag team"),
         ({"Tags": [{"Key": "new", "Value": "1"}]}, "differs from the template in the tag new"),
-        ({"IngestionIdentifier": OTHER_INGESTION}, "of the ingestion that the properties name"),
+        ({"IngestionIdentifier": OTHER_INGESTION}, "AdoptArn must belong to the ingestion"),
         ({"AdoptArn": "arn:aws:s3:::bucket"}, "AdoptArn must be the ARN of an ingestion destination"),
         ({"AdoptArn": THERE.replace("4444", "5555")}, "the destination does not exist"),
     ],

@@ -209,7 +209,7 @@ PROVOCATIONS: dict[str, Provocation] = {
     "… must be the bucket's name alone, …": create(DestinationConfiguration=to_bucket("s3://audit-logs")),
     "… must be the stream's name alone, …": create(DestinationConfiguration=to_stream("stream/audit-logs")),
     "AdoptArn must be the ARN of an ingestion destination": create(AdoptArn=INGESTION),
-    "… must be of an ingestion in the app bundle that … names": create(IngestionIdentifier=IN_OTHER_APP_BUNDLE),
+    "… must belong to the app bundle that … specifies": create(IngestionIdentifier=IN_OTHER_APP_BUNDLE),
     "… must be in the provider's Region, …": create(AppBundleIdentifier=elsewhere(BUNDLE)),
     "… must have … to … characters (has …)": create(DestinationConfiguration=to_bucket("ab")),
     "… must have at most … items (has …)": create(Tags=[{"Key": f"key-{i}", "Value": ""} for i in range(47)]),
@@ -222,7 +222,7 @@ PROVOCATIONS: dict[str, Provocation] = {
     "… must be json when the destination is a FirehoseStream": create(
         DestinationConfiguration=to_stream("audit-logs"), ProcessingConfiguration=processing("ocsf", "parquet")
     ),
-    "AdoptArn must be of a destination of the ingestion that the properties name": create(
+    "AdoptArn must belong to the ingestion that the properties specify": create(
         IngestionIdentifier=OTHER_INGESTION, AdoptArn=THERE
     ),
     # A destination cannot be adopted

@@ -134,7 +134,7 @@ WRONG = (
         "parents: an ingestion of another app bundle",
         {f"{BUNDLE}\n": f"{BUNDLE.replace('1111-4111', '9999-4111')}\n"},
         "E9701",
-        "IngestionArn must be of an ingestion in the app bundle that AppBundleArn names",
+        "IngestionArn must belong to the app bundle that AppBundleArn specifies",
         "IngestionArn: ",
     ),
     Case(
@@ -155,7 +155,7 @@ WRONG = (
         "parents: an ingestion of another app bundle, with Fn::Sub",
         {INGESTION: f"!Sub {sub(INGESTION.replace('1111-4111', '9999-4111'))}"},
         "E9701",
-        "IngestionArn must be of an ingestion in the app bundle that AppBundleArn names",
+        "IngestionArn must belong to the app bundle that AppBundleArn specifies",
         "IngestionArn: ",
     ),
     Case("parents: another service", {f"{BUNDLE}\n": "arn:aws:iam::1:x\n"}, "E9701", "the ARN of an app b", "AppBund"),
