@@ -9,7 +9,8 @@ from typing import Any, Iterator
 from cfnlint.rules import CloudFormationLintRule, RuleMatch
 
 from ._contract import ATTRIBUTES, TYPE, did_you_mean, mistakes
-from ._resources import At, Resource, Variant, dotted, resources
+from ._functions import At, dotted
+from ._resources import Resource, Variant, resources
 from ._values import Partial, is_known
 
 EXPORT = "appfabric-ingestion-destination-ServiceToken"
