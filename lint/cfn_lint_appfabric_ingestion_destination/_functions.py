@@ -69,7 +69,9 @@ class Resolution:
     def _reference(self, name: str) -> Any:
         if name in self.parameters:
             return text_of(self.parameters[name])
-        return self._arn(name) if self.types.get(name) == "AWS::SNS::Topic" else SAMPLES.get(name, UNKNOWN)
+        if self.types.get(name) == "AWS::SNS::Topic":
+            return self._arn(name)
+        return SAMPLES.get(self.types.get(name, name), UNKNOWN)
 
     def _attribute(self, name: str, attribute: str) -> Any:
         # What a custom resource or a nested stack calls an ARN may be anything.
