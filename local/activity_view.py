@@ -83,7 +83,7 @@ def line(entry: Mapping[str, Any], region: str) -> Text | None:
 
 
 def describe_call(entry: Mapping[str, Any]) -> str:
-    """What tells one call from another: the configuration and the destination that it names."""
+    """What distinguishes one call from another: the configuration and the destination that it names."""
     words = []
     for name, value in entry["parameters"].items():
         if name == "processingConfiguration":

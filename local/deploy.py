@@ -24,7 +24,7 @@ def main() -> int:
     Returns:
         0 when the stack was created or updated, or rolled back as rehearsed.
     """
-    path = Path(os.environ.get("TEMPLATE", ""))
+    path = Path(os.environ.get("TEMPLATE", "")).expanduser()
     if not path.name:
         raise Problem(_TEMPLATE_NEEDED, status=2)
     name = stack_name(os.environ.get("STACK", ""), path)

@@ -76,16 +76,13 @@ CORRECT: dict[str, dict[str, Any]] = {
 
 
 class Clock:
-    """A wall clock and a monotonic one that only `sleep` moves."""
+    """A clock that only `sleep` moves."""
 
     def __init__(self) -> None:
         self.passed = 0.0
 
     def now(self) -> datetime:
         return STARTED + timedelta(seconds=self.passed)
-
-    def monotonic(self) -> float:
-        return self.passed
 
     def sleep(self, seconds: float) -> None:
         self.passed += seconds
@@ -95,13 +92,13 @@ class NoConnection:
     """The line of a call that no fault may disturb."""
 
     def wait(self, seconds: float) -> None:
-        pytest.fail("no fault was ordered")
+        pytest.fail("no fault was injected")
 
     def hang(self, seconds: float) -> Any:
-        pytest.fail("no fault was ordered")
+        pytest.fail("no fault was injected")
 
     def cut(self) -> Any:
-        pytest.fail("no fault was ordered")
+        pytest.fail("no fault was injected")
 
 
 @pytest.fixture
@@ -111,7 +108,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def service(clock: Clock) -> AppFabricEmulator:
-    return AppFabricEmulator(now=clock.now, clock=clock.monotonic, sleep=clock.sleep)
+    return AppFabricEmulator(now=clock.now, sleep=clock.sleep)
 
 
 @pytest.fixture(scope="session")
