@@ -281,6 +281,20 @@ def test_a_create_that_fails_has_to_be_deleted_first(environment: Terminal, tmp_
     assert make("local-delete", "STACK=fails").returncode == 0
 
 
+def test_ctrl_c_ends_a_deployment_without_a_traceback(environment: Terminal, tmp_path: Path) -> None:
+    template = tmp_path / "interrupted.yaml"
+    template.write_text(EXAMPLE.read_text())
+    deployment = Terminal("make", "local-deploy", f"TEMPLATE={template}", columns=120)
+    deployment.wait_for("AuditLogs                  CREATE_COMPLETE")
+    below = processes_below(deployment.pid)
+    deployment.interrupt()
+    assert "Traceback" not in deployment.output
+    assert len(below) >= 2  # python and sam
+    assert not any(Path(f"/proc/{pid}").exists() for pid in below)
+    environment.wait_for("interrupted     CREATE_COMPLETE")  # CloudFormation goes on, as on AWS
+    assert make("local-delete", "STACK=interrupted").returncode == 0
+
+
 def test_a_destination_that_no_stack_resource_holds_is_marked(environment: Terminal, shell: Any) -> None:
     parents = f"--app-bundle-identifier {BUNDLE} --ingestion-identifier {INGESTION}"
     configuration = (
@@ -295,7 +309,9 @@ def test_a_destination_that_no_stack_resource_holds_is_marked(environment: Termi
     owner = {f"{tag}:StackId": gone, f"{tag}:LogicalResourceId": "Destination"}
     tags = json.dumps([{"key": key, "value": value} for key, value in owner.items()])
     shell(f"aws appfabric tag-resource --resource-arn {arn} --tags '{tags}'")
-    assert "NOT HELD by a stack resource: Destination in the stack gone is gone" in make("local-destinations").stdout
+    listed = make("local-destinations").stdout
+    assert "NOT HELD by a stack resource: Destination in the stack gone is gone" in listed
+    assert shell(f"python {ROOT}/scripts/list_destinations.py --region {REGION}") == listed  # as for a real account
     shell(f"aws appfabric delete-ingestion-destination {parents} --ingestion-destination-identifier {arn}")
 
 
