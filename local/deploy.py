@@ -81,21 +81,20 @@ class Deployment:
 
     def report(self, error: str | None, rehearsal: Rehearsal | None) -> bool:
         """Print how it ended, and what to do next; returns whether it ended as it should."""
-        events = [
-            entry
-            for entry in self._cloudformation.activity.entries(after=self._seen)
-            if entry["kind"] == "stack_event" and entry["StackName"] == self._name
-        ]
+        entries = self._cloudformation.activity.entries(after=self._seen)
+        events = [each for each in entries if each["kind"] == "stack_event" and each["StackName"] == self._name]
         stack = self._cloudformation.find(self._name)
         failure = next((each for each in events if each["ResourceStatus"].endswith("FAILED")), None)
         reason = f"{failure['LogicalResourceId']}: {reason_of(failure)}" if failure else last_error(error or "")
         self._out.print()
         if stack is None or (error and not events):
             raise Problem(f"{self._name} was not deployed: {reason}")
-        if rehearsal and stack.status.endswith("ROLLBACK_COMPLETE"):
+        if rehearsal and error and stack.status.endswith("ROLLBACK_COMPLETE"):
             return self._say(True, f"{self._name} was rolled back, as rehearsed. {reason}", stack)
         if rehearsal:
-            return self._say(False, f"{self._name} is {stack.status}: no {rehearsal.operation} failed", stack)
+            called = any(each.get("operation") == rehearsal.operation for each in entries)
+            why = f"although {rehearsal.operation} failed" if called else f"{rehearsal.operation} was not called"
+            return self._say(False, f"{self._name} is {stack.status if events else 'up to date'}: {why}", stack)
         if error:
             return self._say(False, f"{self._name} is {stack.status}. {reason}", stack)
         done = stack.status if events else "up to date: there was nothing to change"

@@ -261,6 +261,10 @@ def test_a_template_of_the_users_from_its_first_deployment_to_its_deletion(
     assert "The bucket is full" in rehearsed.stdout
     assert "/a b" in make("local-destinations").stdout
 
+    unheard = make("local-deploy", f"TEMPLATE={template}", "FAIL=TagResource:AccessDeniedException")
+    assert unheard.returncode == 2
+    assert "✗ my-own-1 is up to date: TagResource was not called" in unheard.stdout
+
     deleted = make("local-delete", "STACK=my-own-1")
     assert deleted.returncode == 0, deleted.stdout + deleted.stderr
     assert "✓ my-own-1 is deleted" in deleted.stdout
