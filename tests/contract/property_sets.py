@@ -114,7 +114,7 @@ def api_names(bundle: Any, ingestion: Any) -> dict[str, Any]:
     return {"AppBundleArn": REMOVED, "IngestionArn": REMOVED, **names}
 
 
-OURS = True  # what the native type takes and this one tells before a stack fails
+OURS = True  # what the native type takes and this one reports before a deployment fails
 
 ROWS = (
     # Good

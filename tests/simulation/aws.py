@@ -430,7 +430,7 @@ class Simulation:
         self.scheduler = Scheduler()
         self.timeout = timeout
         self.behavior = behavior or Behavior()
-        self.appfabric = appfabric.AppFabricEmulator(now=self.appfabric_now, clock=lambda: self.scheduler.now)
+        self.appfabric = appfabric.AppFabricEmulator(now=self.appfabric_now)
         self.appfabric.page_size = 2
         self.plans: list[Plan] = []
         self.requests: dict[str, Request] = {}
@@ -440,7 +440,7 @@ class Simulation:
         self.names: dict[str, str] = {}
         self.unreadable: set[str] = set()
         self.trace: list[str] = []
-        self._past = appfabric.AppFabricEmulator(now=self.appfabric_now, clock=lambda: self.scheduler.now)
+        self._past = appfabric.AppFabricEmulator(now=self.appfabric_now)
         self._past.page_size, self._past.pages = 2, self.appfabric.pages
         self._snapshots: list[tuple[float, dict[str, Destination]]] = [(-FOREVER, {})]
         self._destinations_created = 0
@@ -985,6 +985,8 @@ def installed() -> Iterator[None]:
         patch.setattr(observability.logger.registered_handler, "emit", _emit)
         patch.setattr(observability.logger._logger, "propagate", False)
         patch.setattr(operations, "uuid4", _uuid)
+        # Scenarios change it.
+        patch.setattr(operations, "DESTINATIONS_PER_INGESTION", operations.DESTINATIONS_PER_INGESTION)
         patch.setattr(operations.secrets, "token_urlsafe", lambda: str(_uuid()))
         # An invocation that dies does so in an exception, whose traceback nobody reads.
         if hasattr(provider, "traceback"):

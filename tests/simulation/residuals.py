@@ -158,7 +158,8 @@ def duplicate_update_after_a_rollback_without_changes(violation: Violation, fact
     if last.operation in {"TagResource", "UntagResource"} or last.invocation.began < last.request.over:
         return True
     later = [r for r in facts.requests if r.number > last.request.number and r.id == violation.arn and r.succeeded]
-    quiet = [r for r in later if r.type == "Update" and not any(call.request is r for call in changes)]
+    moves = [call.request for call in changes if call.operation == "UpdateIngestionDestination"]
+    quiet = [r for r in later if r.type == "Update" and r not in moves]
     return bool(later) and len(quiet) == len(later)
 
 
