@@ -286,7 +286,7 @@ PROVOCATIONS: dict[str, Provocation] = {
         "after-call", lambda parsed, **_: parsed.update(ingestionDestination={})
     ),
     "InvalidRequest: RequestType must be one of …": lambda resource: resource.send(resource.event("Read")),
-    # The resource has another id, owner or request
+    # Another ID, owner or request
     "InvalidRequest: PhysicalResourceId is not an ingestion destination in this Region": update(id=elsewhere(THERE)),
     "InvalidRequest: PhysicalResourceId is not an ingestion destination ARN": update(id="made-by-another-provider"),
     "InvalidRequest: the destination's tags name another owner: resource … in stack …": update_of_another_owner,
