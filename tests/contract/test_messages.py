@@ -253,9 +253,9 @@ PROVOCATIONS: dict[str, Provocation] = {
     ),
     "ThrottlingException: …": create(error("ThrottlingException")),
     "InternalServerException: …": create(error("InternalServerException")),
-    "AccessDenied: … failed with HTTP 403": create(error("403", http_status=403)),
-    "Throttling: … failed with HTTP 429": create(error("429", http_status=429)),
-    "NetworkFailure: … failed with HTTP 408": create(error("408", http_status=408)),
+    "AccessDenied: … failed with HTTP 403…": create(error("403", http_status=403, message="Forbidden")),
+    "Throttling: … failed with HTTP 429…": create(error("429", http_status=429)),
+    "NetworkFailure: … failed with HTTP 408…": create(error("408", http_status=408)),
     "ServiceInternalError: … failed with HTTP …": create(error("502", http_status=502)),
     "GeneralServiceException: … failed with HTTP …": create(error("405", http_status=405)),
     # The destination does not become Active

@@ -26,7 +26,7 @@ def messages() -> dict[str, re.Pattern[str]]:
     """
     provider, _, _ = PAGE.partition(f"\n## {CLOUDFORMATIONS_OWN}\n")
     rows = re.findall(r"^\| `([^`]+)` \|", provider, re.MULTILINE)
-    return {row: re.compile(".+".join(map(re.escape, row.split("…")))) for row in rows}
+    return {row: re.compile(".*".join(map(re.escape, row.split("…")))) for row in rows}
 
 
 @cache

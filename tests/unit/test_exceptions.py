@@ -48,6 +48,12 @@ UNKNOWN_HOST = NameResolutionError("appfabric.eu-central-1.amazonaws.com", None,
         ),
         (
             ClientError(
+                {"Error": {"Code": "403", "Message": "Forbidden"}, "ResponseMetadata": {"HTTPStatusCode": 403}}, "Op"
+            ),
+            "AccessDenied: Op failed with HTTP 403: Forbidden",
+        ),
+        (
+            ClientError(
                 {
                     "Error": {"Code": "ValidationException", "Message": "Bad."},
                     "ResponseMetadata": {"HTTPStatusCode": 400},

@@ -147,10 +147,13 @@ def _translate_refusal(error: ClientError, operation: str) -> HandlerError:
     status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     default = ServiceInternalError if status >= 500 else _BY_STATUS.get(status, GeneralServiceException)
     known = IdempotentParameterMismatch if code.startswith("IdempotentParameterMismatch") else default
-    message = response.get("Error", {}).get("Message") or f"{operation} failed with HTTP {status}"
+    message = str(response.get("Error", {}).get("Message") or "")
+    has_code = code.isidentifier()  # without one in the response botocore may give the status as the code
+    if not (has_code and message):
+        message = f"{operation} failed with HTTP {status}" + (f": {message}" if message else "")
     return _BY_CODE.get(code, known)(
         message + _details(response),
-        cause=code if code.isidentifier() else None,  # without a body botocore gives the status as the code
+        cause=code if has_code else None,
         retry_after=_retry_after(response),
     )
 
