@@ -195,10 +195,5 @@ def parameters_of(stack_set: Any, given: dict[str, str]) -> dict[str, str]:
     return {each["ParameterKey"]: value(each["ParameterValue"]) for each in said}
 
 
-def test_the_release_is_the_same_bytes_every_time(tmp_path: Path) -> None:
-    first, second = (release.release(tmp_path / name) for name in "ab")
-    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
-
-
 def test_every_example_is_deployed_here() -> None:
     assert set(EXAMPLES) == {"s3", "firehose", "two-destinations", "nested-application", "one-stack", "stack-sets"}
