@@ -1,4 +1,4 @@
-"""Makes the artefact small and quick to start. Run by the Makefile after the installation; not shipped.
+"""Makes the artefact small and quick to start. Run by the Makefile after install.py; not shipped.
 
     python build.py ARTIFACTS_DIR
 
@@ -6,7 +6,7 @@ What is cut is what nothing in this function reads. What is added is made of wha
 of botocore brings its own. The same sources and the same Python 3.13 give the same bytes, for x86_64 as for arm64.
 Without a Python 3.13 only the byte code is missing: the function starts slower and is correct all the same.
 
-Standard library only, for any Python from 3.10 on: it runs on the machine of whoever builds.
+Standard library only, for any Python from 3.9 on: it runs on the machine of whoever builds.
 """
 
 from __future__ import annotations
@@ -28,6 +28,10 @@ SERVICE = "appfabric"
 # Of Python 3.13, as its importlib.util.MAGIC_NUMBER has it: no other version reads this byte code.
 MAGIC = "f30d0d0a"
 TASK_ROOT = "/var/task"
+NO_BYTE_CODE = (
+    "No Python 3.13 was found, so the function has no byte code: it works, but a cold start takes 2.5 times as long.\n"
+    "Install Python 3.13 (`uv python install 3.13`, `pyenv install 3.13` or your system's package) and build again."
+)
 # Licences go with the code, and by METADATA vulnerability scanners know it, Amazon Inspector for one.
 OF_METADATA = re.compile(r"METADATA|(LICEN[CS]E|NOTICE|COPYING|AUTHORS).*", re.IGNORECASE)
 # What type checkers and browsers read, and a copy of the system's time zones.
@@ -54,9 +58,9 @@ def main(artefact: Path) -> None:
     python = find_runtime()
     if python:
         compile_all(artefact, python)
-        print(f"Byte code of {python}")
+        print(f"Compiled with {python}")
     else:
-        print("No Python 3.13 was found: the artefact has no byte code, and each cold start compiles anew")
+        print(NO_BYTE_CODE)
     settle(artefact)
 
 
@@ -180,21 +184,25 @@ def element(tag: int, content: bytes) -> bytes:
 
 def find_runtime() -> str | None:
     """A Python whose byte code Lambda's reads: the one that runs this, one on the PATH, or one of pyenv's or uv's."""
+    home = Path(os.environ.get("HOME", "/"))  # Path.home() fails for a user without one, as containers have them
     names = ("python3.13", "python3", "python", "python3.13.exe", "python.exe")
     places = [Path(each) for each in os.environ.get("PATH", "").split(os.pathsep) if each]
     installed = (
-        Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions",
-        Path(os.environ.get("UV_PYTHON_INSTALL_DIR") or Path.home() / ".local" / "share" / "uv" / "python"),
+        Path(os.environ.get("PYENV_ROOT") or home / ".pyenv") / "versions",
+        Path(os.environ.get("UV_PYTHON_INSTALL_DIR") or home / ".local" / "share" / "uv" / "python"),
     )
     places += [found / "bin" for each in installed for found in sorted(each.glob("*3.13.*"), reverse=True)]
     candidates = [sys.executable, *(str(place / name) for name in names for place in places)]
-    return next((each for each in candidates if os.access(each, os.X_OK) and magic_of(each) == MAGIC), None)
+    found = (probe(each) for each in candidates if os.access(each, os.X_OK))
+    return next((executable for magic, executable in found if magic == MAGIC), None)
 
 
-def magic_of(python: str) -> str:
-    """The magic number of its byte code; nothing if it is no Python that runs."""
-    command = [python, "-I", "-c", "import importlib.util; print(importlib.util.MAGIC_NUMBER.hex())"]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603
+def probe(python: str) -> tuple[str, str]:
+    """The magic number of a Python's byte code, and its own path; two empty strings if it does not run."""
+    command = [python, "-I", "-c", "import importlib.util as u, sys; print(u.MAGIC_NUMBER.hex(), sys.executable)"]
+    output = subprocess.run(command, capture_output=True, text=True, check=False).stdout  # noqa: S603
+    magic, _, executable = output.strip().partition(" ")
+    return magic, executable
 
 
 def compile_all(artefact: Path, python: str) -> None:

@@ -5,9 +5,9 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import json
-import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,15 +23,17 @@ from local.runtime import ROOT
 from tests.contract.laptop import STACK_ID, properties
 
 ARTEFACT = ROOT / ".aws-sam" / "build" / "ProviderFunction"
-PYTHON = ROOT / ".venv" / "bin" / "python"
+# Lambda's own version where it is installed, whatever version runs the tests.
+RUNTIME = build.find_runtime()
+PYTHON = RUNTIME or sys.executable
 
-needs_the_runtime = pytest.mark.skipif(build.find_runtime() is None, reason="no Python 3.13: built without byte code")
+needs_the_runtime = pytest.mark.skipif(RUNTIME is None, reason="no Python 3.13: built without byte code")
 
 
 def run(code: str, *arguments: str, artefact: Path = ARTEFACT, **environment: str) -> Any:
     """Run a piece of code as Lambda would run the function; what it prints, read as JSON."""
     process = subprocess.run(
-        [str(PYTHON), "-S", "-c", code, *arguments],
+        [PYTHON, "-S", "-c", code, *arguments],
         cwd=artefact,
         env={
             "PATH": "/usr/bin:/bin",
@@ -63,7 +65,7 @@ def content(artefact: Path) -> str:
 
 def test_nothing_is_shipped_that_only_builds_or_tests() -> None:
     names = {path.name for path in ARTEFACT.iterdir()}
-    assert not names & {"build.py", "Makefile", "requirements.txt", "bin", "tests", "local", "bench"}
+    assert not names & {"build.py", "install.py", "Makefile", "requirements.txt", "bin", "tests", "local", "bench"}
     assert not list(ARTEFACT.rglob("tests"))
     assert [path.name for path in (ARTEFACT / "botocore" / "data").iterdir() if path.is_dir()] == ["appfabric"]
 
@@ -100,51 +102,6 @@ def test_whatever_start_up_loads_has_byte_code() -> None:
     )
     assert len(loaded) > 200
     assert not [path for path in loaded if not Path(path).exists()]
-
-
-def test_without_python_3_13_only_the_byte_code_is_missing_and_the_build_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    artefact = tmp_path / "artefact"
-    shutil.copytree(ARTEFACT, artefact)
-    shutil.rmtree(artefact / "roots")
-    monkeypatch.setattr(build, "find_runtime", lambda: None)
-    build.main(artefact)
-    assert "No Python 3.13" in capsys.readouterr().out
-    assert not list(artefact.rglob("*.pyc"))
-    without = {path.relative_to(artefact) for path in artefact.rglob("*") if path.is_file()}
-    assert without == {p.relative_to(ARTEFACT) for p in ARTEFACT.rglob("*") if p.is_file() and p.suffix != ".pyc"}
-    assert run("import app, json; print(json.dumps(callable(app.lambda_handler)))", artefact=artefact) is True
-
-
-def test_a_second_build_elsewhere_gives_the_same_bytes(tmp_path: Path) -> None:
-    source, again = tmp_path / "src", tmp_path / "artefact"
-    shutil.copytree(ROOT / "src", source, ignore=shutil.ignore_patterns("__pycache__"))
-    subprocess.run(
-        ["make", "--silent", "build-ProviderFunction"],
-        cwd=source,
-        env={**os.environ, "ARTIFACTS_DIR": str(again), "PYTHON": str(ROOT / ".tools" / "bin" / "python")},
-        check=True,
-        capture_output=True,
-    )
-    assert content(again) == content(ARTEFACT)
-    assert len({path.stat().st_mtime for path in again.rglob("*")}) == 1
-
-
-def test_a_python_whose_byte_code_is_anothers_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, magic in (("python3.13", "deadbeef"), ("python3", "")):
-        (tmp_path / name).write_text(f"#!/bin/sh\necho {magic}\n")
-        (tmp_path / name).chmod(0o755)
-    monkeypatch.setattr(build.sys, "executable", str(tmp_path / "python3"))
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
-    monkeypatch.setenv("UV_PYTHON_INSTALL_DIR", str(tmp_path))
-    assert build.find_runtime() is None
-    elsewhere = tmp_path / "versions" / "3.13.9" / "bin"
-    elsewhere.mkdir(parents=True)
-    (elsewhere / "python3.13").write_text(f"#!/bin/sh\necho {build.MAGIC}\n")
-    (elsewhere / "python3.13").chmod(0o755)
-    assert build.find_runtime() == str(elsewhere / "python3.13")
 
 
 # --- start-up
