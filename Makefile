@@ -1,4 +1,4 @@
-# `make demo` shows a destination's whole life, `make test` passes every test. Each sets up what it needs.
+# `make demo` shows a destination's whole life, `make test` runs every test. Each sets up what it needs.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -24,6 +24,14 @@ export SAM_CLI_TELEMETRY := 0
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT
 
+# All that is downloaded stays in this folder: the home may be read-only, and `make clean` removes everything.
+export UV_CACHE_DIR ?= $(CURDIR)/.tools/cache/uv
+export PIP_CACHE_DIR ?= $(CURDIR)/.tools/cache/pip
+# pip's settings for other installations would break those here.
+unexport PIP_CONSTRAINT PIP_PREFIX PIP_TARGET
+export PIP_REQUIRE_VIRTUALENV := 0
+export PIP_USER := 0
+
 .PHONY: help
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,25 +40,34 @@ help: ## Show this list
 setup: .venv/.ready .venv-sam/.ready .venv-cloudformation/.ready .venv-lint/.ready
 
 $(UV):
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: none was found" >&2; exit 1; }
-	@echo "Setting up with $(PYTHON)"
-	@$(PYTHON) -m venv .tools
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none was found" >&2; exit 1; }
+	@echo "Setting up with $(PYTHON): once, about 1 GB in this folder"
+	@"$(PYTHON)" -m venv .tools
 	@.tools/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
 .venv/.ready: GROUP := dev
+.venv/.ready: STEP := 1 of 4: the function and its tests
 .venv-sam/.ready: GROUP := sam
+.venv-sam/.ready: STEP := 2 of 4: the AWS SAM CLI
 .venv-cloudformation/.ready: GROUP := cloudformation
+.venv-cloudformation/.ready: STEP := 3 of 4: a local CloudFormation
 .venv-lint/.ready: GROUP := lint
+.venv-lint/.ready: STEP := 4 of 4: linters of templates
 .venv/.ready .venv-sam/.ready .venv-cloudformation/.ready .venv-lint/.ready: pyproject.toml uv.lock | $(UV)
-	@echo "Installing $(@D) ($(GROUP))"
+	@echo "Installing $(STEP)"
 	@UV_PROJECT_ENVIRONMENT=$(@D) $(UV) sync --quiet --frozen --only-group $(GROUP) --python .tools/bin/python
 	@touch $@
 
 .PHONY: build
 build: .aws-sam/.ready ## Build the function into .aws-sam/build
 
-.aws-sam/.ready: template.yaml $(shell find src -type f -not -path '*/__pycache__/*') .venv-sam/.ready
-	@PYTHON=$(CURDIR)/.tools/bin/python $(SAM) build --no-cached
+# With its folders, so that a file that was removed is noticed too.
+.aws-sam/.ready: template.yaml $(shell find src -not -name __pycache__ -not -path '*/__pycache__/*') .venv-sam/.ready
+	@echo "Building the function"
+	@mkdir -p $(@D)
+	@PYTHON="$(CURDIR)/.tools/bin/python" $(SAM) build --no-cached > $(@D)/build.log 2>&1 \
+		|| { cat $(@D)/build.log >&2; exit 1; }
+	@grep -A 1 '^No Python 3.13' $(@D)/build.log >&2 || true
 	@touch $@
 
 .PHONY: demo
@@ -66,31 +83,45 @@ invoke: setup build ## Send one event through the function: make invoke EVENT=ev
 appfabric: .venv/.ready ## Start the AppFabric stand-in, for the AWS CLI or any SDK
 	@exec $(RUN) -m local.appfabric --host $(or $(HOST),127.0.0.1)
 
-PYTEST := env -u SSL_CERT_FILE -u SSL_CERT_DIR $(RUN) -m
+# Everything in one run, on up to four processors. `worksteal` keeps the tests of a module together where it can.
+PYTEST := env -u SSL_CERT_FILE -u SSL_CERT_DIR $(RUN) -m pytest
+PARALLEL := --numprocesses auto --maxprocesses 4 --dist worksteal
+
+.PHONY: check
+check: style .venv/.ready ## Check style and types, and run the unit tests: some seconds
+	@$(PYTEST) -q tests/unit
 
 .PHONY: test
-test: setup lint build ## Run every check and test
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-in-process test-artefact
+ifdef K
+test: setup build ## Check and test everything, some minutes; or K=some_name: the tests of that name
+	@$(PYTEST) -k "$$K"
+else
+test: setup lint build
+	@$(PYTEST) $(PARALLEL) --cov
+endif
 
-.PHONY: test-in-process
-test-in-process: .venv/.ready
-	@$(PYTEST) coverage run -m pytest tests/unit tests/contract tests/simulation
-	@$(RUN) -m coverage report
-
-.PHONY: test-artefact
-test-artefact: setup build
-	@$(PYTEST) pytest tests/artefact tests/lifecycle tests/template
+.PHONY: test-all
+test-all: setup lint build ## What is slower too: each Python, a tarball, 50,000 random scenarios
+	@SCENARIOS=soak $(PYTEST) $(PARALLEL) --cov -m ""
 
 .PHONY: soak
 soak: .venv/.ready ## Play 50,000 random scenarios instead of 2,000: make soak SEED=1
-	@SCENARIOS=soak SEED=$(SEED) $(PYTEST) pytest -p no:cacheprovider tests/simulation/test_scenarios.py
+	@SCENARIOS=soak SEED=$(SEED) $(PYTEST) -p no:cacheprovider tests/simulation/test_scenarios.py
 
-.PHONY: lint
-lint: .venv/.ready .venv-sam/.ready ## Check style, types and the template
+.PHONY: style
+style: .venv/.ready
 	@$(RUN) -m ruff check --quiet .
 	@$(RUN) -m ruff format --check --quiet .
 	@$(RUN) -m mypy
+
+.PHONY: lint
+lint: style .venv-sam/.ready ## Check style, types and the template
 	@AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint
+
+.PHONY: format
+format: .venv/.ready ## Format the code and mend what ruff can mend
+	@$(RUN) -m ruff check --quiet --fix . || true
+	@$(RUN) -m ruff format .
 
 .PHONY: bench
 bench: setup build ## Measure the function beside others (needs Node.js and npm)

@@ -2,6 +2,7 @@ import io
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,7 +22,14 @@ collect_ignore = [] if sys.platform == "linux" else ["lifecycle"]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What these tests could not show on this machine."""
+    """What excused a scenario, so that nobody hides behind it; and what was not tested on this machine."""
+    if (scenarios := played())["scenarios"]:
+        from tests.simulation.residuals import RESIDUALS
+
+        terminalreporter.section("residuals")
+        terminalreporter.line(f"{scenarios['scenarios']} scenarios, excused by docs/reliability.md's residuals:")
+        for number, residual in sorted(RESIDUALS.items()):
+            terminalreporter.line(f"{scenarios[number]:7d}  {number:2d}. {residual.__doc__}")
     if sys.version_info[:2] != LAMBDAS_PYTHON:
         version = ".".join(map(str, sys.version_info[:2]))
         terminalreporter.write_line(
@@ -29,6 +37,31 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         )
     if collect_ignore:
         terminalreporter.write_line("not tested: tests/lifecycle, which needs Linux", yellow=True)
+
+
+OF_WORKERS: Counter[int | str] = Counter()
+
+
+def played() -> Counter[int | str]:
+    """How many scenarios this process and its workers played, and how many each residual excused, by its number."""
+    counted = OF_WORKERS.copy()
+    if "tests.simulation.scenarios" in sys.modules:
+        from tests.simulation import residuals, scenarios
+
+        counted.update(scenarios.played)
+        counted.update(residuals.EXCUSED)
+    return counted
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["played"] = dict(played())
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """A worker of pytest-xdist has ended."""
+    OF_WORKERS.update(getattr(node, "workeroutput", {}).get("played", {}))
 
 
 @pytest.fixture(autouse=True)
