@@ -135,14 +135,17 @@ def test_the_commands_deploy_this_release(released: list[Path], tmp_path: Path) 
 
 # --- the commit
 
+# As it is in a checkout: `git archive` fills it in.
+ARCHIVAL = "node: $Format:%H$\nnode-date: $Format:%cI$\n"
+
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Iterator[Path]:
     """A repository of one commit that has this project's marks for `git archive`."""
     root = tmp_path / "project"
     root.mkdir()
-    for name in (".git_archival.txt", ".gitattributes"):
-        shutil.copy(ROOT / name, root)
+    shutil.copy(ROOT / ".gitattributes", root)
+    (root / ".git_archival.txt").write_text(ARCHIVAL)
     git(root, "init", "--quiet")
     git(root, "add", ".")
     git(root, "commit", "--quiet", "--message", "First")
@@ -176,6 +179,11 @@ def test_a_tarball_knows_its_commit_even_inside_another_checkout(repository: Pat
         archive.extractall(repository / "inside")
     git(repository, "commit", "--quiet", "--allow-empty", "--message", "Second")
     assert release.find_commit(repository / "inside") == release.Commit(head, COMMIT.time)
+
+
+def test_this_projects_tarballs_know_their_commit() -> None:
+    text = (ROOT / ".git_archival.txt").read_text()
+    assert text == ARCHIVAL or release._ARCHIVED.fullmatch(text)
 
 
 def test_without_a_commit_there_is_no_release(repository: Path) -> None:
