@@ -62,14 +62,14 @@ def generate(
 def _component(distribution: Distribution, licenses: LicenseFactory) -> Component:
     name = canonicalize_name(distribution.name)
     url = PackageURL(type="pypi", name=name, version=distribution.version)
-    stated = distribution.metadata.get("License-Expression") or distribution.metadata.get("License")
+    stated = distribution.metadata.get_all("License-Expression") or distribution.metadata.get_all("License")
     return Component(
         type=ComponentType.LIBRARY,
         name=name,
         version=distribution.version,
         bom_ref=url.to_string(),
         purl=url,
-        licenses=[licenses.make_from_string(stated)] if stated else [],
+        licenses=[licenses.make_from_string(stated[0])] if stated else [],
     )
 
 

@@ -3,7 +3,6 @@
 import gzip
 import hashlib
 import importlib.metadata
-import importlib.util
 import json
 import shutil
 import subprocess
@@ -80,16 +79,23 @@ def test_every_distribution_keeps_its_licence_and_the_name_that_scanners_know_it
         assert not (each / "RECORD").exists()
 
 
+STALE = """
+import importlib.util, json, pathlib, sys
+compiled = list(pathlib.Path(sys.argv[1]).rglob("*.pyc"))
+unchecked = (1).to_bytes(4, "little")
+def fresh(path):
+    source = pathlib.Path(importlib.util.source_from_cache(str(path))).read_bytes()
+    return path.read_bytes()[:16] == importlib.util.MAGIC_NUMBER + unchecked + importlib.util.source_hash(source)
+print(json.dumps([len(compiled), [str(path) for path in compiled if not fresh(path)]]))
+"""
+
+
 @needs_the_runtime
 def test_no_byte_code_is_stale_and_none_can_become_so() -> None:
-    compiled = list(ARTEFACT.rglob("*.pyc"))
-    assert len(compiled) > 250
-    for path in compiled:
-        header = path.read_bytes()[:16]
-        source = Path(importlib.util.source_from_cache(str(path)))
-        assert header[:4].hex() == build.MAGIC, path
-        assert int.from_bytes(header[4:8], "little") == 0b01, f"{path}: not unchecked-hash"
-        assert header[8:] == importlib.util.source_hash((ARTEFACT / source).read_bytes()), path
+    """By Lambda's own version, which the magic number and the hash depend on."""
+    compiled, stale = run(STALE, str(ARTEFACT))
+    assert compiled > 250
+    assert stale == []
 
 
 @needs_the_runtime
