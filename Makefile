@@ -124,8 +124,9 @@ format: .venv/.ready ## Format the code and mend what ruff can mend
 	@$(RUN) -m ruff format .
 
 .PHONY: bench
-bench: setup build ## Measure the function beside others (needs Node.js and npm)
-	@env -u SSL_CERT_FILE -u SSL_CERT_DIR PYTHONPATH=src:. $(RUN) -m bench
+bench: setup build ## Measure the release beside others (needs Node.js and npm): make bench ROUNDS=15 RECORD=1
+	@env -u SSL_CERT_FILE -u SSL_CERT_DIR PYTHONPATH=src:. $(RUN) -m bench \
+		--rounds $(or $(ROUNDS),15) $(if $(RECORD),--record)
 
 .PHONY: bench-scale
 bench-scale: .venv/.ready ## Simulate up to 250 resources at once

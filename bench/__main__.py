@@ -1,11 +1,15 @@
-"""`make bench`: one Create, from the start of the process until its answer is delivered, and again when warm.
+"""`make bench`: one Create, from the start of the process until its response is delivered, and again when warm.
 
 All handlers run in turn, in another order each round, on this machine and against the same server; AWS's own times
 (the container, the download, the network) are in none of it. Read the ratios: the milliseconds are this machine's.
+
+CPU time is what a Create costs. Lambda bills time by memory and gives a share of a processor by memory, so that work
+bound by the processor costs its CPU time, whatever the memory.
 """
 
 import argparse
 import json
+import os
 import random
 import statistics
 import subprocess
@@ -14,6 +18,7 @@ import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from rich.console import Console
@@ -28,6 +33,7 @@ RESULTS = KEPT / "results.json"
 PICTURE = ROOT / "docs" / "performance.svg"
 WARM = 12  # Creates after the first; the first few of these count for nothing either
 SETTLING = 4
+COMPARED = ("cold", "warm", "cold_cpu", "warm_cpu", "memory")
 LAMBDAS = {  # what a function finds in its environment, and what the template sets
     "PATH": "/usr/local/bin:/usr/bin:/bin",
     "LANG": "en_US.UTF-8",
@@ -55,6 +61,8 @@ class Run:
     init: float
     first: float
     warm: float
+    cold_cpu: float
+    warm_cpu: float
     memory: int
 
 
@@ -62,8 +70,12 @@ def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=15, help="processes of each handler (%(default)s)")
-    rounds = parser.parse_args().rounds
-    console = Console(width=110)
+    parser.add_argument("--record", action="store_true", help="redraw docs/performance.svg")
+    arguments = parser.parse_args()
+    rounds = arguments.rounds
+    console = Console(width=120)
+    if (load := os.getloadavg()[0]) > 0.5:
+        console.print(f"[yellow]The machine is busy (load {load:.1f}): times and ratios may be off, CPU times less so.")
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         authority = Authority(directory)
@@ -81,25 +93,31 @@ def main() -> None:
                 "medians": {name: asdict(median) for name, median in medians.items()},
                 "zip": zipped,
                 "ratios": {
-                    name: {of: _ratio(runs["ours"], theirs, of) for of in ("cold", "warm", "memory")}
-                    for name, theirs in runs.items()
+                    name: {of: _ratio(runs["ours"], theirs, of) for of in COMPARED} for name, theirs in runs.items()
                 },
                 "runs": {name: [asdict(run) for run in of] for name, of in runs.items()},
             },
             indent=1,
         )
     )
+    console.print(f"[dim]{RESULTS.relative_to(ROOT)}")
+    if arguments.record:
+        PICTURE.write_text(_picture(runs))
+        console.print(f"[dim]{PICTURE.relative_to(ROOT)}")
+
+
+def _picture(runs: dict[str, list[Run]]) -> str:
     panels = {
-        "Cold: from the start of the process until the answer is delivered": "cold",
+        "Cold: from the start of the process until the response is delivered": "cold",
         "Warm: the same again": "warm",
         "Peak memory": "memory",
     }
-    values = {
-        title: {name: 1 / _ratio(runs["plain"], of_name, of) for name, of_name in runs.items()}
-        for title, of in panels.items()
-    }
-    PICTURE.write_text(plot.draw(values))
-    console.print(f"[dim]{RESULTS.relative_to(ROOT)}, {PICTURE.relative_to(ROOT)}")
+    return plot.draw(
+        {
+            title: {name: 1 / _ratio(runs["plain"], of_name, of) for name, of_name in runs.items()}
+            for title, of in panels.items()
+        }
+    )
 
 
 def _measure(subjects: Sequence[Subject], stage: Stage, directory: Path, rounds: int) -> dict[str, list[Run]]:
@@ -133,23 +151,25 @@ def _run(subject: Subject, stage: Stage, directory: Path) -> Run:
             stderr=output,
             check=False,
         )
-    answers = stage.answers()
-    if process.returncode or len(answers) != 1 + WARM or any(body["Status"] != "SUCCESS" for _, body in answers):
-        raise SystemExit(f"{subject.name} failed:\n{log.read_text()}\n{answers[:1]}")
-    told = json.loads(report.read_text())
+    responses = stage.responses()
+    if process.returncode or len(responses) != 1 + WARM or any(body["Status"] != "SUCCESS" for _, body in responses):
+        raise SystemExit(f"{subject.name} failed:\n{log.read_text()}\n{responses[:1]}")
+    reported = json.loads(report.read_text())
     return Run(
-        cold=answers[0][0] - began,
-        init=told["init"],
-        first=told["taken"][0],
-        warm=statistics.median(told["taken"][1 + SETTLING :]),
-        memory=told["peak"],
+        cold=responses[0][0] - began,
+        init=reported["init"],
+        first=reported["taken"][0],
+        warm=statistics.median(reported["taken"][1 + SETTLING :]),
+        cold_cpu=reported["cpu"][0],
+        warm_cpu=statistics.median(after - before for before, after in pairwise(reported["cpu"][SETTLING:])),
+        memory=reported["peak"],
     )
 
 
 def _event(subject: Subject, stage: Stage) -> dict[str, object]:
     return {
         "RequestType": "Create",
-        "ResponseURL": stage.address(),
+        "ResponseURL": stage.response_url(),
         "StackId": "arn:aws:cloudformation:us-east-1:111122223333:stack/bench/51af3dc0-da77-11e4-872e-1234567db123",
         "RequestId": str(uuid.uuid4()),
         "LogicalResourceId": "Destination",
@@ -164,21 +184,22 @@ def _median(runs: Sequence[Run]) -> Run:
 
 def _table(medians: dict[str, Run], zipped: dict[str, int | None], rounds: int) -> Table:
     table = Table(title=f"One Create, medians of {rounds} processes", title_justify="left")
-    for column in ("", "cold ms", "init ms", "first ms", "warm ms", "peak MB", "zip MB"):
+    for column in ("", "cold ms", "init ms", "first ms", "warm ms", "cold CPU ms", "warm CPU ms", "peak MB", "zip MB"):
         table.add_column(column, justify="right" if column else "left")
     for name, run in medians.items():
-        times = [f"{1000 * seconds:.1f}" for seconds in (run.cold, run.init, run.first, run.warm)]
+        seconds = (run.cold, run.init, run.first, run.warm, run.cold_cpu, run.warm_cpu)
+        times = [f"{1000 * each:.1f}" for each in seconds]
         table.add_row(name, *times, f"{run.memory / 1e6:.1f}", f"{(zipped[name] or 0) / 1e6:.2f}")
     return table
 
 
 def _ratios(runs: dict[str, list[Run]], zipped: dict[str, int | None]) -> Table:
     table = Table(title="Ours / theirs, medians of the ratios within a round", title_justify="left")
-    for column in ("", "cold", "warm", "peak", "zip"):
+    for column in ("", "cold", "warm", "cold CPU", "warm CPU", "peak", "zip"):
         table.add_column(column, justify="right" if column else "left")
     for name, theirs in runs.items():
         if name != "ours":
-            of_times = [f"{_ratio(runs['ours'], theirs, of):.2f}" for of in ("cold", "warm", "memory")]
+            of_times = [f"{_ratio(runs['ours'], theirs, of):.2f}" for of in COMPARED]
             table.add_row(name, *of_times, f"{(zipped['ours'] or 0) / (zipped[name] or 1):.2f}")
     return table
 

@@ -12,14 +12,16 @@ const loaded = performance.now();
 const fs = require("fs");
 
 (async () => {
-  const taken = [];
+  const taken = [], cpu = [];
   for (const line of fs.readFileSync(events, "utf8").trim().split("\n")) {
     const event = JSON.parse(line);
     const start = performance.now();
     await handler(event, { logStreamName: "local" });
     taken.push((performance.now() - start) / 1000);
+    const used = process.cpuUsage(); // of all threads, since the process began
+    cpu.push((used.user + used.system) / 1e6);
   }
   const peak = /VmHWM:\s+(\d+)/.exec(fs.readFileSync("/proc/self/status", "utf8"))[1] * 1024;
-  fs.writeFileSync(report, JSON.stringify({ init: (loaded - began) / 1000, taken, peak }));
+  fs.writeFileSync(report, JSON.stringify({ init: (loaded - began) / 1000, taken, cpu, peak }));
   process.exit(0);
 })();

@@ -16,10 +16,10 @@ def names_of_aws_are_here():
 
     ask = socket.getaddrinfo
 
-    def answer(host, *arguments, **options):
+    def resolve(host, *arguments, **options):
         return ask("127.0.0.1" if str(host).endswith(".amazonaws.com") else host, *arguments, **options)
 
-    socket.getaddrinfo = answer
+    socket.getaddrinfo = resolve
 
 
 class Context:
@@ -44,14 +44,15 @@ from app import lambda_handler  # noqa: E402
 loaded = time.monotonic()
 import json  # noqa: E402
 
-taken = []
+taken, cpu = [], []
 with open(events) as lines:  # noqa: PTH123
     for line in lines:
         event = json.loads(line)
         start = time.monotonic()
         lambda_handler(event, Context())
         taken.append(time.monotonic() - start)
+        cpu.append(time.process_time())  # of all threads, since the process began
 with open("/proc/self/status") as status:  # noqa: PTH123
     peak = next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
 with open(report, "w") as out:  # noqa: PTH123
-    json.dump({"init": loaded - began, "taken": taken, "peak": peak}, out)
+    json.dump({"init": loaded - began, "taken": taken, "cpu": cpu, "peak": peak}, out)

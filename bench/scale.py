@@ -134,7 +134,7 @@ class Lambda:
         self._provider = Provider(client=lambda: client, delivery=self, clock=clock, started=0.0)  # type: ignore[arg-type]
 
     def put(self, _address: str, body: bytes, *, ends: float) -> None:
-        """Take an answer, in the place of CloudFormation."""
+        """Take a response, in the place of CloudFormation."""
         self._simulation.sleep(SERVICE / 2)
         succeeded = self._simulation.now <= ends and json.loads(body)["Status"] == "SUCCESS"
         self._stack.succeeded += succeeded
@@ -171,7 +171,7 @@ class _Context:
 
 
 def simulate(resources: int, *, reserved: int | None, seed: int) -> Stack:
-    """One stack, from CloudFormation's first request to its last answer."""
+    """One stack, from CloudFormation's first request to the last response."""
     random.seed(seed)  # the handler's own jitter, too
     chance = random.Random(seed)  # noqa: S311
     simulation, stack = Simulation(), Stack(resources, reserved)
@@ -244,7 +244,7 @@ def _event(number: int, signed: str) -> dict[str, Any]:
     ingestion = f"{BUNDLE}/ingestion/22222222-2222-4222-8222-{number // 5:012}"
     return {
         "RequestType": "Create",
-        "ResponseURL": f"https://answers.example/{uuid.uuid4()}?X-Amz-Date={signed}",
+        "ResponseURL": f"https://responses.example/{uuid.uuid4()}?X-Amz-Date={signed}",
         "StackId": "arn:aws:cloudformation:us-east-1:111122223333:stack/bench/51af3dc0-da77-11e4-872e-1234567db123",
         "RequestId": str(uuid.uuid4()),
         "LogicalResourceId": f"Destination{number}",

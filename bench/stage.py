@@ -1,4 +1,4 @@
-"""Where the requests of a measured handler lead: one HTTPS server for the service and for CloudFormation's answers."""
+"""Where a measured handler sends its requests: one HTTPS server for the service and for CloudFormation."""
 
 import json
 import socket
@@ -45,7 +45,7 @@ class Authority:
 
 
 class Stage:
-    """The server, for as long as the `with` block runs; every answer it gets is noted with its time."""
+    """The server, for as long as the `with` block runs; every response that it gets is recorded with its time."""
 
     def __init__(self, authority: Authority) -> None:
         self._server = _Server(authority.context)
@@ -61,17 +61,17 @@ class Stage:
         self._server.shutdown()
         self._server.server_close()
 
-    def address(self) -> str:
+    def response_url(self) -> str:
         """A new ResponseURL, as long as CloudFormation's are."""
         key = f"arn%3Aaws%3Acloudformation%3Aus-east-1%3A111122223333%3Astack/bench/{uuid.uuid4()}%7CDestination"
         host = f"cloudformation-custom-resource-response-useast1.s3.amazonaws.com:{self.port}"
         now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         return f"https://{host}/{key}?X-Amz-Date={now}&X-Amz-Expires=7200&X-Amz-Signature={'0' * 64}"
 
-    def answers(self) -> list[tuple[float, Any]]:
-        """When each answer came, by time.monotonic, and what it was; forgotten with that."""
-        answers, self._server.answers = self._server.answers, []
-        return answers
+    def responses(self) -> list[tuple[float, Any]]:
+        """When each response since the last call came, by time.monotonic, and what it was."""
+        responses, self._server.responses = self._server.responses, []
+        return responses
 
 
 class _Server(ThreadingTCPServer):
@@ -79,7 +79,7 @@ class _Server(ThreadingTCPServer):
     request_queue_size = 32
 
     def __init__(self, context: ssl.SSLContext) -> None:
-        self.answers: list[tuple[float, Any]] = []
+        self.responses: list[tuple[float, Any]] = []
         self._context = context
         super().__init__(("127.0.0.1", 0), _Handler)
 
@@ -105,7 +105,7 @@ class _Handler(StreamRequestHandler):
                     length = int(line.partition(b":")[2])
             body = self.rfile.read(length)
             if method == b"PUT":
-                self.server.answers.append((time.monotonic(), json.loads(body)))
+                self.server.responses.append((time.monotonic(), json.loads(body)))
             self.wfile.write(_EMPTY if method == b"PUT" else _MADE)
 
 

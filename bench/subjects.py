@@ -1,6 +1,5 @@
-"""What is measured: five handlers that make one thing and tell CloudFormation so, each as it is shipped."""
+"""What is measured: five handlers that create one thing and respond to CloudFormation, each as it is shipped."""
 
-import io
 import os
 import re
 import shutil
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import build
 from bench.stage import BUNDLE, INGESTION, Authority
+from local import release
 
 ROOT = Path(__file__).resolve().parent.parent
 HERE = Path(__file__).resolve().parent
@@ -59,7 +59,7 @@ def prepare(directory: Path, authority: Authority) -> list[Subject]:
     if build.find_runtime() is None:
         raise SystemExit("Python 3.13 is needed: without it no handler is as it is in Lambda")
     return [
-        _python("ours", OURS, directory, authority),
+        _python("ours", _released(directory), directory, authority),
         _python("plain", _installed("plain"), directory, authority),
         _python("crhelper only", _installed("crhelper"), directory, authority),
         _cdk(directory, authority),
@@ -67,14 +67,18 @@ def prepare(directory: Path, authority: Authority) -> list[Subject]:
     ]
 
 
-def zipped(artefact: Path) -> int:
-    """Bytes of an artefact's zip."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(artefact.rglob("*")):
-            if path.is_file():
-                archive.write(path, path.relative_to(artefact))
-    return buffer.tell()
+def _released(directory: Path) -> Path:
+    """What Lambda unpacks from the release's zip."""
+    release.write_zip(OURS, directory / "release.zip")
+    with zipfile.ZipFile(directory / "release.zip") as archive:
+        archive.extractall(directory / "release")
+    return directory / "release"
+
+
+def _zipped(artefact: Path, directory: Path) -> int:
+    """Bytes of an artefact's zip, made as a release's."""
+    release.write_zip(artefact, directory / "measured.zip")
+    return (directory / "measured.zip").stat().st_size
 
 
 def _python(name: str, artefact: Path, directory: Path, authority: Authority) -> Subject:
@@ -99,7 +103,7 @@ def _python(name: str, artefact: Path, directory: Path, authority: Authority) ->
         command=(build.find_runtime() or "", "-S", str(HERE / "runtime.py"), str(copy)),
         properties=PROPERTIES,
         environment=environment,
-        zipped=zipped(artefact),
+        zipped=_zipped(artefact, directory),
     )
 
 
@@ -117,13 +121,13 @@ def _cdk(directory: Path, authority: Authority) -> Subject:
         shutil.copy(HERE / "cdk" / "package.json", KEPT / "cdk")  # as it was: npm may write it anew
     copy = directory / "cdk"
     shutil.copytree(shipped, copy)
-    # The one change: the answer goes to the address's own port, not always to 443.
+    # The one change: the response goes to the port in the URL, not always to 443.
     handler = copy / "index.js"
     patched, count = re.subn(
         r"\{hostname:(\w+)\.hostname,", r"{hostname:\1.hostname,port:\1.port,", handler.read_text()
     )
     if count != 1:
-        raise SystemExit("CDK's handler has changed: its answer's address was not found")
+        raise SystemExit("CDK's handler has changed: where it sends its response was not found")
     handler.write_text(patched)
     (copy / "node_modules").symlink_to(modules)
     return Subject(
@@ -131,7 +135,7 @@ def _cdk(directory: Path, authority: Authority) -> Subject:
         command=("node", str(HERE / "runtime.cjs"), str(copy)),
         properties={"ServiceToken": PROPERTIES["ServiceToken"], "InstallLatestAwsSdk": "false", "Create": CALL},
         environment={"NODE_EXTRA_CA_CERTS": str(authority.file)},
-        zipped=zipped(shipped),
+        zipped=_zipped(shipped, directory),
     )
 
 
