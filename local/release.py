@@ -23,6 +23,7 @@ from typing import Any
 
 import boto3
 import yaml
+from packaging.requirements import Requirement
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
@@ -185,7 +186,7 @@ def _version() -> str:
 def _direct() -> list[str]:
     """Names of the packages that the function asks for itself."""
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
-    return [requirement.partition("==")[0] for requirement in groups["function"]]
+    return [Requirement(each).name for each in groups["function"]]
 
 
 def _shown(path: Path) -> str:
