@@ -41,7 +41,7 @@ setup: .venv/.ready .venv-sam/.ready .venv-cloudformation/.ready .venv-lint/.rea
 
 $(UV):
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none was found" >&2; exit 1; }
-	@echo "Setting up with $(PYTHON): once, about 1 GB in this folder"
+	@echo "Setting up with $(PYTHON): once, some 800 MB in this folder"
 	@"$(PYTHON)" -m venv .tools
 	@.tools/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 

@@ -59,7 +59,7 @@ def main(directory: Path) -> None:
         raise SystemExit(
             "The build has no byte code, so each cold start would take 2.5 times as long. "
             "Install Python 3.13 (`uv python install 3.13`, or pyenv or your system's packages), "
-            "then run `make -B build release`."
+            "then remove .aws-sam and run `make release` again."
         )
     commit = find_commit(ROOT)
     if commit.modified:
