@@ -152,4 +152,5 @@ lock: | $(UV) ## Renew uv.lock and src/requirements.txt
 
 .PHONY: clean
 clean: ## Remove everything that the other commands made
-	rm -rf .tools .venv .venv-sam .venv-cloudformation .venv-lint .aws-sam dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .tools .venv .venv-* .aws-sam dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
