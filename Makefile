@@ -34,10 +34,11 @@ export PIP_USER := 0
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: .venv/.ready .venv-sam/.ready .venv-cloudformation/.ready .venv-lint/.ready
+setup: .venv/.ready .venv-sam/.ready .venv-cloudformation/.ready .venv-checkov/.ready \
+	.venv-cfn-lint-oldest/.ready .venv-cfn-lint-newest/.ready
 
 $(UV):
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none was found" >&2; exit 1; }
@@ -46,14 +47,19 @@ $(UV):
 	@.tools/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
 .venv/.ready: GROUP := dev
-.venv/.ready: STEP := 1 of 4: the function and its tests
+.venv/.ready: STEP := 1 of 6: the function and its tests
 .venv-sam/.ready: GROUP := sam
-.venv-sam/.ready: STEP := 2 of 4: the AWS SAM CLI
+.venv-sam/.ready: STEP := 2 of 6: the AWS SAM CLI
 .venv-cloudformation/.ready: GROUP := cloudformation
-.venv-cloudformation/.ready: STEP := 3 of 4: a local CloudFormation
-.venv-lint/.ready: GROUP := lint
-.venv-lint/.ready: STEP := 4 of 4: linters of templates
-.venv/.ready .venv-sam/.ready .venv-cloudformation/.ready .venv-lint/.ready: pyproject.toml uv.lock | $(UV)
+.venv-cloudformation/.ready: STEP := 3 of 6: a local CloudFormation
+.venv-checkov/.ready: GROUP := checkov
+.venv-checkov/.ready: STEP := 4 of 6: a scanner of templates
+.venv-cfn-lint-oldest/.ready: GROUP := cfn-lint-oldest
+.venv-cfn-lint-oldest/.ready: STEP := 5 of 6: the oldest cfn-lint that the rules are for
+.venv-cfn-lint-newest/.ready: GROUP := cfn-lint-newest
+.venv-cfn-lint-newest/.ready: STEP := 6 of 6: the newest cfn-lint
+.venv/.ready .venv-sam/.ready .venv-cloudformation/.ready .venv-checkov/.ready \
+.venv-cfn-lint-oldest/.ready .venv-cfn-lint-newest/.ready: pyproject.toml uv.lock | $(UV)
 	@echo "Installing $(STEP)"
 	@UV_PROJECT_ENVIRONMENT=$(@D) $(UV) sync --quiet --frozen --only-group $(GROUP) --python .tools/bin/python
 	@touch $@
@@ -70,18 +76,48 @@ build: .aws-sam/.ready ## Build the function into .aws-sam/build
 	@grep -A 1 '^No Python 3.13' $(@D)/build.log >&2 || true
 	@touch $@
 
+# For the commands that a user runs first: sets up what is missing, silently but for a line each.
+PREPARE = @sh local/prepare.sh "$(MAKE)" .venv/.ready .venv-sam/.ready .venv-cloudformation/.ready .aws-sam/.ready
+LOCAL := exec env PYTHONPATH=src:. $(RUN) -m local
+
 .PHONY: demo
-demo: setup build ## Show the whole life of a destination on this machine
-	@PYTHONPATH=src:. $(RUN) -m local.demo
+demo: ## Show the whole life of a destination on this machine [DETAIL=1]
+	$(PREPARE)
+	@$(LOCAL) demo
 
 .PHONY: invoke
-invoke: setup build ## Send one event through the function: make invoke EVENT=events/create-s3.json
-	@test -n "$(EVENT)" || { echo "usage: make invoke EVENT=events/create-s3.json" >&2; exit 2; }
-	@PYTHONPATH=src:. $(RUN) -m local.invoke "$(EVENT)"
+invoke: ## Send one event through the function: make invoke EVENT=events/create-s3.json
+	$(PREPARE)
+	@$(LOCAL) invoke
 
 .PHONY: appfabric
-appfabric: .venv/.ready ## Start the AppFabric stand-in, for the AWS CLI or any SDK
+appfabric: .venv/.ready ## Start the AppFabric emulator, for the AWS CLI or any SDK
 	@exec $(RUN) -m local.appfabric --host $(or $(HOST),127.0.0.1)
+
+.PHONY: local
+local: ## Run CloudFormation, Lambda and AppFabric here until Ctrl-C [PORT=4570] [REGION=us-east-1]
+	$(PREPARE)
+	@$(LOCAL) up
+
+.PHONY: local-env
+local-env: ## Print the variables for another terminal: eval "$(make -s local-env)" [PORT=] [REGION=]
+	@sh local/env.sh "$(CURDIR)" "$(or $(REGION),us-east-1)" "$(or $(PORT),4570)"
+
+.PHONY: local-deploy
+local-deploy: .venv/.ready .venv-sam/.ready ## Deploy TEMPLATE=my.yaml there [STACK=name] [PARAMS="Format=parquet"] [FAIL=…]
+	@$(LOCAL) deploy
+
+.PHONY: local-delete
+local-delete: .venv/.ready ## Delete STACK=name there
+	@$(LOCAL) delete
+
+.PHONY: local-destinations
+local-destinations: .venv/.ready ## List what is in AppFabric there, with its owners
+	@$(LOCAL) destinations
+
+.PHONY: local-logs
+local-logs: .venv/.ready ## Print the log of the provider there
+	@$(LOCAL) logs
 
 # Everything in one run, each module's tests in one process. One process more than there are processors: the tests under
 # Lambda's runtime wait more than they work.
@@ -138,11 +174,13 @@ docs: .venv/.ready ## Renew docs/reference.md from the schema
 	@$(RUN) -m docs.generate
 
 .PHONY: release
-release: .venv/.ready build ## Make the template without a transform and the code, into dist
+release: .venv/.ready build ## Build the template without a transform, the code and the cfn-lint rules, into dist
 	@$(RUN) -m local.release
+	@$(RUN) -m hatchling build --target wheel --directory dist
 
 src/requirements.txt: pyproject.toml uv.lock | $(UV)
-	@$(UV) export --quiet --frozen --only-group function --no-header --output-file $@
+	@# Without markers: pip would evaluate them for the Python that builds, not for Lambda's.
+	@$(UV) export --quiet --frozen --only-group function --no-header | sed "s/ ; python_full_version >= '3.11'//" > $@
 
 .PHONY: lock
 lock: | $(UV) ## Renew uv.lock and src/requirements.txt
@@ -152,5 +190,5 @@ lock: | $(UV) ## Renew uv.lock and src/requirements.txt
 
 .PHONY: clean
 clean: ## Remove everything that the other commands made
-	rm -rf .tools .venv .venv-* .aws-sam dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .tools .venv .venv-* .aws-sam .local dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,6 +1,6 @@
 """`make bench-scale`: up to 250 destinations in one stack, against a service that takes ten calls a second.
 
-Real are the handler, crhelper, the boto3 client, the retries and the stand-in with its rate limit. Simulated is time,
+Real are the handler, crhelper, the boto3 client, the retries and the emulator with its rate limit. Simulated is time,
 and with it what Lambda does: each run of the handler has a thread of its own, but only one thread runs at any moment,
 the one whose time has come. So the result does not depend on this machine, and 40 minutes pass in some seconds.
 
@@ -33,7 +33,7 @@ from bench.stage import BUNDLE
 from bench.subjects import KEPT, PROPERTIES, ROOT
 from ingestion_destination.deadline import Clock
 from ingestion_destination.provider import Provider
-from local.appfabric import AppFabric, RateLimit, attach
+from local.appfabric import AppFabricEmulator, RateLimit, attach
 
 RESULTS = KEPT / "scale.json"
 SIZES = (1, 10, 50, 100, 250)
@@ -109,7 +109,9 @@ class Stack:
 class Lambda:
     """The function, its containers and its queue."""
 
-    def __init__(self, simulation: Simulation, stack: Stack, appfabric: AppFabric, chance: random.Random) -> None:
+    def __init__(
+        self, simulation: Simulation, stack: Stack, appfabric: AppFabricEmulator, chance: random.Random
+    ) -> None:
         self._simulation = simulation
         self._stack = stack
         self._chance = chance
@@ -175,7 +177,7 @@ def simulate(resources: int, *, reserved: int | None, seed: int) -> Stack:
     random.seed(seed)  # the handler's own jitter, too
     chance = random.Random(seed)  # noqa: S311
     simulation, stack = Simulation(), Stack(resources, reserved)
-    appfabric = AppFabric(
+    appfabric = AppFabricEmulator(
         clock=lambda: simulation.now,
         sleep=simulation.sleep,
         rate_limit=RateLimit(rate=RATE, burst=BURST),

@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import ssl
 import subprocess
 import sys
 import zipfile
@@ -89,11 +88,9 @@ def _python(name: str, artefact: Path, directory: Path, authority: Authority) ->
         _append(botocores, authority.pem)
     environment: dict[str, str] = {}
     if name == "floor":
-        build.write_roots(bundle, copy / "roots")
-    if (roots := copy / "roots").exists():
-        name_hash = build.subject_hash(build.subject_of(ssl.PEM_cert_to_DER_cert(authority.pem.decode())))
-        (roots / f"{name_hash}.0").write_bytes(authority.pem)
-        _append(roots / "amazon.pem", authority.pem)
+        build.write_amazon_roots(bundle, copy / "amazon-roots.pem")
+    if (roots := copy / "amazon-roots.pem").exists():
+        _append(roots, authority.pem)
     else:  # the system's, which OpenSSL loads as a whole
         system = directory / "system.pem"
         system.write_bytes(next((path for path in SYSTEMS if path.exists()), bundle).read_bytes() + authority.pem)

@@ -23,7 +23,7 @@ REPLACEMENT = f"[Replacement]({UPDATES}#update-replacement)"
 NEVER = "Updates are not supported."
 READ_ONLY = [path.rpartition("/")[2] for path in SCHEMA["readOnlyProperties"]]
 CREATE_ONLY = [path.rpartition("/")[2] for path in SCHEMA["createOnlyProperties"]]
-# Attributes that are properties too: whatever name the template has for a parent, the answer has its ARN.
+# Attributes that are properties too: whatever name the template has for a parent, the response has its ARN.
 PARENTS = {"AppBundleArn": "app bundle", "IngestionArn": "ingestion"}
 
 INTRODUCTION = """\
@@ -36,8 +36,8 @@ stack's update is complete, and `Ref` changes. An ingestion takes five destinati
 a replacement needs a free place.
 
 The provider finds every mistake in the properties before it calls AppFabric, and tells all of them in one message in
-the stack's events. [troubleshooting.md](troubleshooting.md) has every message. `cfn-lint --append-rules lint/cfn-lint`
-finds the same mistakes before a deployment.
+the stack's events. [troubleshooting.md](troubleshooting.md) has every message. The [cfn-lint rules](../lint/README.md)
+report the same mistakes before a deployment.
 """
 
 REF = """\
@@ -138,13 +138,19 @@ def _property(name: str, schema: Mapping[str, Any], *, required: str, update: st
         "Required": required,
         "Type": _kind(schema),
         "Allowed values": " | ".join(f"`{each}`" for each in schema.get("enum", [])),
-        "Pattern": f"`{schema['pattern']}`" if "pattern" in schema else "",
+        "Pattern": " and ".join(f"`{each}`" for each in _patterns(schema)),
         "Minimum": _limit(schema, "minimum", "minLength", "minItems"),
         "Maximum": _limit(schema, "maximum", "maxLength", "maxItems"),
         "Update requires": update,
     }
     lines = "  \n".join(f"*{label}*: {value}" for label, value in said.items() if value)
     yield f"`{name}`\n\n{text}\n\n{lines}\n"
+
+
+def _patterns(schema: Mapping[str, Any]) -> list[str]:
+    """The patterns of a string, without what only keeps a final newline out of Python's `$`."""
+    schemas = [schema, *schema.get("allOf", [])]
+    return [each["pattern"].replace(r"(?!\n)$", "$") for each in schemas if "pattern" in each]
 
 
 def _limit(schema: Mapping[str, Any], *keywords: str) -> str:
@@ -207,7 +213,6 @@ EXAMPLES = {
     "firehose": "OCSF in a stream",
     "two-destinations": "Two destinations on one ingestion",
     "nested-application": "The provider as a nested application",
-    "one-stack": "The provider and a destination in one stack",
     "stack-sets": "Several accounts",
 }
 SHOWN = ("s3", "firehose")

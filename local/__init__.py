@@ -1,1 +1,1 @@
-"""What a laptop needs to run the function without an AWS account; never shipped."""
+"""The local environment: emulators of AppFabric, CloudFormation and Lambda's runtime. Never shipped."""

@@ -1,4 +1,4 @@
-"""A certificate authority for one run, so that HTTPS on this machine is verified like any other."""
+"""A throw-away certificate authority, so that HTTPS on this machine is verified like any other."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,109 +1,106 @@
-"""A destination's whole life on this machine: deployed, updated, replaced, rolled back and deleted.
-
-    python -m local.demo
+"""`make demo`: the whole life of a destination on this machine, a line for each step.
 
 Everything in it is real but AWS: the built function under Lambda's runtime, `sam deploy`, CloudFormation's contract.
 """
 
-from __future__ import annotations
-
 import contextlib
+import os
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
 
-from local.appfabric import AppFabric, Outcome, serve
+from local.activity_view import reason_of, shorten
+from local.appfabric import AppFabricEmulator, Outcome, serve
 from local.appfabric.destinations import Destination
 from local.certificates import Certificates
-from local.cloudformation import CloudFormation, CloudFormationError
-from local.runtime import ROOT, LambdaRuntimeError
-from local.timeline import Timeline
+from local.cloudformation import CloudFormation, CloudFormationError, emulate
+from local.console import Problem, console
+from local.environment import BUNDLE, INGESTION, PROVIDER, PROVIDER_STACK, log_calls
+from local.runtime import ROOT
+from local.timeline import table
 
-PROVIDER = ROOT / ".aws-sam" / "build" / "template.yaml"
 EXAMPLE = ROOT / "examples" / "s3.yaml"
-BUNDLE = "arn:aws:appfabric:us-east-1:111122223333:appbundle/11111111-1111-4111-8111-111111111111"
-PARAMETERS = {
-    "AppBundleArn": BUNDLE,
-    "IngestionArn": f"{BUNDLE}/ingestion/22222222-2222-4222-8222-222222222222",
-}
-WIDTH_WHEN_PIPED = 150
+STACK = "audit-logs"
+PARENTS = {"AppBundleArn": BUNDLE.format(region="us-east-1"), "IngestionArn": INGESTION.format(region="us-east-1")}
 LAMBDAS_PYTHON = (3, 13)
-
-
-class Unexpected(Exception):
-    """A step did not end as it should."""
+_TITLE_WIDTH = 20
+_WIDTH_WHEN_PIPED = 150
 
 
 @dataclass(frozen=True)
 class Demo:
-    """The steps, each of which raises Unexpected when it does not end as it should."""
+    """The steps. Each returns what it shows, and raises Problem when it does not end as it should."""
 
     cloudformation: CloudFormation
-    appfabric: AppFabric
+    appfabric: AppFabricEmulator
     endpoint: str
 
     def provider(self) -> str:
         """Deploy the application."""
-        stack = self.cloudformation.deploy(
-            PROVIDER,
-            stack_name="appfabric-ingestion-destination",
-            parameters={"AppFabricEndpointUrl": self.endpoint},
-        )
-        return stack.name
+        parameters = {"AppFabricEndpointUrl": self.endpoint}
+        self.cloudformation.deploy(PROVIDER, stack_name=PROVIDER_STACK, parameters=parameters)
+        return "sam deploy, as on AWS"
 
     def create(self) -> str:
         """Deploy the example."""
-        self._deploy()
-        self._expect(len(self.appfabric.destinations) == 1, "one destination")
-        return "audit-logs"
+        calls = self._deploy()
+        return f"created …{self._arn()[-6:]}, {self._only().status}, {calls}"
 
     def update(self) -> str:
         """Change where the logs go."""
         before = self._arn()
-        self._deploy(Prefix="security/saas")
+        calls = self._deploy(Prefix="security/saas")
         self._expect(self._arn() == before, "the same destination")
         self._expect("security/saas" in str(self._only().destination), "another prefix")
-        return "audit-logs"
+        return f"updated in place, same ARN {shorten(before)}, {calls}"
 
     def replace(self) -> str:
         """Change the format, which needs another destination."""
         before = self._arn()
-        self._deploy(Prefix="security/saas", Format="parquet")
+        calls = self._deploy(Prefix="security/saas", Format="parquet")
         self._expect(self._arn() != before, "another destination")
         self._expect(self._only().arn == self._arn(), "the old destination deleted")
-        return "audit-logs"
+        return f"replaced {shorten(before)} → {shorten(self._arn())}, old one deleted, {calls}"
 
     def fail(self) -> str:
         """Let an update fail in AppFabric."""
-        self.appfabric.order(
-            Outcome(
-                operation="UpdateIngestionDestination", status="Failed", status_reason="The bucket's storage is full."
-            )
-        )
-        self.appfabric.order(Outcome(operation="UpdateIngestionDestination", status="Active"))
+        seen = len(self.cloudformation.activity.entries())
+        update = "UpdateIngestionDestination"
+        self.appfabric.inject(Outcome(operation=update, status="Failed", status_reason="The bucket's storage is full."))
+        self.appfabric.inject(Outcome(operation=update, status="Active"))
         with contextlib.suppress(CloudFormationError):
             self._deploy(Prefix="somewhere/else", Format="parquet")
-        status = self.cloudformation.stack("audit-logs").status
+        status = self.cloudformation.stack(STACK).status
         self._expect(status == "UPDATE_ROLLBACK_COMPLETE", f"a rollback, not {status}")
         self._expect("security/saas" in str(self._only().destination), "the prefix of before")
-        return "audit-logs"
+        reasons = [
+            reason_of(entry)
+            for entry in self.cloudformation.activity.entries(after=seen)
+            if entry["kind"] == "stack_event" and entry["ResourceStatus"] == "UPDATE_FAILED"
+        ]
+        return f'rolled back as it should: "{reasons[0].rpartition(": ")[2]}"'
 
     def delete(self) -> str:
         """Delete the example."""
-        stack = self.cloudformation.delete_stack("audit-logs")
+        stack = self.cloudformation.delete_stack(STACK)
         self._expect(stack.status == "DELETE_COMPLETE", f"a deleted stack, not {stack.status}")
         self._expect(not self.appfabric.destinations, "no destination left")
-        return stack.id
+        return "destination deleted; its bucket is kept, as the template says"
 
-    def _deploy(self, **parameters: str) -> None:
-        self.cloudformation.deploy(EXAMPLE, stack_name="audit-logs", parameters=PARAMETERS | parameters)
+    def _deploy(self, **parameters: str) -> str:
+        before = len(self.appfabric.calls)
+        self.cloudformation.deploy(EXAMPLE, stack_name=STACK, parameters=PARENTS | parameters)
+        calls = len(self.appfabric.calls) - before
+        return f"{calls} call{'' if calls == 1 else 's'}"
 
     def _arn(self) -> str:
-        return self.cloudformation.stack("audit-logs").outputs["DestinationArn"]
+        return self.cloudformation.stack(STACK).outputs["DestinationArn"]
 
     def _only(self) -> Destination:
         self._expect(len(self.appfabric.destinations) == 1, "one destination")
@@ -111,53 +108,64 @@ class Demo:
 
     def _expect(self, holds: bool, what: str) -> None:
         if not holds:
-            raise Unexpected(f"expected {what}")
+            raise Problem(f"expected {what}")
 
 
 STEPS: tuple[tuple[str, Callable[[Demo], str]], ...] = (
-    ("Deploy the provider (sam deploy)", Demo.provider),
-    ("Deploy a stack with a destination (sam deploy examples/s3.yaml)", Demo.create),
-    ("Change its prefix: an update in place", Demo.update),
-    ("Change its format: a replacement", Demo.replace),
-    ("Let an update fail: a rollback", Demo.fail),
-    ("Delete the stack", Demo.delete),
+    ("Deploy the provider", Demo.provider),
+    ("Create", Demo.create),
+    ("Change the prefix", Demo.update),
+    ("Change the format", Demo.replace),
+    ("Let an update fail", Demo.fail),
+    ("Delete", Demo.delete),
 )
 
 
 def main() -> int:
-    """Run the steps and show what happened; 0 when every step ended as it should, else 1."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = WIDTH_WHEN_PIPED
+    """Run the steps, each with a line; with the variable DETAIL also with a table of all that happened."""
+    out, detail = console(), bool(os.environ.get("DETAIL"))
+    if not out.is_terminal:
+        out.width = _WIDTH_WHEN_PIPED
     if sys.version_info[:2] != LAMBDAS_PYTHON:
         version = ".".join(map(str, sys.version_info[:2]))
-        console.print(f"The function runs on Python {version} here; on Lambda it is 3.13.", style="yellow")
-    try:
-        with tempfile.TemporaryDirectory() as directory, _laptop(Path(directory)) as demo:
-            timeline = Timeline(cloudformation=demo.cloudformation, appfabric=demo.appfabric)
-            for number, (title, step) in enumerate(STEPS, start=1):
-                console.print(f"\n[bold]{number}/{len(STEPS)} {title}[/bold]")
-                with console.status(title):
-                    stack = step(demo)
-                console.print(timeline.table(stack))
-    except (Unexpected, CloudFormationError, LambdaRuntimeError) as error:
-        console.print(f"\n{error}", style="red", markup=False)
-        return 1
-    console.print(
-        "\nThe whole life of a destination. It is gone; its bucket is kept, as examples/s3.yaml says.", style="green"
-    )
+        out.print(f"The function runs on Python {version} here; on Lambda it is 3.13.", style="yellow")
+    with contextlib.ExitStack() as stack:
+        with out.status("Starting CloudFormation, Lambda and AppFabric"):
+            demo = stack.enter_context(_started())
+        began, seen = time.time(), 0
+        for title, step in STEPS:
+            try:
+                with out.status(title):
+                    shown = step(demo)
+            except Problem as problem:
+                raise Problem(f"✗ {title}: {problem}") from None
+            out.print(Text.assemble(("✓ ", "green"), f"{title:<{_TITLE_WIDTH}} {shown}"), soft_wrap=True)
+            entries = demo.cloudformation.activity.entries(after=seen)
+            seen += len(entries)
+            if detail:
+                failing = step is Demo.fail
+                out.print(table(entries, began=began, width=out.width, failure_expected=failing))
+                out.print()
+    _say_what_is_next(out, detail)
     return 0
 
 
 @contextlib.contextmanager
-def _laptop(directory: Path) -> Iterator[Demo]:
-    appfabric = AppFabric()
+def _started() -> Iterator[Demo]:
+    appfabric = AppFabricEmulator()
     with (
+        tempfile.TemporaryDirectory() as directory,
         serve(appfabric) as endpoint,
-        CloudFormation(certificates=Certificates.create(directory)) as cloudformation,
+        emulate(certificates=Certificates.create(Path(directory))) as cloudformation,
     ):
+        log_calls(appfabric, cloudformation)
         yield Demo(cloudformation=cloudformation, appfabric=appfabric, endpoint=endpoint)
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def _say_what_is_next(out: Console, detail: bool) -> None:
+    out.print("\nNext:")
+    steps = [("make local", "try templates of your own")]
+    if not detail:
+        steps.insert(0, ("make demo DETAIL=1", "see every event and every call"))
+    for command, purpose in steps:
+        out.print(Text.assemble("  ", (f"{command:<{_TITLE_WIDTH}}", "cyan"), f" {purpose}"))

@@ -1,71 +1,87 @@
-"""One event by hand: through the built function under Lambda's runtime, to the AppFabric stand-in.
+"""Send one event through the built function, under Lambda's runtime and with the AppFabric emulator.
 
-    python -m local.invoke events/create-s3.json
+    make invoke EVENT=events/create-s3.json
 
-What CloudFormation would receive goes to standard output as it was received, all else to standard error. The event's
-own ResponseURL is not used. An Update or a Delete finds the destination that its event tells of.
+The response that CloudFormation would receive goes to standard output as it was received, everything else to standard
+error. The event's own ResponseURL is not used. Before an Update or a Delete, the destination that the event names is
+created as the event describes it. Everything is in the Region of the event's ARNs.
 """
 
 import json
+import os
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from ingestion_destination.appfabric.errors import REGIONS
 from ingestion_destination.properties import Desired
-from local.answers import AnswerSink
-from local.appfabric import AppFabric, Call, serve
+from local.appfabric import AppFabricEmulator, Call, serve
 from local.appfabric.destinations import Arn
 from local.certificates import Certificates
+from local.console import Problem
+from local.regions import RegionMismatch, region_of
+from local.response_receiver import ResponseReceiver
 from local.runtime import ROOT, LambdaRuntime
 
 ARTEFACT = ROOT / ".aws-sam" / "build" / "ProviderFunction"
-ANSWER_SECONDS = 5.0
+RESPONSE_SECONDS = 5.0
 
 
-def main(arguments: list[str]) -> int:
-    """Run one event.
-
-    Args:
-        arguments: The event's file.
+def main() -> int:
+    """Send the event in the file that the variable EVENT names.
 
     Returns:
-        0 when the answer is SUCCESS, 1 when it is FAILED or there is none, 2 when there is no such event.
+        0 when the response is SUCCESS, 1 when it is FAILED or there is none.
     """
-    if len(arguments) != 1:
-        print("usage: python -m local.invoke EVENT.json", file=sys.stderr)
-        return 2
+    name = os.environ.get("EVENT", "")
+    if not name:
+        raise Problem("usage: make invoke EVENT=events/create-s3.json", status=2)
     try:
-        event = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
-        if not isinstance(event, dict):
-            raise ValueError("an event must be a JSON object")
-    except (OSError, ValueError) as error:
-        print(f"{arguments[0]}: {error}", file=sys.stderr)
-        return 2
-    appfabric = AppFabric()
-    appfabric.subscribe(_tell)
-    set_the_stage(appfabric, event)
+        event = json.loads(Path(name).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Problem(f"{name}: {error.strerror}", status=2) from None
+    except ValueError as error:
+        raise Problem(f"{name} is not JSON: {error}", status=2) from None
+    if not isinstance(event, dict):
+        raise Problem(f"{name}: an event must be a JSON object", status=2)
+    try:
+        region = region_of(event) or REGIONS[0]
+    except RegionMismatch as mismatch:
+        raise Problem(f"{name}: {mismatch}", status=2) from None
+    return _invoke(event, region)
+
+
+def _invoke(event: dict[str, Any], region: str) -> int:
+    appfabric = AppFabricEmulator(region=region)
+    appfabric.subscribe(_print_call)
+    create_existing_destination(appfabric, event)
     with tempfile.TemporaryDirectory() as directory:
         certificates = Certificates.create(Path(directory))
-        with AnswerSink(certificates) as sink, serve(appfabric) as endpoint:
-            address = sink.address()
-            environment = {"AWS_ENDPOINT_URL_APPFABRIC": endpoint, "SSL_CERT_FILE": str(certificates.ca)}
+        with ResponseReceiver(certificates) as receiver, serve(appfabric) as endpoint:
+            url = receiver.response_url()
             with LambdaRuntime(
-                task_root=ARTEFACT, handler="app.lambda_handler", timeout=300, environment=environment
+                task_root=ARTEFACT,
+                handler="app.lambda_handler",
+                timeout=300,
+                region=region,
+                environment={"AWS_ENDPOINT_URL_APPFABRIC": endpoint, "SSL_CERT_FILE": str(certificates.ca)},
             ) as function:
-                invocation = function.invoke({**event, "ResponseURL": address})
+                invocation = function.invoke({**event, "ResponseURL": url})
                 sys.stderr.write(invocation.log)
             try:
-                answer = sink.wait(address, timeout=0 if invocation.failed else ANSWER_SECONDS)
+                response = receiver.wait(url, timeout=0 if invocation.failed else RESPONSE_SECONDS)
             except TimeoutError:
-                print(f"no answer: {invocation.error_message or 'the function ended without one'}", file=sys.stderr)
+                print(
+                    f"no response: {invocation.error_message or 'the function returned without one'}", file=sys.stderr
+                )
                 return 1
-    print(answer.body.decode())
-    return 0 if answer.json()["Status"] == "SUCCESS" else 1
+    print(response.body.decode())
+    return 0 if response.json()["Status"] == "SUCCESS" else 1
 
 
-def set_the_stage(appfabric: AppFabric, event: dict[str, Any]) -> None:
-    """Place the destination that an Update or a Delete is about, as it was before."""
+def create_existing_destination(appfabric: AppFabricEmulator, event: dict[str, Any]) -> None:
+    """Add the destination that an Update or a Delete is about, as it was before the event."""
     arn = Arn.parse(str(event.get("PhysicalResourceId")))
     if arn is None or arn.destination is None:
         return
@@ -73,15 +89,11 @@ def set_the_stage(appfabric: AppFabric, event: dict[str, Any]) -> None:
     if before:
         appfabric.place(
             arn=str(arn),
-            processing=before.processing.to_configuration(),
-            destination=before.target.to_configuration(),
+            processing={**before.processing.to_configuration()},
+            destination={**before.target.to_configuration()},
             tags=dict(before.tags),
         )
 
 
-def _tell(call: Call) -> None:
+def _print_call(call: Call) -> None:
     print(f"AppFabric: {call.operation} -> {call.status} {call.error or ''}".rstrip(), file=sys.stderr)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -34,12 +34,12 @@ _NO_SERVICE = "http://127.0.0.1:9"  # the discard port: a call that nobody redir
 
 
 class LambdaRuntimeError(RuntimeError):
-    """The runtime could not be started, or ended while it ran the function."""
+    """The runtime could not be started, or ended during an invocation."""
 
 
 @dataclass(frozen=True)
 class Invocation:
-    """What one invocation gave.
+    """The result of one invocation.
 
     Attributes:
         payload: The handler's result as JSON gave it; Lambda's error object when the function failed.
@@ -57,7 +57,7 @@ class Invocation:
 
     @property
     def failed(self) -> bool:
-        """Whether Lambda counts a function error, after which an asynchronous event is run again."""
+        """Whether Lambda counts a function error, after which an asynchronous invocation is retried."""
         return self.error_type is not None
 
 
@@ -76,6 +76,7 @@ class LambdaRuntime:
         timeout: The function's Timeout in seconds.
         memory: The function's MemorySize in MB.
         name: The function's name.
+        region: The Region that it is in.
         environment: The function's own variables, as a template's Environment gives them.
     """
 
@@ -87,6 +88,7 @@ class LambdaRuntime:
         timeout: int = 15,
         memory: int = 256,
         name: str = "ProviderFunction",
+        region: str = "us-east-1",
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.timeout = timeout
@@ -94,6 +96,7 @@ class LambdaRuntime:
         self._handler = handler
         self._memory = memory
         self._name = name
+        self._region = region
         self._environment = dict(environment or {})
         self._process: subprocess.Popen[bytes] | None = None
         self._port = 0
@@ -124,10 +127,10 @@ class LambdaRuntime:
         return self._log.read_text(encoding="utf-8", errors="replace")
 
     def invoke(self, event: object) -> Invocation:
-        """Run the handler with `event` and wait for it, at most its timeout and a cold start.
+        """Invoke the handler with `event` and wait for it, at most its timeout and a cold start.
 
         Raises:
-            LambdaRuntimeError: The runtime was killed before or while it ran the function.
+            LambdaRuntimeError: The runtime was killed before or during the invocation.
         """
         with self._one_at_a_time:
             logged, began = len(self.log), time.monotonic()
@@ -205,8 +208,8 @@ class LambdaRuntime:
             "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
             "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{self._name}",
             "AWS_LAMBDA_LOG_STREAM_NAME": "local",
-            "AWS_REGION": "us-east-1",
-            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_REGION": self._region,
+            "AWS_DEFAULT_REGION": self._region,
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_SESSION_TOKEN": "test",
@@ -239,7 +242,7 @@ def _link_interface_client(directory: Path) -> None:
 def _invocation(body: bytes, *, seconds: float, log: str) -> Invocation:
     try:
         payload = json.loads(body or b"null")
-    except ValueError:  # the emulator tells of a timeout in plain text
+    except ValueError:  # the emulator reports a timeout in plain text
         message = body.decode(errors="replace")
         return Invocation(message, "Sandbox.Timedout", message, seconds, log)
     error = payload if isinstance(payload, dict) and "errorType" in payload else {}

@@ -15,14 +15,14 @@ try:
 
     import os
     from contextlib import suppress
-    from functools import cache
 
-    from ingestion_destination.appfabric.client import connect
-    from ingestion_destination.cloudformation.delivery import RESPOND_WITHIN, Delivery, tls
+    from ingestion_destination.appfabric.client import Connection
+    from ingestion_destination.cloudformation.delivery import RESPOND_WITHIN, Delivery
     from ingestion_destination.deadline import Clock
     from ingestion_destination.provider import Provider
+    from ingestion_destination.trust_store import first_context, full_context
 
-    client = cache(connect)
+    client = Connection()
     with suppress(Exception):  # what prevents it is reported to the first request that needs it
         client()
     clock = Clock()
@@ -30,7 +30,12 @@ try:
     lambda_handler = Provider(
         client=client,
         # The ResponseURL of an event made by hand leads nowhere.
-        delivery=Delivery(context=tls(), clock=clock, within=3 if sam_local else RESPOND_WITHIN),
+        delivery=Delivery(
+            context=first_context(),
+            full_context=full_context,
+            clock=clock,
+            within=3 if sam_local else RESPOND_WITHIN,
+        ),
         clock=clock,
         started=clock.monotonic(),
         sam_local=sam_local,

@@ -11,16 +11,14 @@ Standard library only, for any Python from 3.9 on: it runs on the machine of who
 
 from __future__ import annotations
 
-import base64
 import gzip
-import hashlib
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +37,12 @@ NOT_FOR_LAMBDA = ("*.pyi", "py.typed", "*.js", "*.css", "dateutil-zoneinfo.tar.g
 # Powertools' web framework and its utilities stay, for what imports them; byte code that nobody loads is only weight.
 NOT_LOADED = r"aws_lambda_powertools/(event_handler|utilities/(?!__init__|jmespath_utils))"
 # One of these signs for each of AWS's endpoints: https://www.amazontrust.com/repository
-AMAZONS_ROOTS = (
-    b"Amazon Root CA 1",
-    b"Amazon Root CA 2",
-    b"Amazon Root CA 3",
-    b"Amazon Root CA 4",
-    b"Starfield Services Root Certificate Authority - G2",
+AMAZON_ROOTS = (
+    "Amazon Root CA 1",
+    "Amazon Root CA 2",
+    "Amazon Root CA 3",
+    "Amazon Root CA 4",
+    "Starfield Services Root Certificate Authority - G2",
 )
 
 
@@ -54,7 +52,7 @@ def main(artefact: Path) -> None:
     cut_endpoints(artefact / "botocore" / "data" / "endpoints.json")
     for packed in (artefact / "botocore" / "data" / SERVICE).rglob("*.json.gz"):
         unpack(packed)
-    write_roots(artefact / "botocore" / "cacert.pem", artefact / "roots")
+    write_amazon_roots(artefact / "botocore" / "cacert.pem", artefact / "amazon-roots.pem")
     python = find_runtime()
     if python:
         compile_all(artefact, python)
@@ -112,74 +110,15 @@ def without_documentation(model: Any) -> Any:
     return [without_documentation(each) for each in model] if isinstance(model, list) else model
 
 
-def write_roots(bundle: Path, directory: Path) -> None:
-    """Lay botocore's root certificates out so that OpenSSL reads the one that it needs instead of all.
-
-    As `openssl rehash` does it, each file is named by the hash of its certificate's subject; but all are files, for
-    links get lost in a zip. Those that sign for AWS's own endpoints are together in `amazon.pem` as well.
-    """
-    directory.mkdir()
-    pem = re.compile(rb"-----BEGIN CERTIFICATE-----\n(.+?)-----END CERTIFICATE-----\n", re.DOTALL)
-    amazons: dict[bytes, bytes] = {}
-    for found in pem.finditer(bundle.read_bytes()):
-        subject = subject_of(base64.b64decode(found[1]))
-        name = subject_hash(subject)
-        same = len(list(directory.glob(f"{name}.*")))
-        (directory / f"{name}.{same}").write_bytes(found[0])
-        amazons.update((root, found[0]) for root in AMAZONS_ROOTS if root in subject)
-    if set(amazons) != set(AMAZONS_ROOTS):
-        raise SystemExit(f"{bundle} lacks some of Amazon's roots: it has {sorted(amazons)}")
-    (directory / "amazon.pem").write_bytes(b"".join(amazons[root] for root in AMAZONS_ROOTS))
-
-
-def subject_of(certificate: bytes) -> bytes:
-    """The names in a certificate's subject, of DER in DER.
-
-    https://www.rfc-editor.org/rfc/rfc5280#section-4.1
-    """
-    ((_, signed),) = elements(certificate)
-    _, to_be_signed = next(elements(signed))
-    fields = [content for tag, content in elements(to_be_signed) if tag != 0xA0]  # without the version
-    _serial, _signature, _issuer, _validity, subject, *_ = fields
-    return subject
-
-
-def subject_hash(subject: bytes) -> str:
-    """What OpenSSL looks a subject up by: SHA-1 of the names in UTF-8, in lower case, with single spaces.
-
-    See x509_name_canon in https://github.com/openssl/openssl/blob/master/crypto/x509/x_name.c
-    """
-    encodings = {0x0C: "utf-8", 0x13: "ascii", 0x14: "latin-1", 0x16: "ascii", 0x1A: "ascii", 0x1E: "utf-16-be"}
-    canonical = b""
-    for _, names in elements(subject):
-        of_set = b""
-        for _, name in elements(names):
-            (_, kind), (tag, value) = elements(name)
-            if tag in encodings:
-                tag, value = 0x0C, b" ".join(value.decode(encodings[tag]).encode().lower().split())
-            of_set += element(0x30, element(0x06, kind) + element(tag, value))
-        canonical += element(0x31, of_set)
-    return hashlib.sha1(canonical, usedforsecurity=False).digest()[3::-1].hex()
-
-
-def elements(der: bytes) -> Iterator[tuple[int, bytes]]:
-    """Tag and content of each element in a piece of DER."""
-    while der:
-        tag, length, start = der[0], der[1], 2
-        if length >= 0x80:
-            start += length - 0x80
-            length = int.from_bytes(der[2:start], "big")
-        yield tag, der[start : start + length]
-        der = der[start + length :]
-
-
-def element(tag: int, content: bytes) -> bytes:
-    """One element in DER."""
-    length = len(content)
-    if length < 0x80:
-        return bytes([tag, length]) + content
-    size = length.to_bytes((length.bit_length() + 7) // 8, "big")
-    return bytes([tag, 0x80 + len(size)]) + size + content
+def write_amazon_roots(bundle: Path, file: Path) -> None:
+    """Choose Amazon's roots from botocore's bundle, by their labels: start-up then loads five in place of a hundred."""
+    labeled = re.compile(
+        r'^# Label: "(.+)"\n(?:#.*\n)*(-----BEGIN CERTIFICATE-----\n[^-]+-----END CERTIFICATE-----\n)', re.MULTILINE
+    )
+    roots = {found[1]: found[2] for found in labeled.finditer(bundle.read_text())}
+    if missing := [label for label in AMAZON_ROOTS if label not in roots]:
+        raise SystemExit(f"{bundle} lacks {', '.join(missing)}")
+    file.write_text("".join(roots[label] for label in AMAZON_ROOTS))
 
 
 def find_runtime() -> str | None:

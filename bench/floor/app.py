@@ -10,7 +10,7 @@ import ssl
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-context = ssl.create_default_context(capath=str(Path(__file__).with_name("roots")))
+context = ssl.create_default_context(cafile=str(Path(__file__).with_name("amazon-roots.pem")))
 endpoint = urlsplit(os.environ["AWS_ENDPOINT_URL_APPFABRIC"])
 region = os.environ["AWS_REGION"]
 appfabric = http.client.HTTPSConnection(endpoint.netloc, context=context)

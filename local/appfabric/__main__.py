@@ -1,11 +1,11 @@
-"""The stand-in alone: `python -m local.appfabric`."""
+"""The AppFabric emulator alone: `python -m local.appfabric`."""
 
 import argparse
 import signal
 from threading import Event
 
+from local.appfabric.emulator import AppFabricEmulator, Call
 from local.appfabric.server import serve
-from local.appfabric.service import AppFabric, Call
 
 DEFAULT_PORT = 4580  # not 4566, where a local CloudFormation is likely to listen
 BUNDLE = "11111111-1111-4111-8111-111111111111"
@@ -17,17 +17,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m local.appfabric", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at (%(default)s)")
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0 for any (%(default)s)")
-    parser.add_argument("--region", default="us-east-1", help="of the ARNs it mints (%(default)s)")
+    parser.add_argument("--region", default="us-east-1", help="of the ARNs it creates (%(default)s)")
     arguments = parser.parse_args()
 
     ended = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
-    service = AppFabric(region=arguments.region)
+    service = AppFabricEmulator(region=arguments.region)
     service.subscribe(_print)
     try:
         with serve(service, host=arguments.host, port=arguments.port) as url:
-            _say(f"AppFabric stand-in for {arguments.region} at {url}, until Ctrl-C. In another terminal:")
+            _say(f"AppFabric emulator for {arguments.region} at {url}, until Ctrl-C. In another terminal:")
             _say(f"  export AWS_ENDPOINT_URL_APPFABRIC={url}")
             _say("  export AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any")
             _say(
@@ -40,8 +40,8 @@ def main() -> None:
 
 
 def _print(call: Call) -> None:
-    answered = "no answer" if call.status is None else call.status
-    _say(f"{call.at.astimezone():%H:%M:%S} {call.operation} {answered} {call.error or ''}".rstrip())
+    outcome = "no response" if call.status is None else call.status
+    _say(f"{call.at.astimezone():%H:%M:%S} {call.operation} {outcome} {call.error or ''}".rstrip())
 
 
 def _say(text: str) -> None:

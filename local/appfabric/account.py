@@ -1,16 +1,25 @@
 """What one account has of AppFabric in one Region: the state that the operations read and change."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from threading import RLock
 from typing import Any
 
 from local.appfabric.destinations import Arn, Destination
 from local.appfabric.errors import not_found
-from local.appfabric.faults import Orders, Outcome
+from local.appfabric.faults import Injections, Outcome
 
 Parameters = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """The page that a nextToken is for: of what, after which ARN, and when the token was issued."""
+
+    of: str
+    after: str
+    issued_at: datetime
 
 
 class Account:
@@ -20,11 +29,11 @@ class Account:
         destinations: those there are, by ARN.
         missing: UUIDs of app bundles and ingestions that do not exist; every other one does.
         enabled: ARNs of ingestions that are enabled. One whose destination is deleted is disabled, at once: the service
-            model says that it fails "and is eventually disabled". None is at first, so that this is played on demand.
-        page_size: the most entries a List answers, whatever `maxResults` allows.
+            model says that it fails "and is eventually disabled". None is at first.
+        page_size: the most entries in the response to a List, whatever `maxResults` allows.
         outcomes: what becomes of the next destinations.
-        created_by: by client token, the parameters it came with and the ARN it made.
-        pages: by nextToken, the ingestion it is for and the last ARN answered.
+        created_by: by client token, the parameters it came with and the ARN that was created.
+        pages: by nextToken, the page that it is for.
         now: the time of day, with its zone.
         lock: held by whoever reads or changes any of these.
     """
@@ -34,9 +43,9 @@ class Account:
         self.missing: set[str] = set()
         self.enabled: set[str] = set()
         self.page_size = 100
-        self.outcomes = Orders[Outcome]()
+        self.outcomes = Injections[Outcome]()
         self.created_by: dict[str, tuple[Parameters, str]] = {}
-        self.pages: dict[str, tuple[str, str]] = {}
+        self.pages: dict[str, Page] = {}
         self.now = now
         self.lock = RLock()
         self._region = region
@@ -55,7 +64,7 @@ class Account:
         created_at: datetime | None = None,
         updated_at: datetime | None = None,
     ) -> Destination:
-        """Put a destination there as if it had always been, unjudged but for its ARN.
+        """Add a destination that existed before; nothing but its ARN is validated.
 
         Raises:
             ValueError: `arn` is not the ARN of an ingestion destination.
@@ -121,7 +130,7 @@ class Account:
         return destination
 
     def remove(self, destination: Destination) -> None:
-        """Take a destination away; one that lingers goes with the last of its Gets."""
+        """Remove a destination; one that lingers is gone after the last of its Gets."""
         self.destinations.pop(destination.arn, None)
         if destination.lingering_gets:
             self._lingering[destination.arn] = destination

@@ -1,4 +1,4 @@
-"""A request judged by the constraints of its shape in the service model."""
+"""Validates a request by the constraints of its shape in the service model."""
 
 import re
 from collections.abc import Iterator

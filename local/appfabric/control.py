@@ -1,12 +1,12 @@
-"""Orders and observations over HTTP, for who has no Python object of the service at hand.
+"""Inject faults into the emulator and observe it over HTTP, from another process.
 
-POST   /_standin/faults        a JSON list of faults, with the fields of `Fault`
-POST   /_standin/outcomes      a JSON list of outcomes, with the fields of `Outcome`
-DELETE /_standin/faults        forget all faults and outcomes
-GET    /_standin/calls         the calls so far, with the fields of `Call`
-GET    /_standin/destinations  the destinations there are, by the API's names, with their tags
-POST   /_standin/destinations  place one destination, by the same names
-POST   /_standin/reset         forget everything
+POST   /_emulator/faults        a JSON list of faults, with the fields of `Fault`
+POST   /_emulator/outcomes      a JSON list of outcomes, with the fields of `Outcome`
+DELETE /_emulator/faults        forget all faults and outcomes
+GET    /_emulator/calls         the calls so far, with the fields of `Call`
+GET    /_emulator/destinations  the destinations there are, by the API's names, with their tags
+POST   /_emulator/destinations  add one destination, by the same names
+POST   /_emulator/reset         forget everything
 """
 
 import json
@@ -14,28 +14,28 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from local.appfabric.answers import serialised
 from local.appfabric.destinations import Destination
+from local.appfabric.emulator import AppFabricEmulator
 from local.appfabric.faults import Fault, Outcome
 from local.appfabric.model import service_model
-from local.appfabric.service import AppFabric
-from local.appfabric.wire import Answer, Request
+from local.appfabric.responses import serialized
+from local.appfabric.transport import HttpRequest, HttpResponse
 
-PREFIX = "/_standin/"
+PREFIX = "/_emulator/"
 
 
-def control(service: AppFabric, request: Request) -> Answer:
-    """Carry out one of the requests above: 200 with JSON, or 400 with a message that tells the mistake."""
+def control(service: AppFabricEmulator, request: HttpRequest) -> HttpResponse:
+    """Carry out one of the requests above: 200 with JSON, or 400 with a message that names the mistake."""
     named = request.method, request.target.removeprefix(PREFIX)
     try:
         body = json.loads(request.body or b"null")
-        said = _observe(service, named) if request.method == "GET" else _change(service, named, body)
+        result = _observe(service, named) if request.method == "GET" else _change(service, named, body)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        return _answer(400, {"message": f"{type(error).__name__}: {error}"})
-    return _answer(200, said)
+        return _respond(400, {"message": f"{type(error).__name__}: {error}"})
+    return _respond(200, result)
 
 
-def _observe(service: AppFabric, named: tuple[str, str]) -> Any:
+def _observe(service: AppFabricEmulator, named: tuple[str, str]) -> Any:
     with service.lock:
         match named:
             case "GET", "calls":
@@ -45,16 +45,16 @@ def _observe(service: AppFabric, named: tuple[str, str]) -> Any:
     raise _unknown(named)
 
 
-def _change(service: AppFabric, named: tuple[str, str], body: Any) -> Any:
+def _change(service: AppFabricEmulator, named: tuple[str, str], body: Any) -> Any:
     match named:
         case "POST", "faults":
             for fault in [Fault(**fields) for fields in body]:
-                service.order(fault)
+                service.inject(fault)
         case "POST", "outcomes":
             for outcome in [Outcome(**fields) for fields in body]:
-                service.order(outcome)
+                service.inject(outcome)
         case "DELETE", "faults":
-            service.cancel_orders()
+            service.clear_injections()
         case "POST", "destinations":
             return _shown(_place(service, body))
         case "POST", "reset":
@@ -68,7 +68,7 @@ def _unknown(named: tuple[str, str]) -> ValueError:
     return ValueError(f"there is no {named[0]} {PREFIX}{named[1]}")
 
 
-def _place(service: AppFabric, named: dict[str, Any]) -> Destination:
+def _place(service: AppFabricEmulator, named: dict[str, Any]) -> Destination:
     moments = {name: datetime.fromisoformat(named[name]) for name in ("createdAt", "updatedAt") if name in named}
     return service.place(
         arn=named["arn"],
@@ -83,9 +83,9 @@ def _place(service: AppFabric, named: dict[str, Any]) -> Destination:
 
 
 def _shown(destination: Destination) -> dict[str, Any]:
-    described: dict[str, Any] = serialised(service_model().shape_for("IngestionDestination"), destination.described())
+    described: dict[str, Any] = serialized(service_model().shape_for("IngestionDestination"), destination.described())
     return described | {"tags": [{"key": key, "value": value} for key, value in destination.tags.items()]}
 
 
-def _answer(status: int, value: Any) -> Answer:
-    return Answer(status=status, headers={"Content-Type": "application/json"}, body=json.dumps(value).encode())
+def _respond(status: int, value: Any) -> HttpResponse:
+    return HttpResponse(status=status, headers={"Content-Type": "application/json"}, body=json.dumps(value).encode())

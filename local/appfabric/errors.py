@@ -1,11 +1,11 @@
-"""The service's errors, as the rest of the stand-in raises them."""
+"""The service's errors, as the rest of the emulator raises them."""
 
 from collections.abc import Mapping
 from typing import Any
 
 
 class ServiceError(Exception):
-    """An error to answer: a code of the service model, or any other code together with its HTTP status."""
+    """An error to respond with: a code of the service model, or any other code together with its HTTP status."""
 
     def __init__(
         self,

@@ -1,44 +1,48 @@
-"""What a test or a user orders to go wrong: with a call, or with a destination."""
+"""Faults that a test or a user injects: into a call, or into a destination."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from local.appfabric.errors import ServiceError
-from local.appfabric.model import error_shape, service_model
+from local.appfabric.model import error_shape, errors_of, service_model
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
-    """Which calls an order is for: those of `operation` ("*": of any), `times` of them after `skip` others."""
+class Injection:
+    """Which calls are meant: those of `operation` ("*": of any), `times` of them after `skip` others."""
 
     operation: str = "*"
     skip: int = 0
     times: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse an order that no call can meet."""
+        """Refuse one that no call can meet."""
         if self.operation not in ("*", *service_model().operation_names):
             raise ValueError(f"AppFabric has no operation {self.operation}")
 
+    def applies_to(self, operation: str) -> bool:
+        """Whether calls of `operation` are meant."""
+        return self.operation in ("*", operation)
+
 
 @dataclass(frozen=True, kw_only=True)
-class Fault(Order):
-    """What befalls a call: exactly one of `error`, `cut`, `hang`, `delay` and `drip`.
+class Fault(Injection):
+    """A fault of a call: exactly one of `error`, `cut`, `hang`, `delay` and `drip`.
 
-    It strikes before the call takes effect, with `after=True` when it has taken effect. (A drip is of the
-    answer, so it comes after the effect in any case.)
+    It happens before the call takes effect, with `after=True` when it has taken effect. (A drip is of the
+    response, so it comes after the effect in any case.)
 
     Attributes:
-        error: code to answer. One that the model does not have needs its `http_status`.
+        error: code of the error. One that the model does not have needs its `http_status`.
         message: of the error; without it, the model's description of the error.
         members: further members of the error's body. Required ones that are missing are filled in.
         retry_after: seconds, sent as the header Retry-After.
-        cut: the connection is closed without an answer.
-        hang: no answer ever comes. Over HTTP the client decides how long it waits; in-process that takes
+        cut: the connection is closed without a response.
+        hang: no response ever comes. Over HTTP the client decides how long it waits; in-process that takes
             this many seconds, or its read timeout if that is less.
-        delay: seconds the call takes longer. Longer than the client's read timeout, it is answered too late.
-        drip: seconds between two bytes of the answer.
+        delay: seconds the call takes longer. Longer than the client's read timeout, its response is too late.
+        drip: seconds between two bytes of the response.
     """
 
     error: str | None = None
@@ -53,16 +57,23 @@ class Fault(Order):
     after: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse a fault of no kind or of two, and a misspelt code."""
+        """Refuse a fault of no kind or of two, and a code that the operation cannot have."""
         super().__post_init__()
         kinds = (self.error, self.cut or None, self.hang, self.delay, self.drip)
         if sum(kind is not None for kind in kinds) != 1:
             raise ValueError("a fault is exactly one of error, cut, hang, delay, drip")
         if self.error and not (error_shape(self.error) or self.http_status):
             raise ValueError(f"{self.error} is not in the service model: it needs an http_status")
+        if self.operation != "*" and not self.applies_to(self.operation):
+            raise ValueError(f"{self.error} is no error of {self.operation}")
+
+    def applies_to(self, operation: str) -> bool:
+        """Whether a call of `operation` can have this fault: its error must be one that the operation has."""
+        modeled = self.error is not None and error_shape(self.error) is not None
+        return super().applies_to(operation) and (not modeled or self.error in errors_of(operation))
 
     def service_error(self) -> ServiceError:
-        """The error to answer, for a fault of that kind."""
+        """The error to respond with, for a fault of that kind."""
         return ServiceError(
             self.error or "",
             self.message,
@@ -73,15 +84,15 @@ class Fault(Order):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome(Order):
-    """What becomes of a destination that a Create or an Update makes, or that a Delete ends.
+class Outcome(Injection):
+    """What happens to a destination after a Create, an Update or a Delete.
 
     Attributes:
         operation: CreateIngestionDestination, UpdateIngestionDestination or DeleteIngestionDestination.
         status: the status it has or comes to have. None: "Active" after a Create, no change after an Update.
         status_reason: goes with "Failed".
-        pending_gets: so many Gets (and the Create or Update itself) answer without a status.
-        hidden_gets: so many Gets answer 404 after a Create.
+        pending_gets: so many Gets (and the Create or Update itself) return no status.
+        hidden_gets: so many Gets return 404 after a Create.
         lingering_gets: so many Gets still find it after a Delete.
     """
 
@@ -92,29 +103,29 @@ class Outcome(Order):
     lingering_gets: int = 0
 
 
-AnyOrder = TypeVar("AnyOrder", bound=Order)
+AnyInjection = TypeVar("AnyInjection", bound=Injection)
 
 
-class Orders(Generic[AnyOrder]):
-    """Orders in the sequence given. The first one that wants a call has it; what it skips, the next may have."""
+class Injections(Generic[AnyInjection]):
+    """Injections in the sequence given. The first one that wants a call has it; what it skips, the next may have."""
 
     def __init__(self) -> None:
-        self._open: list[tuple[AnyOrder, dict[str, int]]] = []
+        self._pending: list[tuple[AnyInjection, dict[str, int]]] = []
 
-    def add(self, order: AnyOrder) -> None:
-        """Append an order to the list."""
-        self._open.append((order, {"skip": order.skip, "times": order.times}))
+    def add(self, injected: AnyInjection) -> None:
+        """Append one to the list."""
+        self._pending.append((injected, {"skip": injected.skip, "times": injected.times}))
 
-    def take(self, operation: str) -> AnyOrder | None:
-        """The order that a call of `operation` meets, counted down; None when it meets none."""
-        for order, left in self._open:
-            if order.operation in ("*", operation) and left["times"]:
+    def take(self, operation: str) -> AnyInjection | None:
+        """Return the one that a call of `operation` meets and count it down; None when it meets none."""
+        for injected, left in self._pending:
+            if injected.applies_to(operation) and left["times"]:
                 if not left["skip"]:
                     left["times"] -= 1
-                    return order
+                    return injected
                 left["skip"] -= 1
         return None
 
     def clear(self) -> None:
-        """Forget all orders."""
-        self._open.clear()
+        """Forget all of them."""
+        self._pending.clear()

@@ -1,4 +1,4 @@
-"""Requests read and judged by AppFabric's service model, as botocore ships it (protocol rest-json)."""
+"""Parses and validates requests by AppFabric's service model, as botocore ships it (protocol rest-json)."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from botocore.model import ListShape, OperationModel, ServiceModel, Shape, Struc
 
 from local.appfabric.constraints import mistakes
 from local.appfabric.errors import invalid
-from local.appfabric.wire import Request
+from local.appfabric.transport import HttpRequest
 
 
 @cache
@@ -23,11 +23,17 @@ def service_model() -> ServiceModel:
 
 
 def error_shape(code: str) -> Shape | None:
-    """The shape of an error, None for a code that is not modelled."""
+    """The shape of an error, None for a code that is not modeled."""
     return next((shape for shape in service_model().error_shapes if shape.name == code), None)
 
 
-def route(request: Request) -> OperationModel:
+@cache
+def errors_of(operation: str) -> frozenset[str]:
+    """The codes of the errors that an operation can have."""
+    return frozenset(shape.name for shape in service_model().operation_model(operation).error_shapes)
+
+
+def route(request: HttpRequest) -> OperationModel:
     """The operation a request is for, matched before anything is percent-decoded.
 
     So an ARN that identifies a resource must be one segment, its slashes quoted as %2F.
@@ -47,8 +53,8 @@ def route(request: Request) -> OperationModel:
     raise invalid("The request is for no operation of this service", reason="unknownOperation")
 
 
-def parameters(operation: OperationModel, request: Request) -> dict[str, Any]:
-    """The request's parameters by their names in the API, decoded but not judged.
+def parameters(operation: OperationModel, request: HttpRequest) -> dict[str, Any]:
+    """The request's parameters by their names in the API, decoded but not validated.
 
     What the model does not know is left out, and so is null.
 
@@ -77,7 +83,7 @@ def parameters(operation: OperationModel, request: Request) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def judge(operation: OperationModel, found: Mapping[str, Any]) -> None:
+def validate(operation: OperationModel, found: Mapping[str, Any]) -> None:
     """Refuse parameters that break constraints of the model.
 
     Raises:
@@ -93,14 +99,14 @@ def _input(operation: OperationModel) -> StructureShape:
     return cast("StructureShape", operation.input_shape)  # every operation of this service has one
 
 
-def _segments(request: Request) -> list[str]:
+def _segments(request: HttpRequest) -> list[str]:
     return request.target.partition("?")[0].split("/")
 
 
 def _from_query(shape: Shape, values: list[str] | None) -> Any:
     if values is None or isinstance(shape, ListShape):
         return values
-    # A number that is none stays text, for `judge` to refuse.
+    # A number that is none stays text, for `validate` to refuse.
     if shape.type_name == "integer" and re.fullmatch(r"-?[0-9]{1,18}", values[0]):
         return int(values[0])
     return values[0]

@@ -1,23 +1,25 @@
-"""The operations, named as boto3 names them: each takes an account and judged parameters, and gives the output."""
+"""The operations, named as boto3 names them: each takes an account and validated parameters, and returns the output."""
 
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from uuid import uuid4
 
-from local.appfabric.account import Account, Parameters
+from local.appfabric.account import Account, Page, Parameters
 from local.appfabric.destinations import Destination
 from local.appfabric.errors import ServiceError, invalid, not_found
 from local.appfabric.model import service_model
 
 # https://docs.aws.amazon.com/general/latest/gr/appfabric.html: for each ingestion, not adjustable.
 DESTINATIONS_PER_INGESTION = 5
+_TOKEN_LIFETIME = timedelta(hours=24)  # the model, of nextToken
 # The model says so of one request; of a resource it is AWS's general rule.
 TAGS_PER_RESOURCE = service_model().shape_for("TagList").metadata["max"]
 
 
 def create_ingestion_destination(account: Account, request: Parameters) -> Parameters:
-    """Make a destination, or answer the one that the same `clientToken` made before."""
+    """Create a destination, or return the one that the same `clientToken` created before."""
     ingestion = account.ingestion(request)
     if ingestion is None:
         # As seen by third parties for an ingestion; that a missing app bundle gives the same is a guess.
@@ -27,29 +29,29 @@ def create_ingestion_destination(account: Account, request: Parameters) -> Param
     token = request.get("clientToken", "")
     wanted = {name: value for name, value in request.items() if name != "clientToken"}
     wanted_before, arn = account.created_by.get(token, ({}, ""))
-    # Guess: a token whose destination was deleted since makes a new one.
+    # Guess: a token whose destination was deleted since creates a new one.
     if arn in account.destinations:
         if wanted != wanted_before:
-            # `clientToken`'s description names this code; it is not modelled, and its status is a guess.
+            # `clientToken`'s description names this code; it is not modeled, and its status is a guess.
             raise ServiceError("IdempotentParameterMismatch", "clientToken was used with other parameters")
         return {"ingestionDestination": account.destinations[arn].described()}
     if len(account.in_ingestion(request)) >= DESTINATIONS_PER_INGESTION:
         members = {"resourceId": ingestion.ingestion_arn, "resourceType": "Ingestion"}
         raise ServiceError("ServiceQuotaExceededException", members=members)
-    made_at = account.now()
-    made = Destination(
+    created_at = account.now()
+    created = Destination(
         arn=str(replace(ingestion, destination=str(uuid4()))),
         processing=request["processingConfiguration"],
         destination=request["destinationConfiguration"],
         tags=tags,
-        created_at=made_at,
-        updated_at=made_at,
+        created_at=created_at,
+        updated_at=created_at,
     )
-    _become(account, made, "CreateIngestionDestination")
-    account.destinations[made.arn] = made
+    _become(account, created, "CreateIngestionDestination")
+    account.destinations[created.arn] = created
     if token:
-        account.created_by[token] = (wanted, made.arn)
-    return {"ingestionDestination": made.described()}
+        account.created_by[token] = (wanted, created.arn)
+    return {"ingestionDestination": created.described()}
 
 
 def get_ingestion_destination(account: Account, request: Parameters) -> Parameters:
@@ -85,20 +87,30 @@ def delete_ingestion_destination(account: Account, request: Parameters) -> Param
     return {}
 
 
+def list_app_bundles(account: Account, request: Parameters) -> Parameters:
+    """List the app bundles that destinations are in. Every well-formed one exists, but not all can be listed."""
+    arns = sorted({destination.path.bundle_arn for destination in account.destinations.values()})
+    page, next_token = _page(account, request, "app bundles", arns)
+    return {"appBundleSummaryList": [{"arn": arn} for arn in page], "nextToken": next_token}
+
+
+def list_ingestions(account: Account, request: Parameters) -> Parameters:
+    """List the ingestions of an app bundle that destinations are in; `app` and `tenantId` are made up."""
+    bundle = request["appBundleIdentifier"]
+    paths = [destination.path for destination in account.destinations.values()]
+    arns = sorted({path.ingestion_arn for path in paths if bundle in (path.bundle, path.bundle_arn)})
+    page, next_token = _page(account, request, bundle, arns)
+    ingestions = [{"arn": arn, "app": "OKTA", "tenantId": "example.okta.com", "state": "enabled"} for arn in page]
+    return {"ingestions": ingestions, "nextToken": next_token}
+
+
 def list_ingestion_destinations(account: Account, request: Parameters) -> Parameters:
     """List the ARNs of an ingestion's destinations, in pages; their order is a guess."""
     ingestion = account.ingestion(request)
     if ingestion is None:
         raise not_found(request["ingestionIdentifier"], resource_type="Ingestion")
-    token_for, after = account.pages.get(request.get("nextToken", ""), ("", ""))
-    if "nextToken" in request and token_for != ingestion.ingestion_arn:
-        raise invalid("The nextToken is not valid")
-    arns = sorted(destination.arn for destination in account.in_ingestion(request) if destination.arn > after)
-    page = arns[: min(request.get("maxResults", account.page_size), account.page_size)]
-    next_token = None
-    if len(page) < len(arns):
-        next_token = secrets.token_urlsafe()
-        account.pages[next_token] = (ingestion.ingestion_arn, page[-1])
+    arns = sorted(destination.arn for destination in account.in_ingestion(request))
+    page, next_token = _page(account, request, ingestion.ingestion_arn, arns)
     return {"ingestionDestinations": [{"arn": arn} for arn in page], "nextToken": next_token}
 
 
@@ -122,6 +134,23 @@ def list_tags_for_resource(account: Account, request: Parameters) -> Parameters:
     return {"tags": [{"key": key, "value": value} for key, value in tags.items()]}
 
 
+def _page(account: Account, request: Parameters, of: str, arns: list[str]) -> tuple[list[str], str | None]:
+    """The page of `arns` that a request asks for, and the token of the next one; `of` is what they are of."""
+    asked = account.pages.get(request.get("nextToken", ""))
+    if "nextToken" in request and (asked is None or asked.of != of):
+        raise invalid("The nextToken is not valid")
+    if asked and account.now() - asked.issued_at > _TOKEN_LIFETIME:
+        # The model's documentation of nextToken: "an HTTP 400 InvalidToken error". Its message is a guess.
+        raise ServiceError("InvalidToken", "The nextToken has expired", http_status=400)
+    rest = [arn for arn in arns if asked is None or arn > asked.after]
+    page = rest[: min(request.get("maxResults", account.page_size), account.page_size)]
+    if len(page) == len(rest):
+        return page, None
+    next_token = secrets.token_urlsafe()
+    account.pages[next_token] = Page(of=of, after=page[-1], issued_at=account.now())
+    return page, next_token
+
+
 def _become(account: Account, destination: Destination, operation: str) -> None:
     if outcome := account.outcomes.take(operation):
         if outcome.status:
@@ -139,7 +168,7 @@ def _check_format(processing: Parameters, destination: Parameters) -> None:
 
 
 def _merged(tags: Mapping[str, str], more: Iterable[Mapping[str, str]]) -> dict[str, str]:
-    # https://docs.aws.amazon.com/general/latest/gr/aws_tagging.html; that AppFabric answers a breach of
+    # https://docs.aws.amazon.com/general/latest/gr/aws_tagging.html; that AppFabric refuses a breach of
     # these with a ValidationException is a guess.
     added = {tag["key"]: tag["value"] for tag in more}
     if any(key.lower().startswith("aws:") for key in added):

@@ -1,4 +1,4 @@
-"""The HTTP front end, on 127.0.0.1 unless it is told otherwise."""
+"""The HTTP front end, on 127.0.0.1 unless another address is given."""
 
 import socket
 import sys
@@ -10,16 +10,17 @@ from threading import Event, Thread
 from typing import Any, NoReturn
 
 from local.appfabric.control import PREFIX, control
-from local.appfabric.service import AppFabric
-from local.appfabric.wire import Answer, Request
+from local.appfabric.emulator import AppFabricEmulator
+from local.appfabric.request_body import BodyRefused, read_body
+from local.appfabric.transport import HttpRequest, HttpResponse
 
 
 @contextmanager
-def serve(service: AppFabric, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
+def serve(service: AppFabricEmulator, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
     """Serve `service` while the context lasts; yields its URL.
 
     Args:
-        service: What answers.
+        service: What handles the requests.
         host: The address to listen at; a container reaches its host's loopback on some systems only.
         port: 0 takes any free one.
 
@@ -45,7 +46,7 @@ class _Server(ThreadingTCPServer):  # HTTPServer would look up the name of the h
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, service: AppFabric, host: str, port: int) -> None:
+    def __init__(self, service: AppFabricEmulator, host: str, port: int) -> None:
         self.service = service
         self.closing = Event()
         self._connections: set[Any] = set()
@@ -77,22 +78,29 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def _handle(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        request = Request(method=self.command, target=self.path, body=body)
+        try:
+            body = read_body(self.headers, self.rfile)
+        except BodyRefused as refused:  # where the next request begins is not known
+            self.close_connection = True
+            self._send(refused.response())
+            return
+        except EOFError:
+            self.cut()
+        request = HttpRequest(method=self.command, target=self.path, body=body)
         if request.target.startswith(PREFIX):
             self._send(control(self.server.service, request))
         else:
-            self._send(self.server.service.answer(request, self))
+            self._send(self.server.service.handle(request, self))
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _handle  # noqa: N815 - http.server's names
 
-    def _send(self, answer: Answer) -> None:
-        if answer.drip is None:
-            self.wfile.write(answer.to_bytes())
+    def _send(self, response: HttpResponse) -> None:
+        if response.drip is None:
+            self.wfile.write(response.to_bytes())
             return
-        for byte in answer.to_bytes():
+        for byte in response.to_bytes():
             self.wfile.write(bytes([byte]))
-            self.wait(answer.drip)
+            self.wait(response.drip)
 
     def wait(self, seconds: float) -> None:
         """Wait, unless the server closes: then the call has no effect any more."""

@@ -1,17 +1,19 @@
-"""CloudFormation on this machine: ministack's stacks, and custom resources as AWS runs them.
+"""CloudFormation on this machine: ministack's stacks, and custom resources as AWS handles them.
 
-`CloudFormation` is what a test or the demo uses. It starts `contract.py` in ministack's own environment, where
+`emulate` starts `ministack_patches.py` in ministack's own environment and returns a `CloudFormation`, the client. There
 
-* `contract` puts the other modules in the place of parts of ministack, and says which and why,
-* `custom_resource` sends the requests and waits for the answers,
-* `verdict` judges an answer,
-* `functions` runs the function under AWS's runtime,
-* `creates` creates independent custom resources at the same time,
-* `record` notes all of it for `CloudFormation.record`.
+* `ministack_patches` replaces parts of ministack by the other modules, and says which and why,
+* `custom_resources` sends the requests and waits for the responses,
+* `response_validation` validates a response,
+* `lambda_functions` runs the functions under AWS's runtime,
+* `parallel_creates` creates independent custom resources at the same time.
+
+All of it is written to `CloudFormation.activity`.
 """
 
-from local.cloudformation.process import CloudFormationError
-from local.cloudformation.record import CustomResourceRequest
-from local.cloudformation.service import CloudFormation, Stack, StackEvent
+from local.activity_log import CustomResourceRequest
+from local.cloudformation.client import CloudFormation, Stack, StackEvent
+from local.cloudformation.emulator import emulate
+from local.cloudformation.ministack_process import CloudFormationError
 
-__all__ = ["CloudFormation", "CloudFormationError", "CustomResourceRequest", "Stack", "StackEvent"]
+__all__ = ["CloudFormation", "CloudFormationError", "CustomResourceRequest", "Stack", "StackEvent", "emulate"]

@@ -9,117 +9,122 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import replace
 
 from ingestion_destination.appfabric.client import CONSISTENT_AFTER, AppFabric
 from ingestion_destination.appfabric.destination import Destination, DestinationArn
 from ingestion_destination.exceptions import HandlerError, InvalidRequest, NotFound, ResourceConflict
-from ingestion_destination.journal import Journal
-from ingestion_destination.ownership import (
-    CLAIM,
-    OWNERSHIP_TAGS,
-    Ownership,
-    is_ownership_tag,
-)
+from ingestion_destination.invocation import Invocation
+from ingestion_destination.observability import report_possible_orphan
+from ingestion_destination.ownership import CLAIM, OWNERSHIP_TAGS, Ownership, is_ownership_tag
 from ingestion_destination.properties import MOST_TAGS, Desired
 
 
-@dataclass(frozen=True, kw_only=True)
 class Adoption:
     """Adopts and releases destinations for one request.
 
     Args:
-        ownership: What an adopted destination is tagged with.
-        appfabric: Until no later than a Delete searches for what a Create in flight adopts.
-        afterwards: With time to take back a claim.
-        journal: Where it is recorded that the request may have adopted one.
+        invocation: Whose request it is.
     """
 
-    ownership: Ownership
-    appfabric: AppFabric
-    afterwards: AppFabric
-    journal: Journal
+    def __init__(self, invocation: Invocation) -> None:
+        self.invocation, self.journal = invocation, invocation.journal
+        self.ownership = replace(invocation.ownership, adopted=True)
 
-    def adopt(self, arn: DestinationArn, desired: Desired) -> tuple[Destination, bool]:
+    def adopt(self, arn: DestinationArn, desired: Desired) -> Destination:
         """Take a destination over that is exactly what the template describes.
 
         Two resources may try at once. Each claims the destination with a tag of its own and looks for the other's claim
         after a while; who sees another one gives up.
 
-        Returns:
-            The destination, and whether it was not this request's before.
-
         Raises:
             InvalidRequest: There is no such destination, it differs, or it belongs to another resource.
             ResourceConflict: Another resource adopts it at the same time.
         """
+        is_first = self.invocation.request.is_first
+        self.journal.record(create_in_doubt=not is_first, adopting=arn)
+        # As with a create call: a Delete searches for as long as this can be at work.
+        appfabric = self.invocation.appfabric.until(self.invocation.deadline.create_ends)
         try:
-            destination, tags = self.appfabric.get(arn), self.appfabric.tags(arn)
+            destination, tags = appfabric.get(arn), appfabric.tags(arn)
         except NotFound:
             destination, tags = None, {}
         if destination is None:
             raise InvalidRequest("AdoptArn: there is no such destination")
         recorded = Ownership.read(tags)
-        mine = self.ownership.owner.claim
         if recorded and (recorded.owner, recorded.token) == (self.ownership.owner, self.ownership.token):
-            self._tag(arn, tags)  # an earlier invocation of this request adopted it
-            return destination, False
+            self._tag(arn, tags, appfabric)  # an earlier invocation of this request adopted it
+            return destination
         self._refuse_what_belongs_to_another(arn, tags, recorded)
         _refuse_what_differs(destination, tags, desired)
         _refuse_without_room(tags)
-        before = self.journal.entry.create_in_doubt
+        if not is_first:  # before the effect: what follows may never return
+            report_possible_orphan(arn, "adopted late, perhaps by a duplicate invocation: is it in its stack?")
+        self._claim_and_tag(arn, appfabric)
+        return destination
+
+    def _claim_and_tag(self, arn: DestinationArn, appfabric: AppFabric) -> None:
+        mine, before = self.ownership.owner.claim, self.journal.entry.create_in_doubt
         self.journal.record(create_in_doubt=True)
         try:
-            self.appfabric.tag(arn, {mine: self.ownership.token})
-            self.appfabric.clock.sleep(CONSISTENT_AFTER)
-            tags = self.appfabric.tags(arn)
+            appfabric.tag(arn, {mine: self.ownership.token})
+            appfabric.clock.sleep(CONSISTENT_AFTER)
+            tags = appfabric.tags(arn)
             if _claims(tags) - {mine} or self._is_of_another(tags, Ownership.read(tags)):
                 raise ResourceConflict("AdoptArn: another resource adopts this destination at the same time")
-            self._tag(arn, tags | {mine: ""})
-        except HandlerError as failure:
+            self._tag(arn, tags | {mine: ""}, appfabric)
+        except BaseException as failure:
             self._drop_claim(arn)
             if isinstance(failure, ResourceConflict) and not failure.in_doubt:
                 self.journal.record(create_in_doubt=before)
             raise
-        return destination, True
+
+    def _tag(self, arn: DestinationArn, tags: Mapping[str, str], appfabric: AppFabric) -> None:
+        """Set the four tags, then drop the claim: a Delete that releases the destination meanwhile leaves nothing."""
+        missing = {key: value for key, value in self.ownership.tags.items() if tags.get(key) != value}
+        if missing:
+            appfabric.tag(arn, missing)
+        if self.ownership.owner.claim in tags:
+            appfabric.untag(arn, [self.ownership.owner.claim])
 
     def _drop_claim(self, arn: DestinationArn) -> None:
         """As far as possible: one that is left keeps others from adopting the destination, and they read of it."""
         with suppress(HandlerError):
-            self.afterwards.untag(arn, [self.ownership.owner.claim])
+            afterwards = self.invocation.appfabric.until(self.invocation.deadline.rollback_ends)
+            afterwards.untag(arn, [self.ownership.owner.claim])
 
-    def release(self, arn: DestinationArn, *, if_it: Callable[[Ownership], bool]) -> bool:
+    def release(self, arn: DestinationArn, *, if_it: Callable[[Ownership], bool] | None = None) -> bool:
         """Leave a destination, which is then nobody's.
 
         Args:
             arn: The destination.
-            if_it: Whether it is meant, by what its tags say; asked only when it is this resource's.
+            if_it: Whether it is meant, by what its tags say; asked only when it is this resource's, and again after a
+                while, for another request of this resource may have adopted it just now. None if it surely is.
 
         Returns:
             Whether it was this resource's and meant.
         """
         try:
-            return self._release(arn, self.appfabric.tags(arn), if_it)
+            if if_it and self._is_meant(self.invocation.appfabric.tags(arn), if_it):
+                self.invocation.appfabric.clock.sleep(CONSISTENT_AFTER)
+            return self._release(arn, if_it or (lambda _: True))
         except NotFound:
             return False
 
-    def _release(self, arn: DestinationArn, tags: Mapping[str, str], if_it: Callable[[Ownership], bool]) -> bool:
+    def _is_meant(self, tags: Mapping[str, str], if_it: Callable[[Ownership], bool]) -> bool:
         recorded = Ownership.read(tags)
-        released = recorded is not None and recorded.owner == self.ownership.owner and if_it(recorded)
+        return recorded is not None and recorded.owner == self.ownership.owner and if_it(recorded)
+
+    def _release(self, arn: DestinationArn, if_it: Callable[[Ownership], bool]) -> bool:
+        appfabric = self.invocation.appfabric
+        tags = appfabric.tags(arn)
+        released = self._is_meant(tags, if_it)
         claim = self.ownership.owner.claim
         if released:  # all of them, for what was read may be older than the last one
-            self.appfabric.untag(arn, [*OWNERSHIP_TAGS, claim])
+            appfabric.untag(arn, [*OWNERSHIP_TAGS, claim])
         elif claim in tags:
-            self.appfabric.untag(arn, [claim])
+            appfabric.untag(arn, [claim])
         return released
-
-    def _tag(self, arn: DestinationArn, tags: Mapping[str, str]) -> None:
-        """Set the four tags, then drop the claim: a Delete that releases the destination meanwhile leaves nothing."""
-        missing = {key: value for key, value in self.ownership.tags.items() if tags.get(key) != value}
-        if missing:
-            self.appfabric.tag(arn, missing)
-        if self.ownership.owner.claim in tags:
-            self.appfabric.untag(arn, [self.ownership.owner.claim])
 
     def _is_of_another(self, tags: Mapping[str, str], recorded: Ownership | None) -> bool:
         if recorded:

@@ -19,6 +19,7 @@ from types import FrameType
 # CloudFormation's, for a resource that sets none of its own.
 DEFAULT_SERVICE_TIMEOUT = 3600.0
 # Seconds after the request, unless the ServiceTimeout is short: see `Deadline`.
+EARLY_WITHIN = 10.0
 CREATE_WITHIN = 270.0
 SEARCH_WITHIN = 275.0
 # How long before the ServiceTimeout everything has ended, the response included.
@@ -81,6 +82,7 @@ class Deadline:
     """When each part of an invocation has to end, in seconds of the monotonic clock.
 
     Attributes:
+        early_ends: What a replacement creates by then, the rollback of a cancelled update still finds.
         create_ends: A call that creates a destination has ended by then.
         search_ends: How long a Delete searches for what a Create in flight may still create.
         work_ends: The end of the request's own work.
@@ -88,6 +90,7 @@ class Deadline:
         response_ends: The end of everything.
     """
 
+    early_ends: float
     create_ends: float
     search_ends: float
     work_ends: float
@@ -118,6 +121,7 @@ class Deadline:
         rollback_ends = response_ends - min(15.0, left / 4)
         work_ends = rollback_ends if deletes else rollback_ends - min(7.5, left / 8)
         return cls(
+            early_ends=requested + EARLY_WITHIN,
             create_ends=min(work_ends, requested + min(CREATE_WITHIN, timeout / 2)),
             # The last search, and deleting what it finds, are part of the work.
             search_ends=min(work_ends - min(1.5, left / 8), requested + min(SEARCH_WITHIN, timeout / 2 + 5)),

@@ -31,6 +31,17 @@ def count(name: str) -> None:
     _metrics.add_metric(name=name, unit=MetricUnit.Count, value=1)
 
 
+def report_possible_orphan(arn: object, reason: str) -> None:
+    """Log and count a destination that may be left without an owner, for somebody to look at.
+
+    Args:
+        arn: The destination's, None when it is not known.
+        reason: What may have happened.
+    """
+    logger.error("possible orphaned ingestion destination", arn=str(arn) if arn else None, reason=reason)
+    count("PossibleOrphans")
+
+
 def flush() -> None:
     """Write what was counted, in CloudWatch's embedded metric format."""
     if _metrics.metric_set:

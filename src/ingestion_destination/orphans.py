@@ -1,71 +1,22 @@
-"""Finds the destinations of one resource by their ownership tags, and reports what nobody may own."""
+"""What earlier requests of a resource left, which no resource will ever own: found, and deleted or reported."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import suppress
 
-from ingestion_destination.appfabric.client import AppFabric
-from ingestion_destination.appfabric.destination import Destination, DestinationArn, Parents
+from ingestion_destination.adoption import Adoption
+from ingestion_destination.appfabric.client import CONSISTENT_AFTER, FIRST_BACK_OFF, LONGEST_PAUSE, AppFabric
+from ingestion_destination.appfabric.destination import Destination, DestinationArn
 from ingestion_destination.exceptions import HandlerError, NotFound
-from ingestion_destination.observability import count, logger
-from ingestion_destination.ownership import Owner, Ownership
+from ingestion_destination.invocation import Invocation
+from ingestion_destination.observability import count, logger, report_possible_orphan
+from ingestion_destination.ownership import UNCONFIRMED, Ownership
+from ingestion_destination.properties import Desired
+from ingestion_destination.search import Owned, Search
 
-# A destination of others that cannot be read must not take the time of all the others.
-READ_WITHIN = 20.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Owned:
-    """A destination with what its ownership tags say."""
-
-    destination: Destination
-    ownership: Ownership
-
-    @property
-    def arn(self) -> DestinationArn:
-        """The destination's."""
-        return self.destination.arn
-
-
-@dataclass(kw_only=True)
-class Search:
-    """A search for one resource's destinations.
-
-    Args:
-        owner: The resource.
-
-    Attributes:
-        unreadable: Destinations that the latest search could not read, each with why.
-    """
-
-    owner: Owner
-    unreadable: dict[DestinationArn, HandlerError] = field(default_factory=dict)
-
-    def owned(self, appfabric: AppFabric, *parents: Parents) -> list[Owned]:
-        """The resource's destinations in some ingestions.
-
-        One that cannot be read is skipped and logged: it may well be somebody else's.
-
-        Raises:
-            HandlerError: An ingestion cannot be listed.
-        """
-        found, before, self.unreadable = [], self.unreadable, {}
-        for arn in {arn: None for each in parents for arn in appfabric.destinations(each)}:
-            try:
-                ownership = Ownership.read(appfabric.within(READ_WITHIN).tags(arn))
-                if ownership is None or ownership.owner != self.owner:
-                    continue
-                destination = appfabric.get(arn)
-            except NotFound:
-                continue
-            except HandlerError as failure:
-                self.unreadable[arn] = failure
-                if arn not in before:
-                    logger.warning("skipping an unreadable destination", arn=str(arn), reason=failure.reason)
-                continue
-            if destination:
-                found.append(Owned(destination=destination, ownership=ownership))
-        return found
+# What is older was responded to long ago: it was retained, or the native type has it now.
+LEFT_WITHIN = 3 * 3600.0
 
 
 def delete_orphan(arn: DestinationArn, appfabric: AppFabric) -> None:
@@ -75,7 +26,153 @@ def delete_orphan(arn: DestinationArn, appfabric: AppFabric) -> None:
     count("OrphansDeleted")
 
 
-def report(arn: DestinationArn | None, reason: str) -> None:
-    """Report a destination that may be left without an owner, for somebody to look at."""
-    logger.error("possible orphaned ingestion destination", arn=str(arn) if arn else None, reason=reason)
-    count("PossibleOrphans")
+class Orphans:
+    """The orphans that a request may find.
+
+    Args:
+        invocation: Whose request it is.
+    """
+
+    def __init__(self, invocation: Invocation) -> None:
+        self.invocation = invocation
+        self.request, self.appfabric = invocation.request, invocation.appfabric
+        self.owner, self.id = invocation.owner, invocation.request.physical_resource_id
+        self.search = Search(owner=self.owner)
+
+    # After an Update
+
+    def sweep(self, desired: Desired, result: Destination, replaced: DestinationArn | None) -> None:
+        """Delete what replaced the request's id in an earlier update that CloudFormation never had a response to.
+
+        Args:
+            desired: What the template describes.
+            result: What the Update ends with.
+            replaced: What it replaces, if that was live when the Update began.
+
+        Raises:
+            ResourceConflict: CloudFormation cancelled this update, and a later request has been here.
+        """
+        if not self.owner.is_unique:
+            return
+        old = self.invocation.old
+        try:
+            found = self.search.owned(self.appfabric, desired.parents, *([old.parents] if old else []))
+            overtaken = any(owned.ownership.is_later_than(self.request) for owned in found)
+            if old and not overtaken:
+                self._delete_what_replaced_this_id(found, old, result)
+                if self.owner.may_not_know(self.id) and old.parents != desired.parents:
+                    # The Delete of this id follows, but it may come with the new properties, which lead elsewhere.
+                    self._delete_what_is_of_the_create(old, set())
+        except HandlerError as failure:  # the update itself is done
+            report_possible_orphan(
+                None, f"what an earlier update may have left cannot be searched for: {failure.reason}"
+            )
+            return
+        if overtaken:
+            raise self.invocation.overtaken()
+        live = {owned.arn for owned in found} | self.search.unreadable.keys() | {result.arn}
+        if replaced and replaced not in live:
+            report_possible_orphan(
+                result.arn, "it replaces what was deleted before this update had ended: is it in its stack?"
+            )
+
+    def _delete_what_replaced_this_id(self, found: list[Owned], old: Desired, result: Destination) -> None:
+        for owned in found:
+            if owned.arn == result.arn or not self._replaced_this_id(owned.ownership):
+                continue
+            recent = owned.ownership.age_at(self.request) <= LEFT_WITHIN
+            if recent and old.equals(owned.destination) and owned.ownership.is_earlier_than(self.request):
+                self._dispose_of(owned)
+            else:
+                report_possible_orphan(owned.arn, "created by an earlier update of this resource")
+        if old.adopt and old.adopt != result.arn and str(old.adopt) != self.id:
+            Adoption(self.invocation).release(old.adopt, if_it=self._replaced_this_id)
+
+    def _replaced_this_id(self, ownership: Ownership) -> bool:
+        return (
+            ownership.is_in_place_of(self.id)
+            and ownership.token != self.request.client_token
+            and not ownership.is_later_than(self.request)
+        )
+
+    # After a Create
+
+    def delete_what_the_create_left(self) -> None:
+        """Delete or release what a Create without a response left, again and again until none can be in flight.
+
+        Even after one was found: a Create whose container died is retried by Lambda, and creates another one when the
+        first is gone.
+        """
+        desired = Desired.parse_if_valid(self.request.properties)
+        if desired is None:
+            return  # nor could the Create have created anything
+        names_its_create = self.id.startswith(UNCONFIRMED)
+        reported: set[DestinationArn] = set()
+        found, failure = False, None
+        for _ in self._until_no_create_is_in_flight():
+            try:
+                found = self._delete_what_is_of_the_create(desired, reported) or found
+                failure = next(iter(self.search.unreadable.values()), None) if not found else None
+            except HandlerError as error:
+                failure = error
+            if found and names_its_create and failure is None:
+                return
+        if failure:
+            raise failure
+
+    def _until_no_create_is_in_flight(self) -> Iterator[None]:
+        """Now, after a second, and ever more rarely."""
+        clock, pause = self.appfabric.clock, FIRST_BACK_OFF
+        yield
+        while (left := self.invocation.deadline.search_ends - clock.monotonic()) > 0:
+            clock.sleep(min(pause, left))
+            pause = min(2 * pause, LONGEST_PAUSE)
+            yield
+
+    def _delete_what_is_of_the_create(self, desired: Desired, reported: set[DestinationArn]) -> bool:
+        """Search once; whether something was deleted."""
+        if desired.adopt:
+            return Adoption(self.invocation).release(desired.adopt, if_it=self._may_be_of_the_create)
+        owned = self.search.owned(self.appfabric, desired.parents)
+        left = [each for each in owned if self._may_be_of_the_create(each.ownership)]
+        if not self.id.startswith(UNCONFIRMED):
+            left = self._without_what_is_not_certain(left, desired, reported)
+        for each in left:
+            self._dispose_of(each)
+        return bool(left)
+
+    def _may_be_of_the_create(self, ownership: Ownership) -> bool:
+        """Whether a destination may be what this id stands for."""
+        if self.id.startswith(UNCONFIRMED):
+            return ownership.token == self.id.removeprefix(UNCONFIRMED)
+        return (
+            self.owner.is_unique
+            and not ownership.is_in_place_of(self.id)  # the successor that an update created
+            and not ownership.is_later_than(self.request)
+        )
+
+    def _without_what_is_not_certain(
+        self, left: list[Owned], desired: Desired, reported: set[DestinationArn]
+    ) -> list[Owned]:
+        """A made-up id does not name its Create: what is old, or of several requests, or differs, is only reported."""
+        recent = [each for each in left if each.ownership.age_at(self.request) <= LEFT_WITHIN]
+        equal = [each for each in left if desired.equals(each.destination)]
+        certain = [each for each in recent if each in equal]
+        if len({each.ownership.token for each in certain}) > 1:
+            certain = []
+        for each in left:
+            suspicious = each in recent or each in equal
+            if suspicious and each not in certain and each.arn not in reported:
+                reported.add(each.arn)
+                report_possible_orphan(each.arn, "it may be what a cancelled Create left, or may have been retained")
+        return certain
+
+    def _dispose_of(self, owned: Owned) -> None:
+        """Delete what this resource created; release what it adopted, perhaps just now: tags are read again."""
+        if owned.ownership.adopted:
+            Adoption(self.invocation).release(owned.arn, if_it=lambda found: found == owned.ownership)
+            return
+        self.appfabric.clock.sleep(CONSISTENT_AFTER)
+        with suppress(NotFound):
+            if Ownership.read(self.appfabric.tags(owned.arn)) == owned.ownership:
+                delete_orphan(owned.arn, self.appfabric)

@@ -51,6 +51,10 @@ class Owner:
         """The key of the tag with which this resource claims a destination that it adopts."""
         return CLAIM + sha256(f"{self.stack_id}|{self.logical_resource_id}".encode()).hexdigest()[:32]
 
+    def may_not_know(self, physical_resource_id: str) -> bool:
+        """Whether the id is that of a Create which may have created a destination that nobody heard of."""
+        return physical_resource_id.startswith(UNCONFIRMED) or self.has_made_up(physical_resource_id)
+
     def has_made_up(self, physical_resource_id: str) -> bool:
         """Whether CloudFormation made the id up, for a Create that it gave up before the response.
 

@@ -14,8 +14,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ingestion_destination.appfabric.destination import (
+    APP_BUNDLE,
     ARN,
-    IDENTIFIER,
+    INGESTION,
+    NAME,
     Destination,
     DestinationArn,
     FirehoseStream,
@@ -31,11 +33,28 @@ from ingestion_destination.validation import Reader
 # AppFabric takes 50 on a destination.
 MOST_TAGS = 50 - len(OWNERSHIP_TAGS)
 # The API's name of a property and the native type's: one property, either name.
-_PARENTS = (("AppBundleIdentifier", "AppBundleArn"), ("IngestionIdentifier", "IngestionArn"))
-_ARN_OR_NOTHING = re.compile(f"({ARN.pattern})?")
+_APP_BUNDLE_NAMES = ("AppBundleIdentifier", "AppBundleArn")
+_INGESTION_NAMES = ("IngestionIdentifier", "IngestionArn")
+# What each must match, and what to write instead: the schema and the cfn-lint rules have the same words.
+_IS_APP_BUNDLE = (
+    APP_BUNDLE,
+    "the ARN of an app bundle, arn:aws:appfabric:REGION:ACCOUNT:appbundle/UUID, or its lower-case UUID",
+)
+_IS_INGESTION = (
+    INGESTION,
+    "the ARN of an ingestion, arn:aws:appfabric:REGION:ACCOUNT:appbundle/UUID/ingestion/UUID, or its lower-case UUID",
+)
+_IS_DESTINATION_OR_EMPTY = (re.compile(f"({ARN.pattern})?"), "the ARN of an ingestion destination")
+_IS_BUCKET_NAME = (
+    NAME,
+    "the bucket's name alone, of letters, digits, '.', '-' and '_': no ARN, URL, path or white space (use !Ref instead"
+    " of !GetAtt, and !Sub >- instead of !Sub |)",
+)
+_IS_STREAM_NAME = (NAME, _IS_BUCKET_NAME[1].replace("bucket", "stream"))
 _CLOUDFORMATIONS_OWN = ("ServiceToken", "ServiceTimeout")
 _NAMES = (
-    *(name for names in _PARENTS for name in names),
+    *_APP_BUNDLE_NAMES,
+    *_INGESTION_NAMES,
     *("ProcessingConfiguration", "DestinationConfiguration", "Tags", "AdoptArn"),
     *_CLOUDFORMATIONS_OWN,
 )
@@ -68,17 +87,18 @@ class Desired:
         """
         problems: list[str] = []
         reader = Reader(properties, path="", allowed=_NAMES, problems=problems)
-        parents = _read_parents(reader)
+        region = _read_region(reader)
+        parents = _read_parents(reader, region)
         processing = _read_processing(reader)
         target = _read_target(reader)
         tags = _read_tags(reader)
-        adopt = _read_adopt_arn(reader)
-        if adopt and not problems and not parents.contain(adopt):
+        adopt = _read_adopt_arn(reader, region)
+        if adopt and parents and not parents.contain(adopt):
             problems.append("AdoptArn must be of a destination of the ingestion that the properties name")
         if isinstance(target, FirehoseStream) and processing.format == "parquet":
             path = "ProcessingConfiguration.AuditLog.Format"
             problems.append(f"{path} must be json when the destination is a FirehoseStream")
-        if problems or target is None:
+        if problems or parents is None or target is None:
             raise InvalidRequest.of(problems)
         return cls(parents=parents, processing=processing, target=target, tags=tags, adopt=adopt)
 
@@ -112,13 +132,39 @@ def attributes_of(destination: Destination) -> dict[str, str]:
     }
 
 
-def _read_parents(reader: Reader) -> Parents:
-    identifiers = []
-    for names in _PARENTS:
-        name = reader.exactly_one(*names)
-        pattern = (IDENTIFIER, "an ARN or a lower-case UUID")
-        identifiers.append(reader.text(name, length=(1, 1011), pattern=pattern) if name else "")
-    return Parents(app_bundle=identifiers[0], ingestion=identifiers[1])
+def _read_region(reader: Reader) -> str:
+    """The Region of the function, which ServiceToken is the ARN of; "" where an event made by hand has none."""
+    parts = reader.text("ServiceToken", optional=True).split(":")
+    return parts[3] if len(parts) > 3 and parts[2] == "lambda" else ""
+
+
+def _read_parents(reader: Reader, region: str) -> Parents | None:
+    """None when either of them is wrong by itself."""
+    bundle_name, ingestion_name = reader.exactly_one(*_APP_BUNDLE_NAMES), reader.exactly_one(*_INGESTION_NAMES)
+    bundle = _read_parent(reader, bundle_name, _IS_APP_BUNDLE, region)
+    ingestion = _read_parent(reader, ingestion_name, _IS_INGESTION, region)
+    if bundle is None or ingestion is None:
+        return None
+    parents = Parents(app_bundle=bundle, ingestion=ingestion)
+    if not parents.agree():
+        reader.problem(f"{ingestion_name} must be of an ingestion in the app bundle that {bundle_name} names")
+    return parents
+
+
+def _read_parent(reader: Reader, name: str | None, pattern: tuple[re.Pattern[str], str], region: str) -> str | None:
+    if name is None:
+        return None
+    identifier = reader.text(name, length=(1, 1011), pattern=pattern)
+    match = pattern[0].fullmatch(identifier)
+    if match:
+        _check_region(reader, name, match["region"], region)
+    return identifier if match else None
+
+
+def _check_region(reader: Reader, name: str, its: str | None, region: str) -> None:
+    """Note an ARN of another Region, where the function's client finds nothing."""
+    if its and region and its != region:
+        reader.problem(f"{name} must be in the provider's Region, {region}")
 
 
 def _read_processing(reader: Reader) -> Processing:
@@ -134,18 +180,19 @@ def _read_target(reader: Reader) -> Target | None:
     configuration = reader.object("DestinationConfiguration", allowed=("AuditLog",))
     audit_log = configuration.object("AuditLog", allowed=("Destination",))
     destination = audit_log.object("Destination", allowed=("S3Bucket", "FirehoseStream"))
-    destination.exactly_one("S3Bucket", "FirehoseStream")
-    target: Target | None = None
+    kind = destination.exactly_one("S3Bucket", "FirehoseStream")
+    targets: dict[str | None, Target] = {}
     if destination.has("S3Bucket"):
         bucket = destination.object("S3Bucket", allowed=("BucketName", "Prefix"))
-        target = S3Bucket(
-            bucket_name=bucket.text("BucketName", length=(3, 63)),
+        targets["S3Bucket"] = S3Bucket(
+            bucket_name=bucket.text("BucketName", length=(3, 63), pattern=_IS_BUCKET_NAME),
             prefix=bucket.text("Prefix", length=(1, 120)) if bucket.has("Prefix") else None,
         )
     if destination.has("FirehoseStream"):
         stream = destination.object("FirehoseStream", allowed=("StreamName",))
-        target = FirehoseStream(stream_name=stream.text("StreamName", length=(3, 64)))
-    return target
+        name = stream.text("StreamName", length=(3, 64), pattern=_IS_STREAM_NAME)
+        targets["FirehoseStream"] = FirehoseStream(stream_name=name)
+    return targets.get(kind)
 
 
 def _read_tags(reader: Reader) -> dict[str, str]:
@@ -163,10 +210,12 @@ def _read_tags(reader: Reader) -> dict[str, str]:
     return tags
 
 
-def _read_adopt_arn(reader: Reader) -> DestinationArn | None:
+def _read_adopt_arn(reader: Reader, region: str) -> DestinationArn | None:
     """None when it is absent or "", which is what a parameter's default gives."""
-    pattern = (_ARN_OR_NOTHING, "the ARN of an ingestion destination")
-    return DestinationArn.parse(reader.text("AdoptArn", optional=True, pattern=pattern))
+    arn = DestinationArn.parse(reader.text("AdoptArn", optional=True, pattern=_IS_DESTINATION_OR_EMPTY))
+    if arn:
+        _check_region(reader, "AdoptArn", arn.region, region)
+    return arn
 
 
 def _timestamp(moment: datetime | None) -> str:

@@ -10,24 +10,28 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ingestion_destination.appfabric.client import AppFabric
 from ingestion_destination.cloudformation.delivery import Delivery, Undelivered
 from ingestion_destination.cloudformation.request import REQUEST_TYPES, NotARequest, Request
-from ingestion_destination.cloudformation.response import Responder, Response
+from ingestion_destination.cloudformation.response import Handling, Response, make_responder
 from ingestion_destination.deadline import Clock, Deadline
 from ingestion_destination.exceptions import HandlerError, InternalFailure, InvalidRequest, NotStabilized
+from ingestion_destination.invocation import Invocation
 from ingestion_destination.journal import Entry, Journal
 from ingestion_destination.lifecycle import Lifecycle
 from ingestion_destination.observability import count, flush, logger
 from ingestion_destination.ownership import NOT_CREATED, UNCONFIRMED
 from ingestion_destination.rollback import report_unfinished
 
+if TYPE_CHECKING:
+    from types_boto3_appfabric import AppFabricClient
+
 # For the response to a request that CloudFormation waits for no more, as far as is known.
 EXPIRED_RESPONSE_WITHIN = 10.0
 
-_responder = Responder()
+_responder = make_responder()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +46,7 @@ class Provider:
         sam_local: Whether `sam local invoke` calls it: a response that cannot be delivered is no fault then.
     """
 
-    client: Callable[[], Any]
+    client: Callable[[], AppFabricClient]
     delivery: Delivery
     clock: Clock
     started: float
@@ -111,22 +115,20 @@ class Provider:
         self, request: Request, deadline: Deadline, outbox: Outbox, event: Mapping[str, Any], context: Any
     ) -> None:
         """Let crhelper call the handler and send its response, or the watchdog's."""
-        journal = Journal()
         appfabric = AppFabric(
             client=self.client,
             clock=self.clock,
             ends=deadline.work_ends,
             container_age=lambda: self.clock.monotonic() - self.started,
         )
-        lifecycle = Lifecycle(request, appfabric, journal, deadline)
-        _responder.respond(
-            event,
-            context,
-            handle=lambda: _handle(lifecycle),
-            timed_out=lambda: _timed_out(request, journal.entry),
+        invocation = Invocation(request=request, appfabric=appfabric, journal=Journal(), deadline=deadline)
+        handling = Handling(
+            handle=lambda: _handle(invocation),
+            timed_out=lambda: _timed_out(request, invocation.journal.entry),
             send=outbox.send,
             watchdog_after=deadline.watchdog - self.clock.monotonic(),
         )
+        _responder.respond(event, context, handling)
 
 
 class Outbox:
@@ -162,11 +164,12 @@ class Outbox:
             )
 
 
-def _handle(lifecycle: Lifecycle) -> Response:
+def _handle(invocation: Invocation) -> Response:
     """The response to a request, whatever happens."""
+    lifecycle = Lifecycle(invocation)
     handler = {"Create": lifecycle.create, "Update": lifecycle.update, "Delete": lifecycle.delete}
     try:
-        return handler[lifecycle.request.type]()
+        return handler[invocation.request.type]()
     except HandlerError as error:
         failure = error
         logger.error(failure.reason)
@@ -174,7 +177,7 @@ def _handle(lifecycle: Lifecycle) -> Response:
         failure = InternalFailure(f"{type(error).__name__}: see the function's log for the stack trace")
         # Without its text, which may hold values.
         logger.error("unexpected", type=type(error).__name__, stack=traceback.format_tb(error.__traceback__))
-    return _failed(lifecycle.request, lifecycle.journal.entry, failure)
+    return _failed(invocation.request, invocation.journal.entry, failure)
 
 
 def _timed_out(request: Request, done: Entry) -> Response:

@@ -13,10 +13,11 @@ import ssl
 from pathlib import Path
 from typing import Any
 
-from ingestion_destination.cloudformation.delivery import Delivery, tls
+from ingestion_destination.cloudformation.delivery import Delivery
 from ingestion_destination.cloudformation.request import NotARequest, Request
 from ingestion_destination.deadline import Clock
 from ingestion_destination.ownership import NOT_CREATED, UNCONFIRMED
+from ingestion_destination.trust_store import first_context, full_context
 
 LONGEST_CAUSE = 500
 
@@ -50,7 +51,7 @@ class StartupFailure:
         except NotARequest as refusal:
             raise refusal from self.error
         remaining = context.get_remaining_time_in_millis() / 1000
-        delivery = self.delivery or Delivery(context=_tls(), clock=self.clock)
+        delivery = self.delivery or Delivery(context=_context(), full_context=full_context, clock=self.clock)
         body = json.dumps(self._members(request)).encode()
         delivery.put(request.response_url, body, ends=self.clock.monotonic() + remaining * 0.9)
 
@@ -70,10 +71,10 @@ class StartupFailure:
         }
 
 
-def _tls() -> ssl.SSLContext:
+def _context() -> ssl.SSLContext:
     """The usual trust store, or the system's when it is what cannot be loaded."""
     try:
-        return tls()
+        return first_context()
     except Exception:
         bundle = os.environ.get("AWS_CA_BUNDLE", "")
         return ssl.create_default_context(cafile=bundle if Path(bundle).is_file() else None)

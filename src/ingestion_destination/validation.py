@@ -100,10 +100,11 @@ class Reader:
             return ""
         if one_of and value not in one_of:
             self.problem(f"{self._at(name)} must be one of {', '.join(one_of)}")
-        if length and not length[0] <= len(value) <= length[1]:
-            self.problem(f"{self._at(name)} must have {length[0]} to {length[1]} characters (has {len(value)})")
-        elif pattern and not pattern[0].fullmatch(value):
+        if pattern and not pattern[0].fullmatch(value):
+            # It says what to write instead, which the length of what is not even a name does not.
             self.problem(f"{self._at(name)} must be {pattern[1]}")
+        elif length and not length[0] <= len(value) <= length[1]:
+            self.problem(f"{self._at(name)} must have {length[0]} to {length[1]} characters (has {len(value)})")
         return value
 
     def _value(self, name: str) -> Any:

@@ -15,9 +15,9 @@ import botocore
 import pytest
 
 import build
-from local.answers import AnswerSink
-from local.appfabric import AppFabric, serve
+from local.appfabric import AppFabricEmulator, serve
 from local.certificates import Certificates
+from local.response_receiver import ResponseReceiver
 from local.runtime import ROOT
 from tests.contract.laptop import STACK_ID, properties
 
@@ -169,16 +169,16 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 
 @pytest.fixture(scope="module")
-def sink(certificates: Certificates) -> Iterator[AnswerSink]:
-    with AnswerSink(certificates) as sink:
+def sink(certificates: Certificates) -> Iterator[ResponseReceiver]:
+    with ResponseReceiver(certificates) as sink:
         yield sink
 
 
-def creates(sink: AnswerSink, count: int) -> list[dict[str, Any]]:
+def creates(sink: ResponseReceiver, count: int) -> list[dict[str, Any]]:
     return [
         {
             "RequestType": "Create",
-            "ResponseURL": sink.address(),
+            "ResponseURL": sink.response_url(),
             "StackId": STACK_ID,
             "RequestId": f"request-{number}",
             "LogicalResourceId": "Destination",
@@ -189,10 +189,10 @@ def creates(sink: AnswerSink, count: int) -> list[dict[str, Any]]:
 
 
 def test_a_create_loads_nothing_more_and_makes_no_other_tls_context(
-    certificates: Certificates, sink: AnswerSink
+    certificates: Certificates, sink: ResponseReceiver
 ) -> None:
     events = creates(sink, 3)
-    with serve(AppFabric()) as endpoint:
+    with serve(AppFabricEmulator()) as endpoint:
         told = run(
             CREATES,
             json.dumps(events),
@@ -212,8 +212,8 @@ def test_crhelper_starts_with_what_is_left_of_botocores_data() -> None:
 import json, logging
 import app
 from crhelper import CfnResource
-from ingestion_destination.cloudformation.response import Responder
-ours = Responder()
+from ingestion_destination.cloudformation.response import make_responder
+ours = make_responder()
 logging.disable()
 print(json.dumps([ours._init_failed is None, CfnResource()._init_failed is None]))
 """

@@ -25,22 +25,28 @@ socket.getaddrinfo = lambda host, *args, **options: ask("127.0.0.1", *args, **op
 """
 CALL = f"""{LEAD_HERE}
 from botocore.exceptions import ClientError, SSLError
-from ingestion_destination.appfabric.client import connect
-try:
-    connect().list_tags_for_resource(resourceArn="arn:aws:appfabric:us-east-1:111122223333:appbundle/x")
-except (ClientError, SSLError) as error:
-    print(json.dumps(type(error).__name__ == "ClientError"))
+from ingestion_destination.appfabric.client import Connection
+connection, refused = Connection(), 0
+for _ in range(3):
+    try:
+        connection().list_tags_for_resource(resourceArn="arn:aws:appfabric:us-east-1:111122223333:appbundle/x")
+    except SSLError:
+        refused += 1
+    except ClientError:
+        break
+print(json.dumps(refused))
 """
-ANSWER = f"""{LEAD_HERE}
-import ssl
-from http.client import HTTPSConnection
-from ingestion_destination.cloudformation.delivery import tls
-connection = HTTPSConnection("localhost", int(sys.argv[1]), context=tls())
+RESPOND = f"""{LEAD_HERE}
+from ingestion_destination.cloudformation.delivery import Delivery, Undelivered
+from ingestion_destination.deadline import Clock
+from ingestion_destination.trust_store import first_context, full_context
+pauses = []
+clock = Clock(sleep=pauses.append)
+delivery = Delivery(context=first_context(), full_context=full_context, clock=clock)
 try:
-    connection.request("PUT", "/")
-    print(json.dumps(connection.getresponse().status == 403))
-except ssl.SSLCertVerificationError:
-    print(json.dumps(False))
+    delivery.put(f"https://localhost:{{sys.argv[1]}}/", b"", ends=clock.monotonic() + 2)
+except Undelivered as failure:
+    print(json.dumps(len(pauses) if "HTTP 403" in str(failure) else None))
 """
 
 
@@ -102,77 +108,73 @@ def append(path: Path, pem: bytes) -> None:
     path.write_bytes(path.read_bytes() + pem)
 
 
-def called(server: Server, host: str, artefact: Path = ARTEFACT, **environment: str) -> bool:
+def refusals_of_the_client(server: Server, artefact: Path = ARTEFACT, host: str = AWS, **environment: str) -> int:
+    """How many of three calls end in a certificate that is refused, before one reaches the server."""
     endpoint = f"https://{host}:{server.port}"
-    return bool(run(CALL, artefact=artefact, AWS_ENDPOINT_URL_APPFABRIC=endpoint, **environment))
+    return int(run(CALL, artefact=artefact, AWS_ENDPOINT_URL_APPFABRIC=endpoint, **environment))
 
 
-def answered(server: Server, artefact: Path = ARTEFACT, **environment: str) -> bool:
-    return bool(run(ANSWER, str(server.port), artefact=artefact, **environment))
+def refusals_of_the_delivery(server: Server, artefact: Path = ARTEFACT, **environment: str) -> int | None:
+    """How many attempts are refused before one reaches the server; None if none does."""
+    refused: int | None = run(RESPOND, str(server.port), artefact=artefact, **environment)
+    return refused
 
 
-def test_the_roots_are_botocores_and_no_other() -> None:
+def test_amazons_roots_are_botocores() -> None:
+    bundle, file = ARTEFACT / "botocore" / "cacert.pem", ARTEFACT / "amazon-roots.pem"
+    context = ssl.create_default_context(cafile=file)
+    names = {dict(part for (part,) in root["subject"])["commonName"] for root in context.get_ca_certs()}
+    assert names == set(build.AMAZON_ROOTS)
+    end = "-----END CERTIFICATE-----"
+    assert all(f"{root}{end}" in bundle.read_text() for root in file.read_text().split(end)[:-1])
+
+
+def test_a_build_needs_all_of_amazons_roots(tmp_path: Path) -> None:
     bundle = (ARTEFACT / "botocore" / "cacert.pem").read_text()
-    roots = {path.read_text() for path in (ARTEFACT / "roots").glob("*.[0-9]")}
-    assert len(roots) == bundle.count("BEGIN CERTIFICATE") > 100
-    assert all(root in bundle for root in roots)
-    amazons = (ARTEFACT / "roots" / "amazon.pem").read_text()
-    assert amazons.count("BEGIN CERTIFICATE") == len(build.AMAZONS_ROOTS)
-    assert sum(root in amazons for root in roots) == len(build.AMAZONS_ROOTS)
+    (tmp_path / "cacert.pem").write_text(bundle.replace('# Label: "Amazon Root CA 3"', '# Label: "Another"'))
+    with pytest.raises(SystemExit, match="lacks Amazon Root CA 3"):
+        build.write_amazon_roots(tmp_path / "cacert.pem", tmp_path / "amazon-roots.pem")
 
 
-def test_a_stranger_is_trusted_nowhere(server: Server) -> None:
-    assert not called(server, AWS)
-    assert not called(server, OTHER)
-    assert not answered(server)
+def test_a_stranger_is_never_trusted(server: Server) -> None:
+    assert refusals_of_the_client(server) == 3
+    assert refusals_of_the_client(server, host=OTHER) == 3
+    assert refusals_of_the_delivery(server) is None
 
 
-def test_a_root_in_the_folder_is_found_by_its_hash(server: Server, artefact: Path) -> None:
-    subject = build.subject_of(ssl.PEM_cert_to_DER_cert(server.pem.decode()))
-    (artefact / "roots" / f"{build.subject_hash(subject)}.0").write_bytes(server.pem)
-    assert answered(server, artefact)
+def test_amazons_roots_are_trusted_at_once(server: Server, artefact: Path) -> None:
+    append(artefact / "amazon-roots.pem", server.pem)
+    assert refusals_of_the_client(server, artefact) == 0
+    assert refusals_of_the_delivery(server, artefact) == 0
 
 
-def test_aws_is_trusted_by_amazons_roots_only(server: Server, artefact: Path) -> None:
+def test_all_of_botocores_roots_are_tried_when_amazons_were_not_enough(server: Server, artefact: Path) -> None:
     append(artefact / "botocore" / "cacert.pem", server.pem)
-    assert not called(server, AWS, artefact)
-    append(artefact / "roots" / "amazon.pem", server.pem)
-    assert called(server, AWS, artefact)
-
-
-def test_another_endpoint_is_trusted_by_all_of_botocores_roots(server: Server, artefact: Path) -> None:
-    append(artefact / "roots" / "amazon.pem", server.pem)
-    assert not called(server, OTHER, artefact)
-    append(artefact / "botocore" / "cacert.pem", server.pem)
-    assert called(server, OTHER, artefact)
-
-
-def test_behind_a_proxy_all_of_botocores_roots_are_asked(artefact: Path) -> None:
-    code = "import json; from ingestion_destination.roots import amazons; print(json.dumps(amazons(named=None)))"
-    assert run(code, artefact=artefact).endswith("amazon.pem")
-    assert run(code, artefact=artefact, HTTPS_PROXY="https://proxy.example:3128") is None
+    assert refusals_of_the_client(server, artefact) == 1
+    assert refusals_of_the_client(server, artefact, OTHER) == 1
+    assert refusals_of_the_delivery(server, artefact) == 1
 
 
 @pytest.mark.parametrize("host", [AWS, OTHER])
 def test_aws_ca_bundle_is_what_the_client_trusts(server: Server, bundle: Path, host: str) -> None:
-    assert called(server, host, AWS_CA_BUNDLE=str(bundle))
+    assert refusals_of_the_client(server, host=host, AWS_CA_BUNDLE=str(bundle)) == 0
 
 
 def test_a_bundle_in_the_configuration_file_is_what_the_client_trusts(
     server: Server, bundle: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "config").write_text(f"[default]\nca_bundle = {bundle}\n")
-    assert called(server, AWS, AWS_CONFIG_FILE=str(tmp_path / "config"))
+    assert refusals_of_the_client(server, AWS_CONFIG_FILE=str(tmp_path / "config")) == 0
 
 
 @pytest.mark.parametrize("name", ["AWS_CA_BUNDLE", "SSL_CERT_FILE"])
-def test_what_the_environment_names_is_what_an_answer_trusts(server: Server, bundle: Path, name: str) -> None:
-    assert answered(server, **{name: str(bundle)})
+def test_what_the_environment_names_is_trusted_with_a_response(server: Server, bundle: Path, name: str) -> None:
+    assert refusals_of_the_delivery(server, **{name: str(bundle)}) == 0
 
 
-def test_a_named_file_takes_the_place_of_the_roots(server: Server, artefact: Path, tmp_path: Path) -> None:
-    subject = build.subject_of(ssl.PEM_cert_to_DER_cert(server.pem.decode()))
-    (artefact / "roots" / f"{build.subject_hash(subject)}.0").write_bytes(server.pem)
+def test_a_named_file_takes_the_place_of_all_roots(server: Server, artefact: Path, tmp_path: Path) -> None:
+    for file in (artefact / "amazon-roots.pem", artefact / "botocore" / "cacert.pem"):
+        append(file, server.pem)
     stranger = tmp_path / "stranger.pem"
     stranger.write_bytes(trustme.CA().cert_pem.bytes())
-    assert not answered(server, artefact, SSL_CERT_FILE=str(stranger))
+    assert refusals_of_the_delivery(server, artefact, SSL_CERT_FILE=str(stranger)) is None

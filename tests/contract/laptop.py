@@ -144,7 +144,7 @@ class CustomResource:
 
     def __init__(self, *, timeout: float = 300, logical_id: str = "Destination") -> None:
         self.time = FakeTime()
-        self.appfabric = appfabric.AppFabric(now=self.time.now, clock=self.time.clock, sleep=self.time.sleep)
+        self.appfabric = appfabric.AppFabricEmulator(now=self.time.now, clock=self.time.clock, sleep=self.time.sleep)
         self.mailbox = Mailbox(self.time)
         self.timeout = timeout
         self.logical_id = logical_id

@@ -1,4 +1,4 @@
-"""Good and bad properties, as templates have them: the one table that every judge of properties agrees on.
+"""Good and bad properties, as templates have them: the one table that every validator agrees on.
 
 The functions in it refer to PARAMETERS and CONDITIONS, which are in every template that a row is put into. A row is
 good when CloudFormation sends good properties whatever the parameters are.
@@ -14,6 +14,8 @@ from tests.contract.laptop import BUNDLE, INGESTION, OTHER_INGESTION, STACK_ID, 
 TYPE = "Custom::AppFabricIngestionDestination"
 UUID_OF_BUNDLE = BUNDLE.rpartition("/")[2]
 UUID_OF_INGESTION = INGESTION.rpartition("/")[2]
+PARENTS = {"AppBundleArn": BUNDLE, "IngestionArn": INGESTION}
+OTHER_BUNDLE = BUNDLE.replace("11111111-1111", "55555555-5555")
 DESTINATION = f"{INGESTION}/ingestiondestination/44444444-4444-4444-8444-444444444444"
 OWNERS = "custom-appfabric-ingestion-destination:StackId"
 
@@ -49,9 +51,10 @@ class Row:
         name: What is special about it.
         properties: As a template has them.
         wrong: The paths of what is wrong with it, none when it is good.
-        native: Whether the native type's schema takes it where that is another verdict; None when it has no such
+        native: Whether the native type's schema takes it, where its result is another; None when it has no such
             property.
-        blind: The judges that cannot see what is wrong, each with why.
+        blind: The validators that cannot see what is wrong, each with why.
+        basis: What a rule about names and parents rests on.
     """
 
     name: str
@@ -59,6 +62,7 @@ class Row:
     wrong: tuple[str, ...]
     native: bool | None
     blind: Mapping[str, str]
+    basis: str = ""
 
     @property
     def good(self) -> bool:
@@ -82,6 +86,7 @@ def row(
     *wrong: str,
     native: Any = _SAME,
     blind: Mapping[str, str] | None = None,
+    basis: str = "",
 ) -> Row:
     properties = copy.deepcopy(GOOD)
     for path, value in changes.items():
@@ -93,7 +98,7 @@ def row(
             del place[last]
         else:
             place[last] = value
-    return Row(name, properties, wrong, not wrong if native is _SAME else native, blind or {})
+    return Row(name, properties, wrong, not wrong if native is _SAME else native, blind or {}, basis)
 
 
 def when(condition: str, then: Any, otherwise: Any = NO_VALUE) -> dict[str, Any]:
@@ -137,8 +142,6 @@ ROWS = (
     row("the longest prefix", {f"{S3}.Prefix": "p" * 120}),
     row("the longest stream name", {"DestinationConfiguration": to_stream("s" * 64)}),
     row("the shortest stream name", {"DestinationConfiguration": to_stream("abc")}),
-    row("the longest identifier", {"IngestionArn": ("arn:" + "x" * 1011)[:1011]}),
-    row("another partition", {"AppBundleArn": BUNDLE.replace("arn:aws:", "arn:aws-us-gov:")}),
     row("without a ServiceTimeout's own type", {"ServiceTimeout": "720"}),
     row("adopts", {"AdoptArn": DESTINATION}, native=None),
     row("adopts nothing, by a parameter's default", {"AdoptArn": ""}, native=None),
@@ -149,7 +152,7 @@ ROWS = (
     ),
     # Good, with functions
     row("references", {"AppBundleArn": {"Ref": "AppBundle"}, f"{S3}.BucketName": {"Ref": "Bucket"}}),
-    row("an import", {"IngestionArn": {"Fn::ImportValue": "IngestionArn"}}),
+    row("an import", {"Tags": tags(("owner", {"Fn::ImportValue": "Owner"}))}),
     row("a Sub without variables", {f"{S3}.BucketName": {"Fn::Sub": "audit-logs"}}),
     row("a Sub", {f"{S3}.BucketName": {"Fn::Sub": "audit-logs-${AWS::AccountId}"}}),
     row("an attribute", {f"{S3}.Prefix": {"Fn::GetAtt": ["Other", "TopicName"]}}),
@@ -216,7 +219,7 @@ ROWS = (
         "AppBundleIdentifier",
         native=None,
     ),
-    row("too long an identifier", {"IngestionArn": ("arn:" + "x" * 1012)[:1012]}, "IngestionArn"),
+    row("too long an identifier", {"IngestionArn": INGESTION + "x" * 1012}, "IngestionArn"),
     row(
         "an identifier that is a list",
         {"AppBundleArn": [BUNDLE]},
@@ -354,4 +357,113 @@ ROWS = (
         blind={"schema": "JSON Schema knows no unique keys"},
     ),
     row("a function in a wrong place", {f"{S3}.Bucketname": {"Ref": "Bucket"}}, f"{S3}.Bucketname"),
+)
+
+# What a rule about names and parents rests on. Nothing that AppFabric might take may be refused.
+FIREHOSE_MODEL = "botocore firehose DeliveryStreamName: [a-zA-Z0-9_.-]+"
+S3_NAMES = "S3's rules for names of buckets, and botocore.handlers.VALID_BUCKET, which S3 clients refuse others by"
+IDENTIFIER_MODEL = "botocore appfabric Identifier: an ARN, or a UUID in lower case"
+ARN_FORMAT = "the formats of AppFabric's ARNs in the Service Authorization Reference"
+ONE_REGION = "an AppFabric endpoint has the resources of its own Region"
+SCHEMA_COMPARES_NOTHING = {"schema": "JSON Schema compares no two values"}
+_US_GOV = {name: arn.replace("arn:aws:", "arn:aws-us-gov:") for name, arn in PARENTS.items()}
+
+
+def bucket(name: str, *wrong: str, called: str) -> Row:
+    return row(f"a bucket: {called}", {f"{S3}.BucketName": name}, *wrong, native=len(name) <= 63, basis=S3_NAMES)
+
+
+def stream(name: str, *wrong: str, called: str) -> Row:
+    properties = {"DestinationConfiguration": to_stream(name)}
+    return row(f"a stream: {called}", properties, *wrong, native=True, basis=FIREHOSE_MODEL)
+
+
+def parents(called: str, changes: Mapping[str, Any], *wrong: str, basis: str = ARN_FORMAT, **known: Any) -> Row:
+    return row(f"parents: {called}", changes, *wrong, basis=basis, **known)
+
+
+ROWS += (
+    bucket("my.old.Bucket_Name", called="capitals and an underscore, as old buckets have"),
+    bucket("logs-2026.example.com", called="dots"),
+    bucket("..logs..", called="what S3 forbids today, and a client does not refuse"),
+    bucket("my-access-point-abcdefgh12345-s3alias", called="an alias of an access point"),
+    bucket("arn:aws:s3:::audit-logs", f"{S3}.BucketName", called="its ARN"),
+    bucket(f"arn:aws:s3:::{'audit-logs-' * 5}", f"{S3}.BucketName", called="an ARN that is too long as well"),
+    bucket("s3://audit-logs", f"{S3}.BucketName", called="a URL"),
+    bucket("audit-logs/saas", f"{S3}.BucketName", called="a path"),
+    bucket("audit-logs\n", f"{S3}.BucketName", called="a newline, as !Sub | adds one"),
+    bucket(" audit-logs", f"{S3}.BucketName", called="white space before it"),
+    bucket("audit logs", f"{S3}.BucketName", called="white space in it"),
+    bucket("audit-l\u00f6gs", f"{S3}.BucketName", called="a letter that is not ASCII"),
+    stream("Audit_Logs-1.0", called="every kind of character"),
+    stream("arn:aws:firehose:us-east-1:111122223333:deliverystream/a", f"{STREAM}.StreamName", called="its ARN"),
+    stream("deliverystream/audit-logs", f"{STREAM}.StreamName", called="a path"),
+    stream("audit-logs\n", f"{STREAM}.StreamName", called="a newline"),
+    stream("audit logs", f"{STREAM}.StreamName", called="white space"),
+    stream("audit:logs", f"{STREAM}.StreamName", called="a colon"),
+    parents("another partition", _US_GOV),
+    parents(
+        "an upper-case UUID in an ARN",
+        {"IngestionArn": f"{BUNDLE}/ingestion/ABCDEFAB-2222-4222-8222-222222222222"},
+        basis=IDENTIFIER_MODEL,
+    ),
+    parents("the app bundle by UUID, the ingestion by ARN", api_names(UUID_OF_BUNDLE, INGESTION), native=None),
+    parents("the app bundle by ARN, the ingestion by UUID", api_names(BUNDLE, UUID_OF_INGESTION), native=None),
+    parents(
+        "of another account, which only AppFabric can refuse",
+        {name: arn.replace("111122223333", "444455556666") for name, arn in PARENTS.items()},
+        basis="no documentation says that AppFabric shares nothing between accounts",
+    ),
+    parents(
+        "swapped",
+        {"AppBundleArn": INGESTION, "IngestionArn": BUNDLE},
+        "AppBundleArn",
+        "IngestionArn",
+        native=True,
+    ),
+    parents("the ingestion's ARN twice", {"AppBundleArn": INGESTION}, "AppBundleArn", native=True),
+    parents("a destination's ARN", {"IngestionArn": DESTINATION}, "IngestionArn", native=True),
+    parents("of another service", {"AppBundleArn": "arn:aws:s3:::audit-logs"}, "AppBundleArn", native=True),
+    parents(
+        "another service with the same path",
+        {"IngestionArn": INGESTION.replace(":appfabric:", ":appflow:")},
+        "IngestionArn",
+        native=True,
+    ),
+    parents("a UUID that is cut short", {"AppBundleArn": BUNDLE[:-1]}, "AppBundleArn", native=True),
+    parents("a newline", {"IngestionArn": f"{INGESTION}\n"}, "IngestionArn", native=True),
+    parents(
+        "an ingestion of another app bundle",
+        {"AppBundleArn": OTHER_BUNDLE},
+        "IngestionArn",
+        native=True,
+        blind=SCHEMA_COMPARES_NOTHING,
+    ),
+    parents(
+        "an ingestion of another app bundle, that by UUID",
+        api_names(OTHER_BUNDLE.rpartition("/")[2], INGESTION),
+        "IngestionIdentifier",
+        native=None,
+        blind=SCHEMA_COMPARES_NOTHING,
+    ),
+    parents(
+        "another Region than the function's",
+        {name: arn.replace("us-east-1", "eu-west-1") for name, arn in PARENTS.items()},
+        "AppBundleArn",
+        "IngestionArn",
+        native=True,
+        blind=SCHEMA_COMPARES_NOTHING,
+        basis=ONE_REGION,
+    ),
+    parents(
+        "an adopted destination of another Region",
+        {
+            **api_names(UUID_OF_BUNDLE, UUID_OF_INGESTION),
+            "AdoptArn": DESTINATION.replace("us-east-1", "eu-west-1"),
+        },
+        "AdoptArn",
+        native=None,
+        blind=SCHEMA_COMPARES_NOTHING,
+        basis=ONE_REGION,
+    ),
 )

@@ -135,11 +135,11 @@ def test_there_must_be_room_for_the_claim_and_the_four_tags(there: CustomResourc
 def test_an_adoption_that_fails_is_released_by_the_delete_that_follows(impatient: CustomResource, order: Any) -> None:
     resource = with_console_made(impatient)
     before = str(state(resource))
-    resource.appfabric.order(order)
+    resource.appfabric.inject(order)
     event = resource.event("Create", ResourceProperties=adopting(**SAME))
     answer = resource.send(event)
     assert (answer.status, answer.id) == ("FAILED", f"unconfirmed:{event['RequestId']}")
-    resource.appfabric.cancel_orders()
+    resource.appfabric.clear_injections()
     assert resource.delete(answer.id, adopting(**SAME)).status == "SUCCESS"
     assert str(state(resource)) == before
 

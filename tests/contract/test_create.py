@@ -130,7 +130,7 @@ def test_a_refusal_is_told_with_its_code_first_and_leaves_nothing(
     resource: CustomResource, error: Fault, code: str
 ) -> None:
     resource.time.sleep(61)  # the container is no longer new: no role is waited for
-    resource.appfabric.order(error)
+    resource.appfabric.inject(error)
     event = resource.event("Create")
     answer = resource.send(event)
     assert answer.status == "FAILED"
@@ -157,7 +157,7 @@ def test_a_sixth_destination_is_told_to_be_one_too_many(resource: CustomResource
 
 
 def test_throttles_are_ridden_out_with_one_token(resource: CustomResource) -> None:
-    resource.appfabric.order(Fault(error="ThrottlingException", retry_after=7, times=20))
+    resource.appfabric.inject(Fault(error="ThrottlingException", retry_after=7, times=20))
     answer = resource.create()
     assert answer.status == "SUCCESS"
     calls = resource.calls("CreateIngestionDestination")
@@ -167,7 +167,7 @@ def test_throttles_are_ridden_out_with_one_token(resource: CustomResource) -> No
 
 
 def test_a_throttle_without_end_is_told_before_lambdas_limit(impatient: CustomResource) -> None:
-    impatient.appfabric.order(Fault(error="ThrottlingException", message="Rate exceeded", times=9999))
+    impatient.appfabric.inject(Fault(error="ThrottlingException", message="Rate exceeded", times=9999))
     event = impatient.event("Create")
     answer = impatient.send(event)
     assert answer.reason == "ThrottlingException: Rate exceeded"
@@ -182,7 +182,7 @@ def test_a_throttle_without_end_is_told_before_lambdas_limit(impatient: CustomRe
 def test_a_fault_that_passes_leaves_one_destination(
     resource: CustomResource, fault: dict[str, object], after: bool
 ) -> None:
-    resource.appfabric.order(Fault(operation="CreateIngestionDestination", after=after, **fault))
+    resource.appfabric.inject(Fault(operation="CreateIngestionDestination", after=after, **fault))
     answer = resource.create()
     assert answer.status == "SUCCESS"
     assert list(resource.appfabric.destinations) == [answer.id]
@@ -201,28 +201,28 @@ def test_an_unanswered_create_is_looked_for_by_its_delete(
 ) -> None:
     """Where the invocation itself cannot search for what its call created."""
     impatient.time.sleep(61)
-    impatient.appfabric.order(Fault(operation="CreateIngestionDestination", after=True, times=99, **fault))
-    impatient.appfabric.order(Fault(operation="ListIngestionDestinations", error="AccessDeniedException", times=99))
+    impatient.appfabric.inject(Fault(operation="CreateIngestionDestination", after=True, times=99, **fault))
+    impatient.appfabric.inject(Fault(operation="ListIngestionDestinations", error="AccessDeniedException", times=99))
     event = impatient.event("Create")
     answer = impatient.send(event)
     assert answer.reason.startswith(code)
     assert answer.id == f"unconfirmed:{event['RequestId']}"
     assert len(impatient.appfabric.destinations) == 1
-    impatient.appfabric.cancel_orders()
+    impatient.appfabric.clear_injections()
     assert impatient.delete(answer.id).status == "SUCCESS"
     assert not impatient.appfabric.destinations
 
 
 def test_a_conflict_with_what_an_unanswered_try_made_is_no_conflict(resource: CustomResource) -> None:
-    resource.appfabric.order(Fault(operation="CreateIngestionDestination", cut=True, after=True))
-    resource.appfabric.order(Fault(operation="CreateIngestionDestination", error="ConflictException"))
+    resource.appfabric.inject(Fault(operation="CreateIngestionDestination", cut=True, after=True))
+    resource.appfabric.inject(Fault(operation="CreateIngestionDestination", error="ConflictException"))
     answer = resource.create()
     assert answer.status == "SUCCESS"
     assert list(resource.appfabric.destinations) == [answer.id]
 
 
 def test_a_failed_destination_is_told_with_its_reason_and_id(resource: CustomResource) -> None:
-    resource.appfabric.order(
+    resource.appfabric.inject(
         Outcome(operation="CreateIngestionDestination", status="Failed", status_reason="The bucket is full.")
     )
     answer = resource.create()
@@ -235,21 +235,21 @@ def test_a_failed_destination_is_told_with_its_reason_and_id(resource: CustomRes
 
 
 def test_a_status_that_is_not_told_yet_is_waited_for(resource: CustomResource) -> None:
-    resource.appfabric.order(Outcome(operation="CreateIngestionDestination", pending_gets=5, hidden_gets=3))
+    resource.appfabric.inject(Outcome(operation="CreateIngestionDestination", pending_gets=5, hidden_gets=3))
     answer = resource.create()
     assert answer.status == "SUCCESS"
     assert answer.data["Status"] == "Active"
 
 
 def test_a_status_that_is_never_told_ends_in_time_with_the_arn(impatient: CustomResource) -> None:
-    impatient.appfabric.order(Outcome(operation="CreateIngestionDestination", pending_gets=9999))
+    impatient.appfabric.inject(Outcome(operation="CreateIngestionDestination", pending_gets=9999))
     answer = impatient.create()
     assert answer.reason.startswith("NotStabilized: ")
     assert answer.id in impatient.appfabric.destinations
 
 
 def test_a_destination_that_disappears_while_it_is_waited_for_is_not_made_again(resource: CustomResource) -> None:
-    resource.appfabric.order(Outcome(operation="CreateIngestionDestination", pending_gets=9999))
+    resource.appfabric.inject(Outcome(operation="CreateIngestionDestination", pending_gets=9999))
 
     def disappear(_call: object) -> None:
         if len(resource.calls("GetIngestionDestination")) == 3:
@@ -287,24 +287,24 @@ def test_no_create_is_begun_270_s_after_the_request(resource: CustomResource) ->
 
 
 def test_a_role_that_has_not_arrived_yet_is_waited_for_in_a_new_container(resource: CustomResource) -> None:
-    resource.appfabric.order(Fault(error="AccessDeniedException", times=4))
+    resource.appfabric.inject(Fault(error="AccessDeniedException", times=4))
     assert resource.create().status == "SUCCESS"
 
 
 def test_a_role_that_never_arrives_is_waited_for_20_s(resource: CustomResource) -> None:
-    resource.appfabric.order(Fault(error="AccessDeniedException", times=9999))
+    resource.appfabric.inject(Fault(error="AccessDeniedException", times=9999))
     answer = resource.create()
     assert answer.reason.startswith("AccessDeniedException: ")
     assert 10 < answer.seconds <= 20
 
 
 def test_the_wait_for_a_role_is_at_most_a_third_of_the_time(impatient: CustomResource) -> None:
-    impatient.appfabric.order(Fault(error="AccessDeniedException", times=9999))
+    impatient.appfabric.inject(Fault(error="AccessDeniedException", times=9999))
     assert impatient.create().seconds <= 5
 
 
 def test_a_conflict_is_told_though_nothing_can_be_looked_for(resource: CustomResource) -> None:
     resource.time.sleep(61)
-    resource.appfabric.order(Fault(operation="CreateIngestionDestination", error="ConflictException"))
-    resource.appfabric.order(Fault(operation="ListIngestionDestinations", error="AccessDeniedException"))
+    resource.appfabric.inject(Fault(operation="CreateIngestionDestination", error="ConflictException"))
+    resource.appfabric.inject(Fault(operation="ListIngestionDestinations", error="AccessDeniedException"))
     assert resource.create().reason.startswith("ConflictException: ")

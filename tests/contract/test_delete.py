@@ -40,13 +40,13 @@ def test_with_its_parents_it_is_gone(resource: CustomResource, gone: str) -> Non
 
 
 def test_a_validation_exception_for_a_destination_that_is_gone_is_success(resource: CustomResource) -> None:
-    resource.appfabric.order(Fault(operation="DeleteIngestionDestination", error="ValidationException"))
+    resource.appfabric.inject(Fault(operation="DeleteIngestionDestination", error="ValidationException"))
     assert resource.delete(NEVER_MADE).status == "SUCCESS"
 
 
 def test_a_validation_exception_for_a_destination_that_stands_is_told(resource: CustomResource) -> None:
     made = resource.create()
-    resource.appfabric.order(
+    resource.appfabric.inject(
         Fault(operation="DeleteIngestionDestination", error="ValidationException", message="Not now")
     )
     answer = resource.delete(made.id)
@@ -57,7 +57,7 @@ def test_a_validation_exception_for_a_destination_that_stands_is_told(resource: 
 def test_a_refusal_is_told_with_the_id(resource: CustomResource) -> None:
     made = resource.create()
     resource.time.sleep(61)
-    resource.appfabric.order(Fault(operation="DeleteIngestionDestination", error="AccessDeniedException"))
+    resource.appfabric.inject(Fault(operation="DeleteIngestionDestination", error="AccessDeniedException"))
     answer = resource.delete(made.id)
     assert (answer.status, answer.id) == ("FAILED", made.id)
     assert answer.reason.startswith("AccessDeniedException: ")
@@ -65,13 +65,13 @@ def test_a_refusal_is_told_with_the_id(resource: CustomResource) -> None:
 
 def test_throttles_are_ridden_out(resource: CustomResource) -> None:
     made = resource.create()
-    resource.appfabric.order(Fault(operation="DeleteIngestionDestination", error="ThrottlingException", times=9))
+    resource.appfabric.inject(Fault(operation="DeleteIngestionDestination", error="ThrottlingException", times=9))
     assert resource.delete(made.id).status == "SUCCESS"
 
 
 def test_a_throttle_without_end_is_told_in_time(impatient: CustomResource) -> None:
     made = impatient.create()
-    impatient.appfabric.order(Fault(error="ThrottlingException", times=9999))
+    impatient.appfabric.inject(Fault(error="ThrottlingException", times=9999))
     answer = impatient.delete(made.id)
     assert (answer.status, answer.id) == ("FAILED", made.id)
     assert answer.reason.startswith("ThrottlingException: ")

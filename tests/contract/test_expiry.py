@@ -84,7 +84,7 @@ def test_a_first_invocation_ends_before_its_service_timeout(
     current = resource.create(properties(**timeout))
     resource.time.sleep(600)
     resource.forget_calls()
-    resource.appfabric.order(Fault(operation=operation, times=999, **fault))
+    resource.appfabric.inject(Fault(operation=operation, times=999, **fault))
     began = resource.time.now()
     if operation == "CreateIngestionDestination":
         answer = resource.create(properties(**timeout))

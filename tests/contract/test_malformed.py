@@ -32,10 +32,10 @@ WRONG = {
     "no ingestion": ({"IngestionIdentifier": None}, "exactly one of IngestionIdentifier, IngestionArn (has none)"),
     "upper-case UUID": (
         {"IngestionIdentifier": "22222222-2222-4222-8222-22222222222A"},
-        "IngestionIdentifier must be an ARN or a lower-case UUID",
+        "IngestionIdentifier must be the ARN of an ingestion",
     ),
     "a list for a text": ({"IngestionIdentifier": [SECRET]}, "IngestionIdentifier must be a string"),
-    "an empty identifier": ({"IngestionIdentifier": ""}, "IngestionIdentifier must have 1 to 1011 characters (has 0)"),
+    "an empty identifier": ({"IngestionIdentifier": ""}, "IngestionIdentifier must be the ARN of an ingestion"),
     "no processing": ({"ProcessingConfiguration": None}, "ProcessingConfiguration is required"),
     "empty processing": ({"ProcessingConfiguration": {}}, "ProcessingConfiguration.AuditLog is required"),
     "no schema": (

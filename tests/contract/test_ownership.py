@@ -58,7 +58,7 @@ def test_a_replacement_records_what_it_replaces(resource: CustomResource) -> Non
 
 def test_every_invocation_of_a_request_records_the_same(resource: CustomResource) -> None:
     event = resource.event("Create")
-    resource.appfabric.order(Fault(operation="CreateIngestionDestination", error="ThrottlingException", times=3))
+    resource.appfabric.inject(Fault(operation="CreateIngestionDestination", error="ThrottlingException", times=3))
     resource.send(event)
     resource.send(event)
     assert len({str(call.parameters) for call in resource.calls("CreateIngestionDestination")}) == 1
@@ -140,7 +140,7 @@ def test_a_create_that_comes_again_and_is_not_heard_leaves_the_live_destination(
 def test_an_update_that_failed_fails_again(resource: CustomResource) -> None:
     current = resource.create()
     resource.time.sleep(60)
-    resource.appfabric.order(Outcome(operation="UpdateIngestionDestination", status="Failed", status_reason="Full"))
+    resource.appfabric.inject(Outcome(operation="UpdateIngestionDestination", status="Failed", status_reason="Full"))
     event = update(resource, current.id, properties(DestinationConfiguration=to_stream("abc")), properties())
     lose_the_response(resource, event)
     resource.time.sleep(60)
@@ -196,7 +196,7 @@ def test_a_create_that_was_not_heard_is_found_by_the_next_invocation(resource: C
 
 def test_a_conflict_with_a_duplicate_leaves_nothing(resource: CustomResource) -> None:
     event = resource.event("Create")
-    resource.appfabric.order(Fault(operation="CreateIngestionDestination", error="ConflictException"))
+    resource.appfabric.inject(Fault(operation="CreateIngestionDestination", error="ConflictException"))
     second = resource.send(event)
     assert second.id == f"unconfirmed:{event['RequestId']}"
     first = resource.send(event)
@@ -268,7 +268,7 @@ def test_what_the_old_properties_do_not_describe_is_reported(resource: CustomRes
 def test_a_replacement_in_doubt_is_reported(resource: CustomResource, logs: Logs) -> None:
     current = resource.create()
     resource.time.sleep(61)
-    resource.appfabric.order(Fault(operation="CreateIngestionDestination", cut=True, times=999))
+    resource.appfabric.inject(Fault(operation="CreateIngestionDestination", cut=True, times=999))
     answer = resource.update(current.id, RAW, properties())
     assert (answer.status, answer.id) == ("FAILED", current.id)
     assert logs.counted("PossibleOrphans") == 1
@@ -296,11 +296,11 @@ def test_a_move_that_does_not_become_active_is_restored_before_the_response(reso
     """So that the rollback finds nothing to do, though the old bucket is broken as well."""
     current = resource.create()
     resource.time.sleep(60)
-    resource.appfabric.order(Outcome(operation="UpdateIngestionDestination", status="Failed", status_reason="Full"))
+    resource.appfabric.inject(Outcome(operation="UpdateIngestionDestination", status="Failed", status_reason="Full"))
     new = properties(DestinationConfiguration=to_stream("abc"))
     assert resource.update(current.id, new, properties()).status == "FAILED"
     assert "audit-logs" in str(resource.appfabric.destinations[current.id].destination)
-    resource.appfabric.order(Outcome(operation="UpdateIngestionDestination", status="Failed", status_reason="Broken"))
+    resource.appfabric.inject(Outcome(operation="UpdateIngestionDestination", status="Failed", status_reason="Broken"))
     resource.forget_calls()
     resource.time.sleep(1)
     assert resource.update(current.id, properties(), new).status == "SUCCESS"
@@ -310,7 +310,7 @@ def test_a_move_that_does_not_become_active_is_restored_before_the_response(reso
 def test_a_move_is_restored_when_the_tags_cannot_be_set(resource: CustomResource) -> None:
     current = resource.create()
     resource.time.sleep(61)
-    resource.appfabric.order(Fault(operation="TagResource", error="ValidationException"))
+    resource.appfabric.inject(Fault(operation="TagResource", error="ValidationException"))
     new = properties(DestinationConfiguration=to_stream("abc"), Tags=[{"Key": "a", "Value": "1"}])
     assert resource.update(current.id, new, properties()).reason.startswith("ValidationException")
     assert "audit-logs" in str(resource.appfabric.destinations[current.id].destination)
@@ -356,7 +356,7 @@ def test_what_belongs_to_another_resource_is_neither_changed_nor_deleted(resourc
 @pytest.mark.parametrize("operation", ["GetIngestionDestination", "DeleteIngestionDestination"])
 def test_what_is_listed_is_not_gone(resource: CustomResource, operation: str) -> None:
     current = resource.create()
-    resource.appfabric.order(Fault(operation=operation, error="ResourceNotFoundException"))
+    resource.appfabric.inject(Fault(operation=operation, error="ResourceNotFoundException"))
     answer = resource.update(current.id, properties(Tags=[{"Key": "a", "Value": "1"}]), properties())
     assert answer.id == current.id
     assert resource.delete(current.id).status == "SUCCESS"
@@ -366,7 +366,7 @@ def test_what_is_listed_is_not_gone(resource: CustomResource, operation: str) ->
 def test_a_404_of_something_else_deletes_nothing(resource: CustomResource) -> None:
     current = resource.create()
     fault = Fault(operation="DeleteIngestionDestination", error="UnknownOperationException", http_status=404)
-    resource.appfabric.order(fault)
+    resource.appfabric.inject(fault)
     answer = resource.delete(current.id)
     assert (answer.status, answer.id) == ("FAILED", current.id)
 
@@ -381,7 +381,7 @@ def test_what_the_role_must_not_read_keeps_nothing_from_being_replaced_or_delete
 
     def list_tags(**parameters: Any) -> Any:
         if parameters["resourceArn"] == OTHERS:
-            resource.appfabric.order(Fault(operation="ListTagsForResource", error="AccessDeniedException"))
+            resource.appfabric.inject(Fault(operation="ListTagsForResource", error="AccessDeniedException"))
         return tags_of(**parameters)
 
     resource.provider.client().list_tags_for_resource = list_tags
@@ -395,7 +395,7 @@ def test_what_the_role_must_not_read_keeps_nothing_from_being_replaced_or_delete
 def test_a_delete_that_finds_nothing_and_cannot_read_everything_fails(resource: CustomResource) -> None:
     resource.place(OTHERS)
     resource.time.sleep(100)
-    resource.appfabric.order(Fault(operation="ListTagsForResource", error="AccessDeniedException", times=999))
+    resource.appfabric.inject(Fault(operation="ListTagsForResource", error="AccessDeniedException", times=999))
     answer = resource.delete(MADE_UP)
     assert (answer.status, answer.id) == ("FAILED", MADE_UP)
     assert answer.reason.startswith("AccessDeniedException")

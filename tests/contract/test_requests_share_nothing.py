@@ -14,7 +14,7 @@ from tests.contract.laptop import Context, CustomResource, processing, propertie
 
 
 def test_a_long_status_reason_is_cut_and_the_arn_kept(resource: CustomResource) -> None:
-    resource.appfabric.order(
+    resource.appfabric.inject(
         Outcome(operation="CreateIngestionDestination", status="Active", status_reason="😀" * 5000)
     )
     answer = resource.create()
@@ -25,7 +25,7 @@ def test_a_long_status_reason_is_cut_and_the_arn_kept(resource: CustomResource) 
 
 @pytest.mark.parametrize("text", ["x", "é", "漢", "😀", '"', "\\", "\n", "\ud800"])
 def test_a_long_error_keeps_its_code_and_fits(resource: CustomResource, text: str) -> None:
-    resource.appfabric.order(Fault(error="ConflictException", message=text * 10_000))
+    resource.appfabric.inject(Fault(error="ConflictException", message=text * 10_000))
     answer = resource.create()
     assert answer.reason.startswith("ConflictException: ")
     assert answer.size <= 4096
@@ -50,7 +50,7 @@ def test_requests_in_any_order_share_nothing(resource: CustomResource) -> None:
     for _ in range(100):
         kind = chance.choice(list(kinds))
         if kind == "conflict":
-            resource.appfabric.order(Fault(error="ConflictException", message="A twin"))
+            resource.appfabric.inject(Fault(error="ConflictException", message="A twin"))
         event = resource.event("Create", ResourceProperties=kinds[kind])
         answer = resource.send(event)
         if kind == "wrong":
@@ -114,7 +114,7 @@ def test_no_log_holds_a_secret_at_debug_with_every_switch_on(
         resource.mailbox.refuse.append(Undelivered("answers.example answered HTTP 403", refused=True))
         with pytest.raises(Undelivered) as undelivered:
             resource.provider(resource.event("Create"), Context(resource.time, 300))
-        resource.appfabric.order(Fault(error="ConflictException"))
+        resource.appfabric.inject(Fault(error="ConflictException"))
         resource.create()
     finally:
         logger.setLevel(level)

@@ -132,7 +132,7 @@ def test_a_replacement_that_has_no_room_beside_the_old_one_says_what_to_do(
     resource: CustomResource, error: str, says: str
 ) -> None:
     made = resource.create()
-    resource.appfabric.order(Fault(operation="CreateIngestionDestination", error=error))
+    resource.appfabric.inject(Fault(operation="CreateIngestionDestination", error=error))
     answer = resource.update(made.id, properties(**REPLACING["schema"]))
     assert (answer.status, answer.id) == ("FAILED", made.id)
     assert answer.reason.startswith(f"{error}: ")
@@ -149,7 +149,7 @@ def test_a_replacement_that_does_not_become_active_is_deleted_again(
     impatient: CustomResource, outcome: dict[str, Any]
 ) -> None:
     made = impatient.create()
-    impatient.appfabric.order(Outcome(operation="CreateIngestionDestination", **{"pending_gets": 1, **outcome}))
+    impatient.appfabric.inject(Outcome(operation="CreateIngestionDestination", **{"pending_gets": 1, **outcome}))
     answer = impatient.update(made.id, properties(**REPLACING["schema"]))
     assert (answer.status, answer.id) == ("FAILED", made.id)
     assert answer.reason.startswith(("NotStabilized: ", "NotFound: "))
@@ -161,7 +161,7 @@ def test_what_a_replacement_without_an_answer_created_is_found(
     impatient: CustomResource, fault: dict[str, Any]
 ) -> None:
     made = impatient.create()
-    impatient.appfabric.order(Fault(operation="CreateIngestionDestination", after=True, times=99, **fault))
+    impatient.appfabric.inject(Fault(operation="CreateIngestionDestination", after=True, times=99, **fault))
     answer = impatient.update(made.id, properties(**REPLACING["schema"]))
     assert answer.status == "SUCCESS"
     assert set(impatient.appfabric.destinations) == {made.id, answer.id}
@@ -170,8 +170,8 @@ def test_what_a_replacement_without_an_answer_created_is_found(
 
 def test_what_cannot_be_undone_is_told_once_and_counted(impatient: CustomResource, logs: Logs) -> None:
     made = impatient.create()
-    impatient.appfabric.order(Outcome(operation="CreateIngestionDestination", status="Failed"))
-    impatient.appfabric.order(Fault(operation="DeleteIngestionDestination", error="ThrottlingException", times=999))
+    impatient.appfabric.inject(Outcome(operation="CreateIngestionDestination", status="Failed"))
+    impatient.appfabric.inject(Fault(operation="DeleteIngestionDestination", error="ThrottlingException", times=999))
     answer = impatient.update(made.id, properties(**REPLACING["schema"]))
     assert (answer.status, answer.id) == ("FAILED", made.id)
     (left,) = set(impatient.appfabric.destinations) - {made.id}
@@ -183,7 +183,7 @@ def test_what_cannot_be_undone_is_told_once_and_counted(impatient: CustomResourc
 @pytest.mark.parametrize("operation", ["GetIngestionDestination", "UpdateIngestionDestination", "TagResource"])
 def test_a_failed_update_echoes_the_id(impatient: CustomResource, operation: str, error: str) -> None:
     made = impatient.create()
-    impatient.appfabric.order(Fault(operation=operation, error=error, times=999))
+    impatient.appfabric.inject(Fault(operation=operation, error=error, times=999))
     new = properties(DestinationConfiguration=to_stream("abc"), Tags=[{"Key": "a", "Value": "1"}])
     answer = impatient.update(made.id, new)
     assert (answer.status, answer.id) == ("FAILED", made.id)
@@ -200,7 +200,7 @@ def test_wrong_properties_echo_the_id_and_call_nothing(resource: CustomResource)
 
 def test_a_failed_destination_set_in_place_is_told(resource: CustomResource) -> None:
     made = resource.create()
-    resource.appfabric.order(
+    resource.appfabric.inject(
         Outcome(operation="UpdateIngestionDestination", status="Failed", status_reason="No such stream")
     )
     answer = resource.update(made.id, properties(DestinationConfiguration=to_stream("abc")))
@@ -317,9 +317,9 @@ def test_any_other_id_is_refused_without_a_call(resource: CustomResource) -> Non
 def test_a_rollback_after_a_failed_change_in_place_restores(resource: CustomResource) -> None:
     made = resource.create()
     new = properties(DestinationConfiguration=to_stream("abc"))
-    resource.appfabric.order(Outcome(operation="UpdateIngestionDestination", status="Failed"))
+    resource.appfabric.inject(Outcome(operation="UpdateIngestionDestination", status="Failed"))
     assert resource.update(made.id, new).status == "FAILED"
-    resource.appfabric.order(Outcome(operation="UpdateIngestionDestination", status="Active"))
+    resource.appfabric.inject(Outcome(operation="UpdateIngestionDestination", status="Active"))
     answer = resource.update(made.id, properties(), new)
     assert (answer.status, answer.id) == ("SUCCESS", made.id)
     assert "s3Bucket" in str(resource.appfabric.destinations[made.id].destination)
@@ -384,7 +384,7 @@ def test_a_clean_up_that_fails_does_not_fail_the_rollback(impatient: CustomResou
     impatient.time.sleep(60)
     lost = impatient.update(made.id, properties(**REPLACING["schema"]))
     impatient.time.sleep(60)
-    impatient.appfabric.order(Fault(operation="DeleteIngestionDestination", error="AccessDeniedException", times=99))
+    impatient.appfabric.inject(Fault(operation="DeleteIngestionDestination", error="AccessDeniedException", times=99))
     answer = impatient.update(made.id, properties(), properties(**REPLACING["schema"]))
     assert (answer.status, answer.id) == ("SUCCESS", made.id)
     assert lost.id in impatient.appfabric.destinations

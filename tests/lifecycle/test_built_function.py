@@ -13,10 +13,9 @@ from typing import Any
 
 import pytest
 
-from local.answers import AnswerSink
-from local.answers import Fault as AnswerFault
-from local.appfabric import AppFabric, Fault, serve
+from local.appfabric import AppFabricEmulator, Fault, serve
 from local.certificates import Certificates
+from local.response_receiver import ResponseFault, ResponseReceiver
 from local.runtime import Invocation, LambdaRuntime
 from tests.contract.laptop import STACK_ID, processing, properties
 
@@ -28,15 +27,15 @@ LIMIT = 8
 class Laptop:
     """The function, its AppFabric and the place for its answers."""
 
-    appfabric: AppFabric
-    sink: AnswerSink
+    appfabric: AppFabricEmulator
+    sink: ResponseReceiver
     function: LambdaRuntime
 
-    def event(self, request_type: str, order: tuple[int | AnswerFault, ...] = (), **more: Any) -> dict[str, Any]:
+    def event(self, request_type: str, order: tuple[int | ResponseFault, ...] = (), **more: Any) -> dict[str, Any]:
         request_id = str(uuid.uuid4())
         return {
             "RequestType": request_type,
-            "ResponseURL": self.sink.address(order=order, request_id=request_id),
+            "ResponseURL": self.sink.response_url(outcomes=order, request_id=request_id),
             "StackId": STACK_ID,
             "RequestId": request_id,
             "LogicalResourceId": "Destination",
@@ -58,11 +57,11 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 @pytest.fixture(scope="module")
 def start(certificates: Certificates) -> Iterator[Callable[..., Any]]:
-    with AnswerSink(certificates) as sink:
+    with ResponseReceiver(certificates) as sink:
 
         @contextmanager
         def start(task_root: Path = ARTEFACT, **environment: str) -> Iterator[Laptop]:
-            appfabric = AppFabric()
+            appfabric = AppFabricEmulator()
             with (
                 serve(appfabric) as endpoint,
                 LambdaRuntime(
@@ -120,7 +119,7 @@ def test_a_whole_life(laptop: Laptop) -> None:
     ids=["hang", "throttle", "500", "cut"],
 )
 def test_a_fault_that_stays_is_reported_before_lambdas_limit(laptop: Laptop, fault: Fault) -> None:
-    laptop.appfabric.order(fault)
+    laptop.appfabric.inject(fault)
     invocation, answer = laptop.run(laptop.event("Create"))
     assert invocation.error_type is None
     assert invocation.seconds < LIMIT
@@ -129,13 +128,13 @@ def test_a_fault_that_stays_is_reported_before_lambdas_limit(laptop: Laptop, fau
 
 
 def test_a_response_of_appfabrics_that_trickles_in_is_interrupted_and_its_effect_found(laptop: Laptop) -> None:
-    laptop.appfabric.order(Fault(operation="CreateIngestionDestination", drip=0.3, times=99))
+    laptop.appfabric.inject(Fault(operation="CreateIngestionDestination", drip=0.3, times=99))
     _, answer = laptop.run(laptop.event("Create"))
     assert (answer["Status"], [answer["PhysicalResourceId"]]) == ("SUCCESS", list(laptop.appfabric.destinations))
 
 
 @pytest.mark.parametrize(
-    "order", [(503, 503), (AnswerFault.CUT_BEFORE,), (AnswerFault.CUT_AFTER,), (AnswerFault.HANG,)], ids=str
+    "order", [(503, 503), (ResponseFault.CUT_BEFORE,), (ResponseFault.CUT_AFTER,), (ResponseFault.HANG,)], ids=str
 )
 def test_an_answer_that_does_not_get_through_at_first_gets_through(laptop: Laptop, order: Any) -> None:
     event = laptop.event("Create", order=order)
@@ -151,7 +150,7 @@ def test_an_answer_that_never_gets_through_is_delivered_by_lambdas_own_retry(lap
     assert lost.error_type == "Undelivered"
     assert "Signature" not in str(lost.payload)
     assert lost.seconds < LIMIT
-    retried = {**event, "ResponseURL": laptop.sink.address()}
+    retried = {**event, "ResponseURL": laptop.sink.response_url()}
     _, answer = laptop.run(retried)
     assert list(laptop.appfabric.destinations) == [answer["PhysicalResourceId"]]
 
@@ -168,14 +167,14 @@ def test_a_container_killed_after_its_create_is_made_good_by_the_next_run(start:
     with start() as laptop:
         created = threading.Event()
         laptop.appfabric.subscribe(lambda _: created.set())
-        event = laptop.event("Create", order=(AnswerFault.HANG,))
+        event = laptop.event("Create", order=(ResponseFault.HANG,))
         running = threading.Thread(target=lambda: _ignore(lambda: laptop.function.invoke(event)))
         running.start()
         assert created.wait(10)
         laptop.function.kill()
         running.join()
         laptop.function.restart()
-        _, answer = laptop.run({**event, "ResponseURL": laptop.sink.address()})
+        _, answer = laptop.run({**event, "ResponseURL": laptop.sink.response_url()})
         assert list(laptop.appfabric.destinations) == [answer["PhysicalResourceId"]]
 
 
@@ -185,7 +184,7 @@ def test_what_a_killed_container_made_is_found_by_the_delete_that_cloudformation
     with start() as laptop:
         created = threading.Event()
         laptop.appfabric.subscribe(lambda _: created.set())
-        event = laptop.event("Create", order=(AnswerFault.HANG,))
+        event = laptop.event("Create", order=(ResponseFault.HANG,))
         running = threading.Thread(target=lambda: _ignore(lambda: laptop.function.invoke(event)))
         running.start()
         assert created.wait(10)

@@ -1,11 +1,11 @@
-"""Every example is deployed by the local CloudFormation, with the built function and the AppFabric stand-in.
+"""Every example is deployed by the local CloudFormation, with the built function and the AppFabric emulator.
 
 What ministack really has of their types: AWS::CloudFormation::Stack, AWS::Lambda::Function and its EventInvokeConfig,
 AWS::Logs::LogGroup, AWS::S3::Bucket, AWS::SQS::Queue and its policy, and AWS::KinesisFirehose::DeliveryStream with its
 tags. What it has in name only: AWS::IAM::Role, for it asks nobody for a permission. What it does not have:
 AWS::CloudFormation::StackSet, so of that example the two templates are deployed as a StackSet would deploy them in one
-account; and transforms in a nested stack, so the nested provider is the template that has none. The stand-in for
-AppFabric asks neither S3 nor Data Firehose whether there is such a bucket or stream.
+account; and transforms in a nested stack, so the nested provider is the template that has none. The AppFabric
+emulator asks neither S3 nor Data Firehose whether there is such a bucket or stream.
 """
 
 import json
@@ -20,9 +20,9 @@ import yaml
 from samtranslator.yaml_helper import yaml_parse
 
 from local import release
-from local.appfabric import AppFabric, serve
+from local.appfabric import AppFabricEmulator, serve
 from local.certificates import Certificates
-from local.cloudformation import CloudFormation, Stack
+from local.cloudformation import CloudFormation, Stack, emulate
 from tests.contract.laptop import BUNDLE, INGESTION
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +36,7 @@ class Account:
     """A CloudFormation, an AppFabric and, in one stack of its own, the provider."""
 
     cloudformation: CloudFormation
-    appfabric: AppFabric
+    appfabric: AppFabricEmulator
     endpoint: str
 
     def create(self, example: str, **parameters: str) -> Stack:
@@ -58,9 +58,9 @@ class Account:
 
 @pytest.fixture(scope="module")
 def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
-    appfabric = AppFabric()
+    appfabric = AppFabricEmulator()
     certificates = Certificates.create(tmp_path_factory.mktemp("certificates"))
-    with serve(appfabric) as endpoint, CloudFormation(certificates=certificates) as cloudformation:
+    with serve(appfabric) as endpoint, emulate(certificates=certificates) as cloudformation:
         cloudformation.deploy(
             BUILT / "template.yaml",
             stack_name="appfabric-ingestion-destination",
@@ -123,39 +123,6 @@ def test_the_provider_as_a_nested_application(account: Account, tmp_path: Path) 
     assert not account.appfabric.destinations
 
 
-def test_the_provider_and_a_destination_in_one_stack(account: Account, tmp_path: Path) -> None:
-    template = tmp_path / "template.yaml"
-    template.write_text(EXAMPLES["one-stack"].replace("../src", str(BUILT / "ProviderFunction")))
-    parameters = {**PARENTS, "BucketName": "audit-logs", "AppFabricEndpointUrl": account.endpoint}
-    stack = account.cloudformation.deploy(template, stack_name="one-stack", parameters=parameters)
-    assert account.destination(stack.outputs["DestinationArn"])
-    order = account.delete(stack)
-    # The destination first, while the function and its settings are there; what the function needs after it.
-    assert order[0] == "Destination"
-    for needed in ("ProviderRole", "ProviderLogGroup", "FailureQueue"):
-        assert order.index("ProviderFunction") < order.index(needed)
-    assert not account.appfabric.destinations
-
-
-def test_one_stack_has_the_provider_of_the_application() -> None:
-    example, application = (
-        yaml_parse(text)["Resources"] for text in (EXAMPLES["one-stack"], (ROOT / "template.yaml").read_text())
-    )
-    for name in ("Handler", "Runtime", "Timeout", "EventInvokeConfig", "LoggingConfig", "Role"):
-        function = example["ProviderFunction"]["Properties"]
-        assert function[name] == application["ProviderFunction"]["Properties"][name]
-    may, is_to = (
-        {each["Sid"]: each["Action"] for each in statements_of(resources)} for resources in (example, application)
-    )
-    assert may == {sid: action for sid, action in is_to.items() if not sid.startswith("Stream")}
-    assert example["Destination"]["DependsOn"] == "ProviderFunctionEventInvokeConfig"
-
-
-def statements_of(resources: Any) -> list[dict[str, Any]]:
-    (policy,) = resources["ProviderRole"]["Properties"]["Policies"]
-    return [each for each in policy["PolicyDocument"]["Statement"] if "Sid" in each]
-
-
 def test_in_several_accounts(account: Account, tmp_path: Path) -> None:
     """The release's template, which has no transform, and the template in the example; as in one of the accounts."""
     sets = yaml_parse(EXAMPLES["stack-sets"])["Resources"]
@@ -196,4 +163,4 @@ def parameters_of(stack_set: Any, given: dict[str, str]) -> dict[str, str]:
 
 
 def test_every_example_is_deployed_here() -> None:
-    assert set(EXAMPLES) == {"s3", "firehose", "two-destinations", "nested-application", "one-stack", "stack-sets"}
+    assert set(EXAMPLES) == {"s3", "firehose", "two-destinations", "nested-application", "stack-sets"}

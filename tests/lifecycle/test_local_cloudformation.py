@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from local.certificates import Certificates
-from local.cloudformation import CloudFormation, CloudFormationError, CustomResourceRequest, Stack
+from local.cloudformation import CloudFormation, CloudFormationError, CustomResourceRequest, Stack, emulate
 from local.runtime import ROOT
 
 HANDLER = """
@@ -80,7 +80,7 @@ FAILED: dict[str, Any] = {"answers": [{"Status": "FAILED", "Reason": "as ordered
 @pytest.fixture(scope="module")
 def cloudformation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudFormation]:
     certificates = Certificates.create(tmp_path_factory.mktemp("certificates"))
-    with CloudFormation(certificates=certificates, retry_seconds=0.05) as cloudformation:
+    with emulate(certificates=certificates, retry_seconds=0.05) as cloudformation:
         yield cloudformation
 
 
@@ -126,7 +126,7 @@ class Life:
     def requests(self, logical_id: str = "Thing") -> list[CustomResourceRequest]:
         return [
             request
-            for request in self.cloudformation.record.requests()
+            for request in self.cloudformation.activity.requests()
             if request.event["StackId"] == self.stack.id and request.event["LogicalResourceId"] == logical_id
         ]
 
@@ -239,7 +239,7 @@ def test_the_first_answer_counts(life: Life) -> None:
 
     life.wait_for_runs(1)
     (create,) = life.requests()
-    assert len(create.answers) == 2
+    assert len(create.responses) == 2
     assert create.outcome is not None
     assert create.outcome["physical_resource_id"] == "first"
 
@@ -338,7 +338,7 @@ def test_a_run_that_failed_is_repeated_with_the_same_event(life: Life) -> None:
     life.wait_for_runs(3)
     (create,) = life.requests()
     assert [run["error"] for run in create.invocations] == 2 * ["RuntimeError: as ordered"] + [None]
-    assert len(create.answers) == 1
+    assert len(create.responses) == 1
 
 
 def test_a_run_that_timed_out_is_repeated(life: Life, tmp_path: Path) -> None:
@@ -356,7 +356,7 @@ def test_an_answer_counts_though_its_run_failed(life: Life) -> None:
     assert life.create({"Create": {"crashes after answering": True}}).status == "CREATE_COMPLETE"
 
     life.wait_for_runs(3)
-    assert len(life.requests()[0].answers) == 3
+    assert len(life.requests()[0].responses) == 3
 
 
 def test_the_runs_are_as_many_as_configured_and_the_event_goes_to_the_failure_queue(
@@ -412,7 +412,7 @@ def test_a_create_is_cancelled_when_another_one_fails(life: Life, tmp_path: Path
     assert "as ordered" in life.reasons(failing)[0]
 
     end.touch()
-    life.cloudformation.wait(lambda: len(life.requests()[0].answers) == 1, timeout=5)
+    life.cloudformation.wait(lambda: len(life.requests()[0].responses) == 1, timeout=5)
     assert life.cloudformation.stack(life.stack.id).status == "ROLLBACK_COMPLETE"
 
 
@@ -487,10 +487,10 @@ def test_the_functions_log_is_in_its_group(life: Life) -> None:
 
 def test_it_listens_on_this_machine_only_and_at_its_own_port(tmp_path: Path) -> None:
     before = listening()
-    with CloudFormation(certificates=Certificates.create(tmp_path)) as cloudformation:
+    with emulate(certificates=Certificates.create(tmp_path)) as cloudformation:
         new = listening() - before
 
-    assert ("0100007F", cloudformation._ministack.port) in new  # 127.0.0.1
+    assert ("0100007F", int(cloudformation.endpoint.rpartition(":")[2])) in new  # 127.0.0.1
     assert 443 not in {port for _, port in new}
 
 
@@ -502,10 +502,10 @@ def listening() -> set[tuple[str, int]]:
 
 
 def test_nothing_is_left_behind(tmp_path: Path) -> None:
-    with CloudFormation(certificates=Certificates.create(tmp_path)) as cloudformation:
+    with emulate(certificates=Certificates.create(tmp_path)) as cloudformation:
         token = cloudformation.create_stack("provider", PROVIDER).outputs["Token"]
         Life(cloudformation, token).create()
-        directory = cloudformation._ministack.directory
+        directory = cloudformation.directory
         assert len(working_in(directory)) == 3  # ministack, the emulator and the function
 
     assert working_in(directory) == []
@@ -538,8 +538,8 @@ def test_another_version_of_ministack_is_refused() -> None:
 OTHER_VERSION = """
 import importlib.metadata
 importlib.metadata.version = lambda name: "9.9.9"
-from local.cloudformation import contract
-contract.install(custom_resources=None, functions=None)
+from local.cloudformation import ministack_patches
+ministack_patches.install(custom_resources=None, functions=None, activity=None)
 """
 
 
@@ -553,4 +553,4 @@ def test_what_cloudformation_itself_asks_of_the_properties_is_asked_before_anyth
     life.stack = life.cloudformation.create_stack(life.name, json.dumps(template))
     assert life.stack.status == "ROLLBACK_COMPLETE"
     assert any(f"Property {next(iter(wrong))}" in event.reason for event in life.cloudformation.events(life.stack.id))
-    assert not [r for r in life.cloudformation.record.requests() if r.event["StackId"] == life.stack.id]
+    assert not [r for r in life.cloudformation.activity.requests() if r.event["StackId"] == life.stack.id]

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from local import runtime
-from local.answers import AnswerSink, Fault
 from local.certificates import Certificates
+from local.response_receiver import ResponseFault, ResponseReceiver
 from local.runtime import LambdaRuntime, LambdaRuntimeError
 
 HANDLER = """
@@ -77,8 +77,8 @@ def function(task_root: Path, certificates: Certificates) -> Iterator[LambdaRunt
 
 
 @pytest.fixture
-def sink(certificates: Certificates) -> Iterator[AnswerSink]:
-    with AnswerSink(certificates) as sink:
+def sink(certificates: Certificates) -> Iterator[ResponseReceiver]:
+    with ResponseReceiver(certificates) as sink:
         yield sink
 
 
@@ -200,8 +200,8 @@ def test_a_missing_environment_is_an_error_that_says_what_to_do(
 # The place for answers
 
 
-def test_an_answer_is_recorded_as_it_was_sent(sink: AnswerSink, certificates: Certificates) -> None:
-    address = sink.address(logical_id="Thing", request_id="r-1")
+def test_an_answer_is_recorded_as_it_was_sent(sink: ResponseReceiver, certificates: Certificates) -> None:
+    address = sink.response_url(logical_id="Thing", request_id="r-1")
     parts = urllib.parse.urlsplit(address)
     target = f"{parts.path}?{parts.query}"
 
@@ -216,8 +216,8 @@ def test_an_answer_is_recorded_as_it_was_sent(sink: AnswerSink, certificates: Ce
     assert abs(request.at - time.time()) < 5
 
 
-def test_an_address_looks_like_cloudformations(sink: AnswerSink) -> None:
-    parts = urllib.parse.urlsplit(sink.address(logical_id="Thing", request_id="r-1"))
+def test_an_address_looks_like_cloudformations(sink: ResponseReceiver) -> None:
+    parts = urllib.parse.urlsplit(sink.response_url(logical_id="Thing", request_id="r-1"))
 
     assert parts.path.startswith("/arn%3Aaws%3Acloudformation%3A")
     assert parts.path.endswith("%7CThing%7Cr-1")
@@ -234,47 +234,49 @@ def test_an_address_looks_like_cloudformations(sink: AnswerSink) -> None:
     ],
 )
 def test_an_address_is_good_for_exactly_itself(
-    sink: AnswerSink, certificates: Certificates, change: dict[str, object]
+    sink: ResponseReceiver, certificates: Certificates, change: dict[str, object]
 ) -> None:
-    address = sink.address()
+    address = sink.response_url()
 
     assert send(certificates, address, **change)[0] == 403  # type: ignore[arg-type]
     assert not any(request.stored for request in sink.requests())
 
 
-def test_status_codes_are_given_in_the_order_that_was_asked_for(sink: AnswerSink, certificates: Certificates) -> None:
-    address = sink.address(order=[503, 403, 200])
+def test_status_codes_are_given_in_the_order_that_was_asked_for(
+    sink: ResponseReceiver, certificates: Certificates
+) -> None:
+    address = sink.response_url(outcomes=[503, 403, 200])
 
     assert [send(certificates, address)[0] for _ in range(4)] == [503, 403, 200, 200]
     assert [request.stored for request in sink.requests(address)] == [False, False, True, True]
 
 
-def test_a_redirect_leads_to_another_address(sink: AnswerSink, certificates: Certificates) -> None:
-    status, location = send(certificates, sink.address(order=[Fault.REDIRECT]))
+def test_a_redirect_leads_to_another_address(sink: ResponseReceiver, certificates: Certificates) -> None:
+    status, location = send(certificates, sink.response_url(outcomes=[ResponseFault.REDIRECT]))
 
     assert status == 307
     assert send(certificates, str(location))[0] == 200
 
 
-@pytest.mark.parametrize(("fault", "stored"), [(Fault.CUT_BEFORE, False), (Fault.CUT_AFTER, True)])
+@pytest.mark.parametrize(("fault", "stored"), [(ResponseFault.CUT_BEFORE, False), (ResponseFault.CUT_AFTER, True)])
 def test_a_cut_connection_gives_no_answer(
-    sink: AnswerSink, certificates: Certificates, fault: Fault, stored: bool
+    sink: ResponseReceiver, certificates: Certificates, fault: ResponseFault, stored: bool
 ) -> None:
-    address = sink.address(order=[fault])
+    address = sink.response_url(outcomes=[fault])
 
     with pytest.raises((http.client.RemoteDisconnected, ssl.SSLEOFError, ConnectionResetError)):
         send(certificates, address)
     assert [request.stored for request in sink.requests(address)] == [stored]
 
 
-@pytest.mark.parametrize(("fault", "stored"), [(Fault.HANG, False), (Fault.DRIP, True)])
+@pytest.mark.parametrize(("fault", "stored"), [(ResponseFault.HANG, False), (ResponseFault.DRIP, True)])
 def test_an_answer_that_takes_for_ever_ends_with_the_sink(
-    certificates: Certificates, fault: Fault, stored: bool
+    certificates: Certificates, fault: ResponseFault, stored: bool
 ) -> None:
-    with AnswerSink(certificates) as sink, ThreadPoolExecutor() as pool:
-        address = sink.address(order=[fault])
-        sending = pool.submit(send, certificates, address, timeout=0.3 if fault is Fault.HANG else 5)
-        if fault is Fault.HANG:
+    with ResponseReceiver(certificates) as sink, ThreadPoolExecutor() as pool:
+        address = sink.response_url(outcomes=[fault])
+        sending = pool.submit(send, certificates, address, timeout=0.3 if fault is ResponseFault.HANG else 5)
+        if fault is ResponseFault.HANG:
             with pytest.raises(TimeoutError):
                 sending.result(timeout=5)
         else:
@@ -286,8 +288,8 @@ def test_an_answer_that_takes_for_ever_ends_with_the_sink(
         assert sending.exception(timeout=5) is not None
 
 
-def test_the_first_answer_is_waited_for(sink: AnswerSink, certificates: Certificates) -> None:
-    address = sink.address(order=[503])
+def test_the_first_answer_is_waited_for(sink: ResponseReceiver, certificates: Certificates) -> None:
+    address = sink.response_url(outcomes=[503])
     with ThreadPoolExecutor() as pool:
         waiting = pool.submit(sink.wait, address, timeout=5)
         for body in (b"1", b"2", b"3"):
@@ -297,20 +299,20 @@ def test_the_first_answer_is_waited_for(sink: AnswerSink, certificates: Certific
     assert sink.wait(address, timeout=0).body == b"2"
 
 
-def test_waiting_is_bounded(sink: AnswerSink) -> None:
+def test_waiting_is_bounded(sink: ResponseReceiver) -> None:
     with pytest.raises(TimeoutError, match=r"0\.05 s"):
-        sink.wait(sink.address(), timeout=0.05)
+        sink.wait(sink.response_url(), timeout=0.05)
 
 
-def test_an_authority_that_is_not_trusted_is_refused(sink: AnswerSink, tmp_path: Path) -> None:
+def test_an_authority_that_is_not_trusted_is_refused(sink: ResponseReceiver, tmp_path: Path) -> None:
     other = Certificates.create(tmp_path)
 
     with pytest.raises(ssl.SSLCertVerificationError):
-        send(other, sink.address())
+        send(other, sink.response_url())
 
 
-def test_a_function_reaches_the_sink(function: LambdaRuntime, sink: AnswerSink) -> None:
-    address = sink.address()
+def test_a_function_reaches_the_sink(function: LambdaRuntime, sink: ResponseReceiver) -> None:
+    address = sink.response_url()
 
     assert not function.invoke({"do": "put", "ResponseURL": address}).failed
     assert sink.wait(address, timeout=5).body == b"{}"

@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from local.appfabric import AppFabric, Call, Fault, Outcome, serve
+from local.appfabric import AppFabricEmulator, Call, Fault, Outcome, serve
 from local.certificates import Certificates
-from local.cloudformation import CloudFormation, Stack
+from local.cloudformation import CloudFormation, Stack, emulate
 from local.processes import kill_session
 from tests.contract.laptop import INGESTION, processing, properties, to_stream
 
@@ -42,7 +42,7 @@ EVERYTHING_LOGGED = {
 class Life:
     """A stack, its function and its AppFabric, beside destinations of others."""
 
-    def __init__(self, name: str, cloudformation: CloudFormation, appfabric: AppFabric, token: str) -> None:
+    def __init__(self, name: str, cloudformation: CloudFormation, appfabric: AppFabricEmulator, token: str) -> None:
         self.name, self.cloudformation, self.appfabric = name, cloudformation, appfabric
         self._token = token
         placed = {
@@ -83,7 +83,7 @@ class Life:
                 self.kill()
 
         if not after:
-            self.appfabric.order(Fault(operation=operation, hang=60))
+            self.appfabric.inject(Fault(operation=operation, hang=60))
         self.appfabric.subscribe(kill)
         return killed
 
@@ -113,7 +113,7 @@ class Life:
         def again() -> bool:
             return any(
                 len(request.invocations) > 1
-                for request in self.cloudformation.record.requests()
+                for request in self.cloudformation.activity.requests()
                 if request.event["StackId"] == self.stack.id and request.event["RequestType"] == request_type
             )
 
@@ -149,13 +149,13 @@ def dies_after_its_create_took_effect(life: Life) -> None:
 
 def dies_and_is_throttled_then(life: Life) -> None:
     killed = life.kill_at("CreateIngestionDestination", after=True)
-    life.appfabric.order(Fault(operation="CreateIngestionDestination", error="ThrottlingException", skip=1, times=3))
+    life.appfabric.inject(Fault(operation="CreateIngestionDestination", error="ThrottlingException", skip=1, times=3))
     assert life.create().status == "CREATE_COMPLETE"
     assert killed.is_set()
 
 
 def is_cancelled_while_its_create_runs(life: Life) -> None:
-    life.appfabric.order(Fault(operation="CreateIngestionDestination", delay=3))
+    life.appfabric.inject(Fault(operation="CreateIngestionDestination", delay=3))
     wrong = life.resource(DestinationConfiguration=WRONG)
     assert life.create(Destination=life.resource(), Wrong=wrong).status == "ROLLBACK_COMPLETE"
     assert not life.ours()
@@ -163,7 +163,7 @@ def is_cancelled_while_its_create_runs(life: Life) -> None:
 
 def is_cancelled_and_its_container_dies(life: Life) -> None:
     """Lambda runs the Create again, while the Delete has found and deleted what the first run made."""
-    life.appfabric.order(Fault(operation="CreateIngestionDestination", delay=2, after=True))
+    life.appfabric.inject(Fault(operation="CreateIngestionDestination", delay=2, after=True))
     killed = life.kill_at("CreateIngestionDestination", after=True)
     wrong = life.resource(DestinationConfiguration=WRONG)
     assert life.create(Destination=life.resource(), Wrong=wrong).status == "ROLLBACK_COMPLETE"
@@ -173,13 +173,13 @@ def is_cancelled_and_its_container_dies(life: Life) -> None:
 
 
 def has_no_answer_to_its_create(life: Life) -> None:
-    life.appfabric.order(Fault(operation="CreateIngestionDestination", hang=60, times=99))
+    life.appfabric.inject(Fault(operation="CreateIngestionDestination", hang=60, times=99))
     assert life.create().status == "ROLLBACK_COMPLETE"
     assert not life.ours()
 
 
 def fails_to_become_active(life: Life) -> None:
-    life.appfabric.order(Outcome(operation="CreateIngestionDestination", status="Failed", status_reason="Full"))
+    life.appfabric.inject(Outcome(operation="CreateIngestionDestination", status="Failed", status_reason="Full"))
     assert life.create().status == "ROLLBACK_COMPLETE"
     assert not life.ours()
 
@@ -209,7 +209,7 @@ def dies_in_the_middle_of_a_replacement(life: Life) -> None:
 def cannot_be_replaced(life: Life) -> None:
     life.create()
     before = life.ours()
-    life.appfabric.order(Outcome(operation="CreateIngestionDestination", status="Failed", status_reason="Full"))
+    life.appfabric.inject(Outcome(operation="CreateIngestionDestination", status="Failed", status_reason="Full"))
     assert life.update(Destination=life.resource(**RAW)).status == "UPDATE_ROLLBACK_COMPLETE"
     assert life.ours() == before
 
@@ -232,10 +232,10 @@ def dies_after_its_delete_took_effect(life: Life) -> None:
 
 def cannot_be_deleted_at_first(life: Life) -> None:
     life.create()
-    life.appfabric.order(Fault(operation="DeleteIngestionDestination", error="ThrottlingException", times=9999))
+    life.appfabric.inject(Fault(operation="DeleteIngestionDestination", error="ThrottlingException", times=9999))
     assert life.delete().status == "DELETE_FAILED"
     assert life.ours()
-    life.appfabric.cancel_orders()
+    life.appfabric.clear_injections()
 
 
 LIVES = (
@@ -258,7 +258,7 @@ LIVES = (
 def live(play: Callable[[Life], None], cloudformation: CloudFormation) -> str:
     """One life to its end; what must hold after each; its log."""
     name = play.__name__.replace("_", "-")
-    appfabric = AppFabric()
+    appfabric = AppFabricEmulator()
     with serve(appfabric) as endpoint:
         life = Life(name, cloudformation, appfabric, _function(cloudformation, name, endpoint))
         play(life)
@@ -289,7 +289,7 @@ def _function(cloudformation: CloudFormation, name: str, endpoint: str) -> str:
 @pytest.fixture(scope="module")
 def lives(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[str]]]:
     certificates = Certificates.create(tmp_path_factory.mktemp("certificates"))
-    with CloudFormation(certificates=certificates, retry_seconds=0.5) as cloudformation:
+    with emulate(certificates=certificates, retry_seconds=0.5) as cloudformation:
         clients = {service: cloudformation.client(service) for service in ("s3", "cloudformation", "logs")}
         clients["s3"].create_bucket(Bucket="code")
         clients["s3"].put_object(Bucket="code", Key="function.zip", Body=_zip(ARTEFACT))

@@ -32,9 +32,9 @@ from ingestion_destination.deadline import Clock
 from ingestion_destination.provider import Provider
 from local import appfabric
 from local.appfabric import model, operations
-from local.appfabric.answers import members_of
 from local.appfabric.destinations import Destination
 from local.appfabric.errors import ServiceError, not_found
+from local.appfabric.responses import members_of
 from tests.simulation.scheduler import FOREVER, Killed, Scheduler, Task
 
 START = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
@@ -158,6 +158,7 @@ class Request:
         over: When CloudFormation stopped waiting: at the response, at the timeout, or when it cancelled.
         refused: Whether the pre-signed URL takes no response at all.
         given_up: Whether CloudFormation did not wait for the response.
+        cancelled: Whether it did not because something else in the stack failed.
         rollback: Whether it takes back an earlier update.
     """
 
@@ -172,6 +173,7 @@ class Request:
     over: float | None = None
     refused: bool = False
     given_up: bool = False
+    cancelled: bool = False
     rollback: bool = False
     invocations: list[Invocation] = field(default_factory=list)
 
@@ -190,6 +192,11 @@ class Request:
     @property
     def id(self) -> str:
         return str(self.event.get("PhysicalResourceId", ""))
+
+    @property
+    def old_properties(self) -> Mapping[str, Any]:
+        old: Mapping[str, Any] = self.event.get("OldResourceProperties", {})
+        return old
 
     @property
     def properties(self) -> Mapping[str, Any]:
@@ -423,7 +430,7 @@ class Simulation:
         self.scheduler = Scheduler()
         self.timeout = timeout
         self.behavior = behavior or Behavior()
-        self.appfabric = appfabric.AppFabric(now=self.appfabric_now, clock=lambda: self.scheduler.now)
+        self.appfabric = appfabric.AppFabricEmulator(now=self.appfabric_now, clock=lambda: self.scheduler.now)
         self.appfabric.page_size = 2
         self.plans: list[Plan] = []
         self.requests: dict[str, Request] = {}
@@ -433,7 +440,7 @@ class Simulation:
         self.names: dict[str, str] = {}
         self.unreadable: set[str] = set()
         self.trace: list[str] = []
-        self._past = appfabric.AppFabric(now=self.appfabric_now, clock=lambda: self.scheduler.now)
+        self._past = appfabric.AppFabricEmulator(now=self.appfabric_now, clock=lambda: self.scheduler.now)
         self._past.page_size, self._past.pages = 2, self.appfabric.pages
         self._snapshots: list[tuple[float, dict[str, Destination]]] = [(-FOREVER, {})]
         self._destinations_created = 0
@@ -628,7 +635,7 @@ class Simulation:
 
     def _change(self, operation: str, parameters: dict[str, Any], call: Call) -> Any:
         account = self.appfabric
-        model.judge(_model_of(operation), parameters)
+        model.validate(_model_of(operation), parameters)
         parameters = _copy(parameters)
         there = account.destinations
         if operation == "CreateIngestionDestination":

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from tests.simulation.aws import Call, Request
-from tests.simulation.invariants import Facts, Violation, equal, ownership_tags, results_of, tags_of
+from tests.simulation.invariants import LAG, Facts, Violation, equal, ownership_tags, results_of, tags_of
 
 FIRST_WITHIN = 10.0
 HOUR = 3600.0
@@ -87,23 +87,37 @@ def duplicate_whose_destination_is_gone(violation: Violation, facts: Facts) -> b
     removals = [facts.removal(call.arn) for call in earlier]
     removals += [facts.removal(creation.request.id)]  # what an Update re-creates
     gone = any(removal and (removal.effect_at or 0) <= (creation.effect_at or 0) for removal in removals)
-    late = creation.request.over is not None and creation.invocation.began >= creation.request.over
+    gone = gone or any(facts.by_hand(call.arn, "deleted") for call in earlier)
+    late = creation.request.over is not None and creation.effect_at >= creation.request.over
     return (gone and creation.invocation.age <= FIRST_WITHIN + SECOND) or (late and not creation.heard)
 
 
 @_residual(4)
 def replacement_in_doubt_then_delete(violation: Violation, facts: Facts) -> bool:
-    """The create call of a replacement had no response, and a Delete follows with no Update between."""
-    creation = facts.creation(violation.arn)
-    if violation.kind != "orphan" or creation is None or creation.heard or creation.request.type != "Update":
+    """A replacement is cancelled, or its create call had no response, and no Update succeeds later in its ingestion."""
+    creation, live = facts.creation(violation.arn), facts.there.get(violation.arn)
+    if violation.kind == "loan" and live:  # adopted in place of a marker
+        token = ownership_tags(live).get("Request", "").partition("@")[0]
+        unheard = [r for r in facts.requests if r.type == "Update" and r.token == token and r.given_up]
+        return any(not _is_swept(facts, request, request.at) for request in unheard)
+    if violation.kind != "orphan" or creation is None or creation.request.type != "Update":
         return False
-    if any(call.heard for call in facts.simulation.created[violation.arn]):
+    if not creation.request.cancelled and any(call.heard for call in facts.simulation.created[violation.arn]):
         return False
-    replaced = creation.request.id
-    return not any(
-        request.type == "Update" and request.id == replaced and request.succeeded
+    return not _is_swept(facts, creation.request, creation.effect_at or 0)
+
+
+def _is_swept(facts: Facts, earlier: Request, effect_at: float) -> bool:
+    """Whether an Update of the same id ended well after an effect of an earlier one, and knew its ingestion."""
+    ingestion = earlier.properties["IngestionIdentifier"]
+    return any(
+        request.type == "Update"
+        and request.succeeded
+        and request.number > earlier.number
+        and request.id == earlier.id
+        and ingestion in {each.get("IngestionIdentifier") for each in (request.properties, request.old_properties)}
+        and (request.over or 0) > effect_at + LAG
         for request in facts.requests
-        if request.number > creation.request.number
     )
 
 
@@ -132,9 +146,11 @@ def create_before_delete_of_a_made_up_id(violation: Violation, facts: Facts) -> 
 
 @_residual(6)
 def duplicate_update_after_a_rollback_without_changes(violation: Violation, facts: Facts) -> bool:
-    """A duplicate in-place Update changes tags, or a target that the later request did not move, after that request."""
+    """An in-place Update that is a duplicate, or was cancelled, changes tags, or a target, after the next request."""
     changes = facts.changes(violation.arn)
-    if violation.kind not in {"target", "tags"} or not changes:
+    if violation.kind == "tags":
+        changes = [call for call in changes if violation.key in _keys_of(call)]
+    if violation.kind not in {"target", "tags", "retained", "loan"} or not changes:
         return False
     last = changes[-1]
     if last.request.type != "Update" or last.request.over is None or (last.effect_at or 0) < last.request.over:
@@ -239,6 +255,11 @@ def claim_that_is_left(violation: Violation, facts: Facts) -> bool:
         for invocation in request.invocations
     )
     return died and all(key.startswith("Claim.") for key in left)
+
+
+def _keys_of(call: Call) -> set[str]:
+    """The keys of the tags that a call puts on or takes off."""
+    return {*(tag["key"] for tag in call.parameters.get("tags", [])), *call.parameters.get("tagKeys", [])}
 
 
 def _is_made_up(request: Request) -> bool:

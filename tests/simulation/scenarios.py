@@ -166,12 +166,16 @@ options = st.builds(
                 "continues": continues,
                 "old_is_tried": tried,
                 "deletes_with_new": new,
+                "cancels_updates": cancels,
+                "deletes_current": current,
                 "retain": frozenset(retain),
                 "refused": frozenset(refused),
             }
             for refused in (*[()] * 9, (0,), (1,), (2,))
             for retain in ((), (), (), ("Destination",), LOGICAL_IDS)
             for new in (False, True)
+            for cancels in (False, True)
+            for current in (False, True)
             for tried in (True, False)
             for continues in (DELETE_FIRST, CREATE_FIRST, UPDATE_IT)
         ]

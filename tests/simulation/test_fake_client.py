@@ -92,7 +92,7 @@ class Pair:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, behavior: Behavior = Behavior()) -> None:
         self.simulation = Simulation(behavior=behavior)
-        self.service = appfabric.AppFabric(now=self.simulation.appfabric_now, sleep=self._pass)
+        self.service = appfabric.AppFabricEmulator(now=self.simulation.appfabric_now, sleep=self._pass)
         self.service.page_size = 2
         for account in (self.simulation.appfabric, self.service):
             account.place(arn=ARN, processing=PROCESSING, destination=copy.deepcopy(TARGET), tags={"a": "1"})
@@ -242,7 +242,7 @@ def test_a_status_that_comes_later(status: str, gets: int, pair: Pair) -> None:
 @pytest.mark.parametrize("method", CALLS)
 def test_a_fault(method: str, fault: str, pair: Pair) -> None:
     pair.plan = Plan(calls=(Planned(0, fault),), latency=0)
-    pair.service.order(Fault(**FAULTS[fault]))
+    pair.service.inject(Fault(**FAULTS[fault]))
     fake, real = pair.call(method, CALLS[method])
     assert isinstance(real, tuple), real
     assert fake == real
@@ -258,7 +258,7 @@ def test_a_fault(method: str, fault: str, pair: Pair) -> None:
 def test_a_destination_that_is_said_not_to_exist(method: str, pair: Pair) -> None:
     pair.plan = Plan(calls=(Planned(0, "404 though it exists"),), latency=0)
     members = {"resourceId": ARN, "resourceType": "IngestionDestination"}
-    pair.service.order(Fault(error="ResourceNotFoundException", members=members))
+    pair.service.inject(Fault(error="ResourceNotFoundException", members=members))
     fake, real = pair.call(method, CALLS[method])
     assert fake == real
 

@@ -9,7 +9,7 @@ import pytest
 
 from local.appfabric import Outcome
 from tests.simulation.aws import Behavior, Fault, Invocation, Plan, Request, installed
-from tests.simulation.cloudformation import UPDATE_IT, Options
+from tests.simulation.cloudformation import CREATE_FIRST, UPDATE_IT, Options
 from tests.simulation.scenarios import (
     HAND_MADE,
     NOT,
@@ -195,6 +195,13 @@ def test_a_duplicate_that_adopts_again_is_reported(deployment: Deployment) -> No
     deployment.create(Plan(duplicate_after=130), fails_at=20, wanted=ADOPTS)
 
 
+def test_a_duplicate_that_adopts_again_and_hangs_is_reported(deployment: Deployment) -> None:
+    """CloudFormation's Delete is over."""
+    hangs = Plan(calls=(Fault(5, "hangs beyond any interrupt, after the effect"),))
+    dies = Plan(puts=(Fault(0, "the container dies after it is stored"),))
+    deployment.create(dies, hangs, wanted=ADOPTS, fails_at=20)
+
+
 def test_an_adoption_that_fails_takes_its_claim_off(deployment: Deployment) -> None:
     """A duplicate, after the Delete: nobody else will."""
     duplicate = Plan(calls=(Fault(3, "404 of a proxy"),))
@@ -220,12 +227,7 @@ def test_a_duplicate_that_is_refused_does_not_deny_what_the_first_invocation_cre
     deployment.create(slow, Plan(calls=(Fault(0, "403"),)))
 
 
-in_another_ingestion = pytest.mark.xfail(
-    reason="a marker id that is deleted with the new properties is searched for in the new ingestion alone", strict=True
-)
-
-
-@pytest.mark.parametrize("ingestion", ["the same", pytest.param("another", marks=in_another_ingestion)])
+@pytest.mark.parametrize("ingestion", ["the same", "another"])
 def test_a_marker_that_is_deleted_with_the_new_properties(ingestion: str, deployment: Deployment) -> None:
     """With which properties CloudFormation deletes what an Update replaced is not known."""
     changed = {"ProcessingConfiguration": processing("raw", "json")}
@@ -235,7 +237,6 @@ def test_a_marker_that_is_deleted_with_the_new_properties(ingestion: str, deploy
     deployment.update(wanted=properties(**changed), continues=UPDATE_IT, deletes_with_new=True)
 
 
-@in_another_ingestion
 def test_an_unconfirmed_create_that_is_deleted_with_the_new_properties(deployment: Deployment) -> None:
     cut_off = Plan(calls=(Fault(0, "hangs after the effect"), Fault(1, "403", 999)))
     deployment.create(cut_off, preserve=True)
@@ -257,3 +258,82 @@ def test_a_late_retry_of_an_update_of_tags_leaves_what_the_rollback_restored(dep
     deployment.create(wanted=properties(Tags=tag_list({"a": "1"})))
     lost = Plan(puts=(Fault(0, "connection cut after it is stored"), Fault(1, "500", 999)))
     deployment.update(lost, wanted=properties(), fails_at=5)
+
+
+def test_both_destinations_of_a_forgotten_token_are_reported() -> None:
+    """Two invocations of a Create run at once, and the call of the slower one comes when the token is forgotten."""
+    deployment = Deployment(Behavior(tokens="forgotten"))
+    late = Fault(3, "hangs until it is given up, then takes effect")
+    deployment.create(Plan(calls=(late,), latency=9, queued=70, duplicate_after=10))
+    deployment.scenario.teardown()
+
+
+def test_a_delete_just_after_the_create_is_not_taken_in_by_one_404() -> None:
+    deployment = Deployment(Behavior(lags=(0, 3)))
+    deployment.create()
+    deployment.delete(Plan(calls=(Fault(1, "404 though it exists"),)))
+    deployment.scenario.teardown()
+
+
+def test_what_the_next_create_adopted_just_now_is_not_released(deployment: Deployment) -> None:
+    """The Delete of the one before it reads tags of three seconds ago."""
+    deployment.scenario.simulation.behavior = STALE
+    deployment.create(Plan(calls=(Fault(5, "403"),)), wanted=ADOPTS, preserve=True)
+    deployment.update(wanted=ADOPTS, continues=CREATE_FIRST)
+    assert deployment.id == HAND_MADE[0]
+
+
+def test_a_destination_is_not_taken_for_deleted_while_reads_are_behind() -> None:
+    """It was read once; the next reading is an older one, and so is the List."""
+    deployment = Deployment(Behavior(lags=(0, 3, 3)))
+    pending = Outcome(operation="CreateIngestionDestination", pending_gets=3)
+    deployment.scenario.go(lambda: deployment.stack.create({"Destination": properties()}, Options()), [], [pending])
+    deployment.scenario.teardown()
+    assert [request.type for request in deployment.requests if not request.succeeded] == []
+
+
+# CloudFormation cancels an Update in progress when something else fails, and the function knows nothing of it.
+
+RAW = properties(ProcessingConfiguration=processing("raw", "json"))
+CANCELLED = {"fails_at": 1, "cancels_updates": True}
+
+
+@pytest.mark.parametrize("lag", [0, 3])
+@pytest.mark.parametrize("latency", [0.1, 0.5, 1.5])
+def test_a_replacement_that_was_cancelled_is_found_by_the_rollback(latency: float, lag: float) -> None:
+    deployment = Deployment(Behavior(lags=(lag,)))
+    deployment.create()
+    deployment.scenario.time_passes(seconds=70)
+    kept = deployment.id
+    deployment.update(Plan(latency=latency), wanted=RAW, **CANCELLED)
+    deployment.scenario.teardown()
+    assert kept in {call.arn for call in deployment.scenario.simulation.calls if call.removed}
+    assert not deployment.ours()
+
+
+def test_a_replacement_just_after_the_create_that_was_cancelled(deployment: Deployment) -> None:
+    """A lagging read does not know the destination yet, and the next one does."""
+    deployment.scenario.simulation.behavior = STALE
+    deployment.create()
+    kept = deployment.id
+    deployment.update(wanted=RAW, fails_at=0.07, cancels_updates=True)
+    # Both requests were made within one second: what the first of them created is only reported.
+    assert {error["arn"] for each in deployment.invocations for error in each.errors} == deployment.ours() - {kept}
+
+
+def test_a_cancelled_replacement_that_comes_after_its_rollback_is_reported(deployment: Deployment) -> None:
+    deployment.create()
+    kept = deployment.id
+    throttled = Plan(calls=(Fault(2, "throttled", 8),))
+    deployment.update(throttled, wanted=RAW, **CANCELLED)
+    late = deployment.ours() - {kept}
+    assert {error["arn"] for each in deployment.invocations for error in each.errors} >= late
+
+
+def test_a_cancelled_move_is_taken_back(deployment: Deployment) -> None:
+    deployment.create()
+    deployment.scenario.time_passes(seconds=70)
+    moved = properties(DestinationConfiguration=to_bucket("two"))
+    deployment.update(Plan(latency=1.5), wanted=moved, **CANCELLED)
+    live = deployment.scenario.facts.there[deployment.id]
+    assert "two" not in str(live.destination)

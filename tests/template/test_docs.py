@@ -43,6 +43,12 @@ def test_every_link_leads_somewhere(page: Path) -> None:
             assert (page.parent / target).exists(), target
 
 
+@pytest.mark.parametrize(("language", "program"), [("typescript", "app.ts"), ("python", "app.py")])
+def test_the_cdk_apps_are_those_of_the_examples(language: str, program: str) -> None:
+    source = (ROOT / "examples/cdk" / language / program).read_text()
+    assert f"```{language}\n{source}```\n" in (ROOT / "docs/cdk.md").read_text()
+
+
 def messages() -> set[str]:
     """The first column of the tables of what the provider says."""
     own, _, _ = TROUBLESHOOTING.partition(CLOUDFORMATIONS_OWN)

@@ -1,6 +1,6 @@
 """The cfn-lint rules in templates as people write them: the line, the warnings, and nothing too much.
 
-Which properties are good and bad is the table of tests/contract/test_judges.py.
+Which properties are good and bad is the table of tests/contract/test_validators.py.
 """
 
 import re
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
-from tests.template.tools import CFN_LINTS, ROOT, cfn_lint, run
+from tests.template.tools import CFN_LINTS, ROOT, RULES, cfn_lint, run
 
 both = pytest.mark.parametrize("version", CFN_LINTS)
 
@@ -28,7 +28,7 @@ Resources:
     Properties:
       ServiceToken: !ImportValue provider-ServiceToken
       ServiceTimeout: 720
-      AppBundleArn: my-bundle # wrong: must be an ARN or a lower-case UUID
+      AppBundleArn: my-bundle # wrong: AppBundleArn must be the ARN of an app bundle
       IngestionIdentifier: 22222222-2222-4222-8222-222222222222
       IngestionArm: arn:aws:x # wrong: IngestionArm is unknown, did you mean IngestionArn?
       ProcessingConfiguration:
@@ -158,8 +158,8 @@ Resources:
         Properties:
           ServiceToken: !ImportValue provider-ServiceToken
           ServiceTimeout: 720
-          AppBundleArn: arn:aws:x
-          IngestionArn: arn:aws:x
+          AppBundleArn: 11111111-1111-4111-8111-111111111111
+          IngestionArn: 22222222-2222-4222-8222-222222222222
           ProcessingConfiguration: { AuditLog: { Schema: !Ref Kind, Format: json } }
           DestinationConfiguration:
             AuditLog:
@@ -175,8 +175,8 @@ Resources:
     Properties:
       ServiceToken: !ImportValue provider-ServiceToken
       ServiceTimeout: 720
-      AppBundleArn: arn:aws:x
-      IngestionArn: arn:aws:x
+      AppBundleArn: 11111111-1111-4111-8111-111111111111
+      IngestionArn: 22222222-2222-4222-8222-222222222222
       ProcessingConfiguration:
         AuditLog: { "Fn::Transform": { Name: AWS::Include, Parameters: { Location: s3://bucket/key } } }
       DestinationConfiguration:
@@ -234,8 +234,8 @@ Resources:
     Properties:
       ServiceToken: !ImportValue provider-ServiceToken
       ServiceTimeout: {said}
-      AppBundleArn: arn:aws:x
-      IngestionArn: arn:aws:x
+      AppBundleArn: 11111111-1111-4111-8111-111111111111
+      IngestionArn: 22222222-2222-4222-8222-222222222222
       ProcessingConfiguration: {{ AuditLog: {{ Schema: ocsf, Format: json }} }}
       DestinationConfiguration: {{ AuditLog: {{ Destination: {{ S3Bucket: {{ BucketName: audit-logs }} }} }} }}
 """
@@ -258,7 +258,7 @@ def test_a_missing_service_timeout_is_a_warning(version: str, tmp_path: Path) ->
 def test_the_rules_know_the_times_of_the_function() -> None:
     function = yaml_parse((ROOT / "template.yaml").read_text())["Resources"]["ProviderFunction"]["Properties"]
     age, timeout = function["EventInvokeConfig"]["MaximumEventAgeInSeconds"], function["Timeout"]
-    assert f"LONGEST_REQUEST = {age} + {timeout}\n" in next((ROOT / "lint/cfn-lint").glob("*.py")).read_text()
+    assert f"LONGEST_REQUEST = {age} + {timeout}\n" in (RULES / "_rules.py").read_text()
 
 
 def test_sam_validate_obeys_the_rules(tmp_path: Path) -> None:
@@ -277,5 +277,5 @@ def test_rules_asked_for_twice_tell_once(version: str, tmp_path: Path) -> None:
     """By .cfnlintrc and on the command line."""
     text = WRONG.format(transform="AWS::Serverless-2016-10-31")
     once = cfn_lint(version, text, tmp_path)
-    (tmp_path / ".cfnlintrc").write_text(f"append_rules:\n  - {ROOT / 'lint/cfn-lint'}\n")
+    (tmp_path / ".cfnlintrc").write_text(f"append_rules:\n  - {RULES}\n")
     assert cfn_lint(version, text, tmp_path) == once

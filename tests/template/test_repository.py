@@ -13,7 +13,7 @@ from tests.template.tools import ROOT, run
 
 GITHUB = ROOT / ".github"
 WORKFLOW = GITHUB / "workflows" / "test.yml"
-ZIZMOR = (ROOT / ".venv-lint/bin/zizmor", "--offline", "--no-progress", "--persona", "pedantic", "--format", "json")
+ZIZMOR = (ROOT / ".venv/bin/zizmor", "--offline", "--no-progress", "--persona", "pedantic", "--format", "json")
 
 
 def test_zizmor_finds_nothing(tmp_path: Path) -> None:
@@ -41,7 +41,7 @@ def test_zizmor_looks(tmp_path: Path) -> None:
 def test_githubs_files_have_githubs_schemas(schema: str, pattern: str) -> None:
     files = sorted(GITHUB.glob(pattern))
     assert files
-    run(ROOT / ".venv-lint/bin/check-jsonschema", "--builtin-schema", schema, *files)
+    run(ROOT / ".venv/bin/check-jsonschema", "--builtin-schema", schema, *files)
 
 
 def test_every_action_is_pinned_by_its_commit_and_names_its_version() -> None:
@@ -54,7 +54,8 @@ def test_every_action_is_pinned_by_its_commit_and_names_its_version() -> None:
 def test_the_workflow_tests_every_python_that_the_project_supports() -> None:
     (job,) = yaml.safe_load(WORKFLOW.read_text())["jobs"].values()
     assert job["steps"][-1]["run"].startswith("make test ")
-    oldest = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"].removeprefix(">=")
+    (environment,) = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]["environments"]
+    oldest = environment.removeprefix("python_version >= ").strip("'")
     versions = [tuple(map(int, version.split("."))) for version in job["strategy"]["matrix"]["python"]]
     assert versions == [(3, minor) for minor in range(versions[0][1], versions[-1][1] + 1)]
     assert versions[0] == tuple(map(int, oldest.split(".")))

@@ -9,8 +9,9 @@ import pytest
 from samtranslator.yaml_helper import yaml_parse
 
 from local import release
-from tests.template.tools import CFN_LINTS, ROOT, cfn_lint, run
+from tests.template.tools import CFN_LINTS, ROOT, RULES, cfn_lint, run
 
+CHECKOV = ROOT / ".venv-checkov/bin/checkov"
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
 
 
@@ -32,7 +33,7 @@ def test_cfn_lint(version: str, released: Path) -> None:
 
 @pytest.mark.parametrize("version", CFN_LINTS)
 def test_cfn_lint_of_the_examples(version: str) -> None:
-    assert run(CFN_LINTS[version], "--append-rules", ROOT / "lint/cfn-lint", "--", *EXAMPLES) == ""
+    assert run(CFN_LINTS[version], "--append-rules", RULES, "--", *EXAMPLES) == ""
 
 
 @pytest.mark.parametrize("version", CFN_LINTS)
@@ -45,7 +46,7 @@ def test_checkov(released: Path) -> None:
     files = [part for path in (ROOT / "template.yaml", released, *EXAMPLES) for part in ("--file", path)]
     found = json.loads(
         run(
-            ROOT / ".venv-lint/bin/checkov",
+            CHECKOV,
             *("--framework", "cloudformation", "--output", "json", "--skip-download", "--quiet"),
             *files,
             codes=(0, 1),
@@ -80,7 +81,14 @@ def test_no_checkov_suppression_is_idle(tmp_path: Path) -> None:
     """Without them every one of these is found."""
     source: Any = (ROOT / "template.yaml").read_text().replace("checkov:", "unread:")
     (tmp_path / "template.yaml").write_text(source)
-    command = [ROOT / ".venv-lint/bin/checkov", "--framework", "cloudformation", "--output", "json", "--skip-download"]
+    command = [
+        ROOT / ".venv-checkov/bin/checkov",
+        "--framework",
+        "cloudformation",
+        "--output",
+        "json",
+        "--skip-download",
+    ]
     output = run(*command, "--file", tmp_path / "template.yaml", codes=(1,), env={"HOME": str(tmp_path)})
     found = {each["check_id"] for each in json.loads(output)["results"]["failed_checks"]}
     assert found == {rule for _, rule, _ in suppressions() if rule.startswith("CKV_")}

@@ -1,4 +1,4 @@
-"""The tools that judge templates, each in the environment of its own that `make setup` makes."""
+"""The tools that validate templates, each in the environment of its own that `make setup` makes."""
 
 import json
 import os
@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-CFN_LINTS = {"oldest": ROOT / ".venv-lint/bin/cfn-lint", "newest": ROOT / ".venv-sam/bin/cfn-lint"}
-RULES = ROOT / "lint" / "cfn-lint"
+CFN_LINTS = {version: ROOT / f".venv-cfn-lint-{version}/bin/cfn-lint" for version in ("oldest", "newest")}
+RULES = ROOT / "lint" / "cfn_lint_appfabric_ingestion_destination"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What cfn-lint tells."""
+    """What cfn-lint reports."""
 
     rule: str
     message: str
@@ -39,17 +39,24 @@ def run(*command: object, codes: tuple[int, ...] = (0,), **options: Any) -> str:
 
 
 def cfn_lint(version: str, text: str, directory: Path, *options: str) -> list[Finding]:
-    """What the oldest or the newest cfn-lint finds with the rules, `--append-rules lint/cfn-lint`."""
+    """What the oldest or the newest cfn-lint finds in a template with the rules, given as a folder."""
     template = directory / "template"
     template.write_text(text)
-    command = [CFN_LINTS[version], "--append-rules", RULES, "--format", "json", *options, "--", template]
-    found = json.loads(run(*command, codes=tuple(range(16)), cwd=directory, env={"HOME": str(directory)}))
-    return [
-        Finding(
-            rule=each["Rule"]["Id"],
-            message=each["Message"],
-            path=each["Location"]["Path"],
-            line=each["Location"]["Start"]["LineNumber"],
+    return cfn_lint_of_all(version, [template], directory, *options)[template]
+
+
+def cfn_lint_of_all(version: str, templates: list[Path], directory: Path, *options: str) -> dict[Path, list[Finding]]:
+    """What it finds in each of some templates."""
+    command = [CFN_LINTS[version], "--append-rules", RULES, "--format", "json", *options, "--", *templates]
+    output = json.loads(run(*command, codes=tuple(range(16)), cwd=directory, env={"HOME": str(directory)}))
+    found: dict[Path, list[Finding]] = {template: [] for template in templates}
+    for each in output:
+        found[Path(each["Filename"])].append(
+            Finding(
+                rule=each["Rule"]["Id"],
+                message=each["Message"],
+                path=each["Location"]["Path"],
+                line=each["Location"]["Start"]["LineNumber"],
+            )
         )
-        for each in found
-    ]
+    return found

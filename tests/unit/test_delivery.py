@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from ingestion_destination.cloudformation.delivery import Delivery, Undelivered, tls
+from ingestion_destination.cloudformation.delivery import Delivery, Undelivered
 from ingestion_destination.deadline import Clock
-from local.answers import AnswerSink, Fault
+from ingestion_destination.trust_store import first_context
 from local.certificates import Certificates
+from local.response_receiver import ResponseFault, ResponseReceiver
 from tests.conftest import Logs
 
 BODY = '{"Status": "SUCCESS", "Reason": "é😀"}'.encode()
@@ -23,8 +24,8 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 
 @pytest.fixture(scope="module")
-def sink(certificates: Certificates) -> Iterator[AnswerSink]:
-    with AnswerSink(certificates) as sink:
+def sink(certificates: Certificates) -> Iterator[ResponseReceiver]:
+    with ResponseReceiver(certificates) as sink:
         yield sink
 
 
@@ -44,8 +45,8 @@ def put(delivery: Delivery, address: str, seconds: float = 5) -> None:
     delivery.put(address, BODY, ends=time.monotonic() + seconds)
 
 
-def test_the_answer_arrives_as_it_is_at_the_address_as_it_is(delivery: Delivery, sink: AnswerSink) -> None:
-    address = sink.address()
+def test_the_answer_arrives_as_it_is_at_the_address_as_it_is(delivery: Delivery, sink: ResponseReceiver) -> None:
+    address = sink.response_url()
     assert "%7C" in address
     assert "%3A" in address
     put(delivery, address)
@@ -58,9 +59,9 @@ def test_the_answer_arrives_as_it_is_at_the_address_as_it_is(delivery: Delivery,
 
 
 def test_what_may_pass_is_tried_again_with_the_same_body(
-    delivery: Delivery, sink: AnswerSink, slept: list[float]
+    delivery: Delivery, sink: ResponseReceiver, slept: list[float]
 ) -> None:
-    address = sink.address(order=[500, 503, 408, 429, Fault.CUT_BEFORE, Fault.CUT_AFTER])
+    address = sink.response_url(outcomes=[500, 503, 408, 429, ResponseFault.CUT_BEFORE, ResponseFault.CUT_AFTER])
     put(delivery, address, seconds=60)
     requests = sink.requests(address)
     assert len(requests) == 7
@@ -70,8 +71,8 @@ def test_what_may_pass_is_tried_again_with_the_same_body(
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 301, 302, 308, 304])
-def test_a_refusal_is_not_hammered(delivery: Delivery, sink: AnswerSink, status: int) -> None:
-    address = sink.address(order=[status, status])
+def test_a_refusal_is_not_hammered(delivery: Delivery, sink: ResponseReceiver, status: int) -> None:
+    address = sink.response_url(outcomes=[status, status])
     with pytest.raises(Undelivered) as failure:
         put(delivery, address)
     assert failure.value.refused
@@ -79,14 +80,14 @@ def test_a_refusal_is_not_hammered(delivery: Delivery, sink: AnswerSink, status:
     assert len(sink.requests(address)) == 1
 
 
-def test_a_redirect_is_not_followed_but_retried(delivery: Delivery, sink: AnswerSink) -> None:
-    before, address = len(sink.requests()), sink.address(order=[Fault.REDIRECT])
+def test_a_redirect_is_not_followed_but_retried(delivery: Delivery, sink: ResponseReceiver) -> None:
+    before, address = len(sink.requests()), sink.response_url(outcomes=[ResponseFault.REDIRECT])
     put(delivery, address)
     assert len(sink.requests()) == before + 2
     assert len(sink.requests(address)) == 2
 
 
-def test_5xx_without_end_is_given_up(certificates: Certificates, sink: AnswerSink) -> None:
+def test_5xx_without_end_is_given_up(certificates: Certificates, sink: ResponseReceiver) -> None:
     passed = [0.0]
 
     def sleep(seconds: float) -> None:
@@ -96,7 +97,7 @@ def test_5xx_without_end_is_given_up(certificates: Certificates, sink: AnswerSin
         context=ssl.create_default_context(cafile=str(certificates.ca)),
         clock=replace(Clock(), sleep=sleep, monotonic=lambda: passed[0]),
     )
-    address = sink.address(order=[500] * 1000)
+    address = sink.response_url(outcomes=[500] * 1000)
     with pytest.raises(Undelivered) as failure:
         delivery.put(address, BODY, ends=1000)
     assert not failure.value.refused
@@ -104,18 +105,18 @@ def test_5xx_without_end_is_given_up(certificates: Certificates, sink: AnswerSin
     assert len(sink.requests(address)) < 20
 
 
-@pytest.mark.parametrize("fault", [Fault.HANG, Fault.DRIP])
-def test_an_answer_that_hangs_or_drips_is_cut(delivery: Delivery, sink: AnswerSink, fault: Fault) -> None:
-    address = sink.address(order=[fault])
+@pytest.mark.parametrize("fault", [ResponseFault.HANG, ResponseFault.DRIP])
+def test_an_answer_that_hangs_or_drips_is_cut(delivery: Delivery, sink: ResponseReceiver, fault: ResponseFault) -> None:
+    address = sink.response_url(outcomes=[fault])
     began = time.monotonic()
     with pytest.raises(Undelivered):
         put(delivery, address, seconds=0.4)
     assert time.monotonic() - began < 5
 
 
-def test_a_sink_that_is_not_trusted_is_no_refusal(sink: AnswerSink) -> None:
+def test_a_sink_that_is_not_trusted_is_no_refusal(sink: ResponseReceiver) -> None:
     untrusting = Delivery(context=ssl.create_default_context(), clock=Clock())
-    address = sink.address()
+    address = sink.response_url()
     with pytest.raises(Undelivered) as failure:
         put(untrusting, address, seconds=0.3)
     assert not failure.value.refused
@@ -136,10 +137,10 @@ def test_an_address_that_cannot_be_sent_is_refused(delivery: Delivery, where: st
     assert failure.value.refused
 
 
-def test_neither_log_nor_error_tells_the_address(delivery: Delivery, sink: AnswerSink, logs: Logs) -> None:
+def test_neither_log_nor_error_tells_the_address(delivery: Delivery, sink: ResponseReceiver, logs: Logs) -> None:
     with pytest.raises(Undelivered) as failure:
-        put(delivery, sink.address(order=[503, 403]))
-    put(delivery, sink.address())
+        put(delivery, sink.response_url(outcomes=[503, 403]))
+    put(delivery, sink.response_url())
     assert "localhost" in logs.text
     for text in (logs.text, str(failure.value), repr(failure.value)):
         assert "Signature" not in text
@@ -183,15 +184,15 @@ def test_s3s_own_timeout_is_tried_again(
 
 @pytest.mark.parametrize("name", ["SSL_CERT_FILE", "AWS_CA_BUNDLE"])
 def test_the_environments_certificates_are_trusted(
-    certificates: Certificates, sink: AnswerSink, monkeypatch: pytest.MonkeyPatch, name: str
+    certificates: Certificates, sink: ResponseReceiver, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     with monkeypatch.context() as environment:
         environment.setenv(name, str(certificates.ca))
-        context = tls()
-    put(Delivery(context=context, clock=Clock()), sink.address())
+        context = first_context()
+    put(Delivery(context=context, clock=Clock()), sink.response_url())
 
 
 def test_a_bundle_that_is_not_there_is_no_obstacle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as environment:
         environment.setenv("AWS_CA_BUNDLE", str(tmp_path / "missing.pem"))
-        assert tls().verify_mode is ssl.CERT_REQUIRED
+        assert first_context().verify_mode is ssl.CERT_REQUIRED

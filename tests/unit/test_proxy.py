@@ -14,8 +14,8 @@ import pytest
 
 from ingestion_destination.cloudformation.delivery import Delivery, Undelivered
 from ingestion_destination.deadline import Clock
-from local.answers import AnswerSink
 from local.certificates import Certificates
+from local.response_receiver import ResponseReceiver
 
 
 @dataclass
@@ -88,8 +88,8 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 
 @pytest.fixture
-def sink(certificates: Certificates) -> Iterator[AnswerSink]:
-    with AnswerSink(certificates) as sink:
+def sink(certificates: Certificates) -> Iterator[ResponseReceiver]:
+    with ResponseReceiver(certificates) as sink:
         yield sink
 
 
@@ -105,10 +105,10 @@ def put(certificates: Certificates, url: str, seconds: float = 5) -> None:
 
 
 def test_it_goes_by_the_proxy(
-    certificates: Certificates, sink: AnswerSink, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+    certificates: Certificates, sink: ResponseReceiver, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", f"http://user:p%40ss@{proxy.url}")
-    url = sink.address()
+    url = sink.response_url()
     put(certificates, url)
     (request,) = sink.requests(url)
     assert url.endswith(request.target)
@@ -119,19 +119,19 @@ def test_it_goes_by_the_proxy(
 
 
 def test_no_proxy_is_obeyed(
-    certificates: Certificates, sink: AnswerSink, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+    certificates: Certificates, sink: ResponseReceiver, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", proxy.url)
     monkeypatch.setenv("NO_PROXY", "localhost,127.0.0.1")
-    put(certificates, sink.address())
+    put(certificates, sink.response_url())
     assert not proxy.asked
 
 
 def test_a_proxy_that_refuses_is_a_failure(
-    certificates: Certificates, sink: AnswerSink, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+    certificates: Certificates, sink: ResponseReceiver, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proxy.status = "407 Proxy Authentication Required"
     monkeypatch.setenv("HTTPS_PROXY", proxy.url)
     with pytest.raises(Undelivered) as failure:
-        put(certificates, sink.address(), seconds=1)
+        put(certificates, sink.response_url(), seconds=1)
     assert not failure.value.refused

@@ -10,15 +10,14 @@ import json
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import boto3
 from botocore.config import Config
 from botocore.session import get_session
 
-from ingestion_destination import roots
 from ingestion_destination.appfabric.destination import Destination, DestinationArn, Parents, Processing, Target
-from ingestion_destination.appfabric.errors import UnreadableResponse, translate
+from ingestion_destination.appfabric.errors import UnreadableResponse, is_refused_certificate, translate
 from ingestion_destination.deadline import Clock
 from ingestion_destination.exceptions import (
     AccessDenied,
@@ -28,6 +27,11 @@ from ingestion_destination.exceptions import (
     NotFound,
     NotStabilized,
 )
+from ingestion_destination.trust_store import amazon_roots
+
+if TYPE_CHECKING:
+    from types_boto3_appfabric import AppFabricClient
+    from types_boto3_appfabric.type_defs import ListIngestionDestinationsRequestTypeDef, TagTypeDef
 
 T = TypeVar("T")
 
@@ -46,17 +50,41 @@ UNKNOWN_AFTER_CREATE_FOR = 30.0
 CONSISTENT_AFTER = 4.0
 
 
-def connect() -> Any:
-    """A boto3 client for AppFabric. It makes one attempt a call: only this module knows how long there is."""
-    botocore = get_session()
-    session = boto3.Session(botocore_session=botocore)
-    config = Config(connect_timeout=5, read_timeout=LONGEST_CALL, retries={"mode": "standard", "total_max_attempts": 1})
-    verify = roots.amazons(named=botocore.get_config_variable("ca_bundle"))
-    client = session.client("appfabric", config=config, verify=verify)
-    if verify and not roots.are_amazons_enough(client.meta.endpoint_url):
-        client = session.client("appfabric", config=config)
-    client.meta.events.register("after-call.appfabric", refuse_unreadable)
-    return client
+class Connection:
+    """Makes the boto3 client when it is first asked for, and anew when Amazon's roots turn out not to be enough.
+
+    The client makes one attempt a call: only this module knows how long there is.
+    """
+
+    def __init__(self) -> None:
+        self._client: AppFabricClient | None = None
+        self._amazon_roots = amazon_roots()
+
+    def __call__(self) -> AppFabricClient:
+        """The client."""
+        if self._client is None:
+            self._client = self._connect()
+        return self._client
+
+    def _connect(self) -> AppFabricClient:
+        botocore = get_session()
+        # A bundle that AWS_CA_BUNDLE or a profile names takes the place of all roots: botocore's way.
+        verify = None if botocore.get_config_variable("ca_bundle") else self._amazon_roots
+        client: AppFabricClient = boto3.Session(botocore_session=botocore).client(
+            "appfabric",
+            config=Config(
+                connect_timeout=5, read_timeout=LONGEST_CALL, retries={"mode": "standard", "total_max_attempts": 1}
+            ),
+            verify=verify,
+        )
+        client.meta.events.register("after-call.appfabric", refuse_unreadable)
+        client.meta.events.register("after-call-error.appfabric", self._trust_all_if_refused)
+        return client
+
+    def _trust_all_if_refused(self, exception: Exception, **_: Any) -> None:
+        """The next attempt is made by a client that trusts all roots, as do all that follow in this process."""
+        if self._amazon_roots and is_refused_certificate(exception):
+            self._amazon_roots = self._client = None
 
 
 def refuse_unreadable(http_response: Any, model: Any, **_: Any) -> None:
@@ -87,7 +115,7 @@ class AppFabric:
         container_age: Seconds since this container started.
     """
 
-    client: Callable[[], Any]
+    client: Callable[[], AppFabricClient]
     clock: Clock
     ends: float
     container_age: Callable[[], float]
@@ -116,17 +144,18 @@ class AppFabric:
             tags: All of its tags.
             token: The client token; the same one creates one destination, for as long as AppFabric remembers it.
         """
-        parameters = {
-            "appBundleIdentifier": parents.app_bundle,
-            "ingestionIdentifier": parents.ingestion,
-            "processingConfiguration": processing.to_configuration(),
-            "destinationConfiguration": target.to_configuration(),
-            "tags": _to_tag_list(tags),
-            "clientToken": token,
-        }
         return self._call(
             "CreateIngestionDestination",
-            lambda client: _destination(client.create_ingestion_destination(**parameters)),
+            lambda client: _destination(
+                client.create_ingestion_destination(
+                    appBundleIdentifier=parents.app_bundle,
+                    ingestionIdentifier=parents.ingestion,
+                    processingConfiguration=processing.to_configuration(),
+                    destinationConfiguration=target.to_configuration(),
+                    tags=_to_tag_list(tags),
+                    clientToken=token,
+                )
+            ),
             retries_in_doubt=False,
         )
 
@@ -144,9 +173,14 @@ class AppFabric:
         )
 
     def delete(self, arn: DestinationArn) -> None:
-        """Delete the destination; that it is gone already, alone or with its ingestion, is as good."""
+        """Delete the destination; that it is gone already, alone or with its ingestion, is as good.
+
+        Just after its creation both a Delete and a List may not know it yet: what is gone has to be so for a while.
+        """
         try:
-            self._unless_gone(arn, lambda: self._delete(arn))
+            if not self._unless_gone(arn, lambda: self._delete(arn)):
+                self.clock.sleep(CONSISTENT_AFTER)
+                self._unless_gone(arn, lambda: self._delete(arn))
         except InvalidRequest:  # how AppFabric says that an ingestion is gone is not documented
             if self.get(arn) is not None:
                 raise
@@ -170,14 +204,17 @@ class AppFabric:
 
     def destinations(self, parents: Parents) -> Iterator[DestinationArn]:
         """The destinations of an ingestion; none when the ingestion is gone."""
-        query = {"appBundleIdentifier": parents.app_bundle, "ingestionIdentifier": parents.ingestion}
+        query: ListIngestionDestinationsRequestTypeDef = {
+            "appBundleIdentifier": parents.app_bundle,
+            "ingestionIdentifier": parents.ingestion,
+        }
         while True:
             try:
                 page = self._call("ListIngestionDestinations", lambda client: _page(client, query))
             except (NotFound, InvalidRequest):  # the ingestion is gone, in either way of saying it
                 return
             for summary in page["ingestionDestinations"]:
-                if arn := DestinationArn.parse(str(summary.get("arn"))):
+                if arn := DestinationArn.of(summary):
                     yield arn
             if not page.get("nextToken"):
                 return
@@ -190,9 +227,10 @@ class AppFabric:
 
         Raises:
             NotStabilized: The status is Failed, or the time is up.
-            NotFound: The destination is gone.
+            NotFound: The destination is gone, and was so for a while.
         """
-        began, seen, pause = self.clock.monotonic(), False, 0.2
+        began, pause = self.clock.monotonic(), 0.2
+        seen, missing_since = False, float("inf")
         while destination.status != "Active":
             if destination.status == "Failed":
                 reason = destination.status_reason or "no reason was given"
@@ -202,10 +240,14 @@ class AppFabric:
             self.clock.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
             try:
-                destination, seen = self._get(destination.arn), True
+                destination = self._get(destination.arn)
+                seen, missing_since = True, float("inf")
             except NotFound:
-                known = seen or self.clock.monotonic() - began > UNKNOWN_AFTER_CREATE_FOR
+                now = self.clock.monotonic()
+                known = seen or now - began > UNKNOWN_AFTER_CREATE_FOR
                 if known and not self._is_listed(destination.arn):
+                    missing_since = min(missing_since, now)
+                if now - missing_since >= CONSISTENT_AFTER:
                     raise NotFound("the destination was deleted before it became Active") from None
         return destination
 
@@ -214,8 +256,9 @@ class AppFabric:
             "GetIngestionDestination", lambda client: _destination(client.get_ingestion_destination(**_ids(arn)))
         )
 
-    def _delete(self, arn: DestinationArn) -> None:
+    def _delete(self, arn: DestinationArn) -> bool:
         self._call("DeleteIngestionDestination", lambda client: client.delete_ingestion_destination(**_ids(arn)))
+        return True
 
     def _is_listed(self, arn: DestinationArn) -> bool:
         return arn in self.destinations(Parents(app_bundle=arn.app_bundle, ingestion=arn.ingestion))
@@ -234,7 +277,7 @@ class AppFabric:
             self.clock.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
-    def _call(self, operation: str, send: Callable[[Any], T], *, retries_in_doubt: bool = True) -> T:
+    def _call(self, operation: str, send: Callable[[AppFabricClient], T], *, retries_in_doubt: bool = True) -> T:
         """One call, retried until it succeeds, is refused, or no further attempt would end in time."""
         began, pause, in_doubt = self.clock.monotonic(), FIRST_BACK_OFF, False
         while (left := self.ends - self.clock.monotonic()) > 0:
@@ -274,14 +317,14 @@ def _destination(returned: Mapping[str, Any]) -> Destination:
     return destination
 
 
-def _page(client: Any, query: Mapping[str, str]) -> Mapping[str, Any]:
+def _page(client: AppFabricClient, query: ListIngestionDestinationsRequestTypeDef) -> Mapping[str, Any]:
     page: Mapping[str, Any] = client.list_ingestion_destinations(**query)
     if page.get("ingestionDestinations") is None:
         raise UnreadableResponse
     return page
 
 
-def _to_tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
+def _to_tag_list(tags: Mapping[str, str]) -> list[TagTypeDef]:
     """Tags as the API takes them; in the same order every time, so that the same request has the same bytes."""
     return [{"key": key, "value": tags[key]} for key in sorted(tags)]
 

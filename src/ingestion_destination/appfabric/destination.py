@@ -9,14 +9,26 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types_boto3_appfabric.type_defs import (
+        DestinationConfigurationTypeDef,
+        ProcessingConfigurationTypeDef,
+        S3BucketTypeDef,
+    )
 
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-IDENTIFIER = re.compile(rf"arn:.+|{UUID}")
+_IN_REGION = r"arn:aws[a-z-]*:appfabric:(?P<region>[a-z0-9-]+):[0-9]{12}"
 ARN = re.compile(
-    rf"(?P<ingestion>(?P<app_bundle>arn:aws[\w-]*:appfabric:(?P<region>[a-z0-9-]+):\d{{12}}:appbundle/{UUID})"
-    rf"/ingestion/{UUID})/ingestiondestination/{UUID}"
+    rf"(?P<ingestion>(?P<app_bundle>{_IN_REGION}:appbundle/{UUID})/ingestion/{UUID})/ingestiondestination/{UUID}"
 )
+# What names an app bundle, and what names an ingestion. In an ARN the service model allows an upper-case UUID too.
+_ANY_UUID = UUID.replace("a-f", "a-fA-F")
+APP_BUNDLE = re.compile(rf"{_IN_REGION}:appbundle/{_ANY_UUID}|{UUID}")
+INGESTION = re.compile(rf"{_IN_REGION}:appbundle/{_ANY_UUID}/ingestion/{_ANY_UUID}|{UUID}")
+# Names of buckets, old ones included, and of Data Firehose streams have no other characters.
+NAME = re.compile(r"[a-zA-Z0-9._-]*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +46,11 @@ class DestinationArn:
         match = ARN.fullmatch(text)
         return cls(text=text, **match.groupdict()) if match else None
 
+    @classmethod
+    def of(cls, returned: Mapping[str, Any]) -> DestinationArn | None:
+        """The ARN of a destination, or of a summary of one, that AppFabric returned."""
+        return cls.parse(str(returned.get("arn")))
+
     def __str__(self) -> str:
         return self.text
 
@@ -44,6 +61,13 @@ class Parents:
 
     app_bundle: str
     ingestion: str
+
+    def agree(self) -> bool:
+        """Whether the ingestion lies in the app bundle, as far as its ARN says; a UUID says nothing."""
+        named = self.ingestion.rpartition("/ingestion/")[0]
+        if ":" in self.app_bundle and named:
+            return named.lower() == self.app_bundle.lower()
+        return not named or _uuid(named) == _uuid(self.app_bundle)
 
     def contain(self, arn: DestinationArn) -> bool:
         """Whether the destination is one of this ingestion's; a UUID and the ARN that ends in it are equal."""
@@ -57,9 +81,9 @@ class Processing:
     schema: str
     format: str
 
-    def to_configuration(self) -> dict[str, Any]:
+    def to_configuration(self) -> ProcessingConfigurationTypeDef:
         """The API's ProcessingConfiguration."""
-        return {"auditLog": {"schema": self.schema, "format": self.format}}
+        return {"auditLog": {"schema": self.schema, "format": self.format}}  # type: ignore[typeddict-item]  # validated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,10 +93,12 @@ class S3Bucket:
     bucket_name: str
     prefix: str | None = None
 
-    def to_configuration(self) -> dict[str, Any]:
+    def to_configuration(self) -> DestinationConfigurationTypeDef:
         """The API's DestinationConfiguration."""
-        prefix = {} if self.prefix is None else {"prefix": self.prefix}
-        return {"auditLog": {"destination": {"s3Bucket": {"bucketName": self.bucket_name, **prefix}}}}
+        bucket: S3BucketTypeDef = {"bucketName": self.bucket_name}
+        if self.prefix is not None:
+            bucket["prefix"] = self.prefix
+        return {"auditLog": {"destination": {"s3Bucket": bucket}}}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +107,7 @@ class FirehoseStream:
 
     stream_name: str
 
-    def to_configuration(self) -> dict[str, Any]:
+    def to_configuration(self) -> DestinationConfigurationTypeDef:
         """The API's DestinationConfiguration."""
         return {"auditLog": {"destination": {"firehoseStream": {"streamName": self.stream_name}}}}
 
@@ -116,7 +142,7 @@ class Destination:
         Args:
             returned: The member ingestionDestination of the operation's output, as boto3 returns it.
         """
-        arn = DestinationArn.parse(str(returned.get("arn")))
+        arn = DestinationArn.of(returned)
         processing = (returned.get("processingConfiguration") or {}).get("auditLog")
         destination = (returned.get("destinationConfiguration") or {}).get("auditLog")
         if arn is None or processing is None or destination is None:
@@ -141,4 +167,4 @@ def _target(destination: Mapping[str, Any]) -> Target | None:
 
 
 def _uuid(identifier: str) -> str:
-    return identifier.rpartition("/")[2]
+    return identifier.rpartition("/")[2].lower()

@@ -89,11 +89,16 @@ def may_have_taken_effect(error: Exception) -> bool:
     if isinstance(error, ClientError):
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500))
         return status >= 500 or status == 408
-    if any(isinstance(each, ssl.SSLCertVerificationError) for each in _causes(error)):
+    if is_refused_certificate(error):
         return False
     return not isinstance(
         error, (ConnectTimeoutError, EndpointConnectionError, ParamValidationError, ProxyConnectionError)
     )
+
+
+def is_refused_certificate(error: Exception) -> bool:
+    """Whether the other side's certificate was not trusted: nothing was sent."""
+    return any(isinstance(each, ssl.SSLCertVerificationError) for each in _causes(error))
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

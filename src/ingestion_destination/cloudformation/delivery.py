@@ -7,17 +7,17 @@ that cannot load anything else can still respond.
 from __future__ import annotations
 
 import logging
-import os
 import random
 import ssl
 from base64 import b64encode
+from collections.abc import Callable
 from http.client import HTTPException, HTTPSConnection, InvalidURL
-from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from ingestion_destination import roots
-from ingestion_destination.deadline import Clock
+if TYPE_CHECKING:
+    from ingestion_destination.deadline import Clock
 
 # Lambda retries an event 60 and 120 s after an invocation that failed: all three fit the event's maximum age.
 RESPOND_WITHIN = 60.0
@@ -40,26 +40,26 @@ class Undelivered(Exception):
         self.refused = refused
 
 
-def tls() -> ssl.SSLContext:
-    """Certificates are verified: by SSL_CERT_FILE's, the build's or the system's roots, and by AWS_CA_BUNDLE's."""
-    context = ssl.create_default_context(capath=roots.for_answers())
-    bundle = Path(os.environ.get("AWS_CA_BUNDLE") or "/nowhere")
-    if bundle.exists():
-        context.load_verify_locations(**{"capath" if bundle.is_dir() else "cafile": str(bundle)})
-    return context
-
-
 class Delivery:
     """Puts responses to pre-signed URLs, by the proxy that HTTPS_PROXY and NO_PROXY name, as boto3 does.
 
     Args:
         context: Made once: loading the trust store takes longer than all the rest.
+        full_context: Makes the one that takes its place, for good, when it has refused a certificate; None for none.
         clock: How time passes.
         within: Seconds after which a response is given up.
     """
 
-    def __init__(self, *, context: ssl.SSLContext, clock: Clock, within: float = RESPOND_WITHIN) -> None:
+    def __init__(
+        self,
+        *,
+        context: ssl.SSLContext,
+        clock: Clock,
+        full_context: Callable[[], ssl.SSLContext] | None = None,
+        within: float = RESPOND_WITHIN,
+    ) -> None:
         self._context = context
+        self._full_context = full_context
         self._clock = clock
         self._within = within
 
@@ -99,6 +99,8 @@ class Delivery:
         except (InvalidURL, UnicodeError) as error:
             raise Undelivered(f"{parts.hostname}: {type(error).__name__}", refused=True) from None
         except (OSError, HTTPException) as error:
+            if isinstance(error, ssl.SSLCertVerificationError) and self._full_context:
+                self._context, self._full_context = self._full_context(), None
             raise Undelivered(f"{parts.hostname}: {type(error).__name__}") from None
         if status // 100 == 2:
             return status

@@ -1,0 +1,169 @@
+"""The rules: each looks at the resources of a template and reports a mistake once, at its place."""
+
+from __future__ import annotations
+
+import re
+from difflib import SequenceMatcher
+from typing import Any, Iterator
+
+from cfnlint.rules import CloudFormationLintRule, RuleMatch
+
+from ._contract import ATTRIBUTES, TYPE, did_you_mean, mistakes
+from ._resources import At, Resource, Variant, dotted, resources
+from ._values import Partial, is_known
+
+EXPORT = "appfabric-ingestion-destination-ServiceToken"
+# An event waits at most 360 s for the provider's function, which then has at most 300 s.
+LONGEST_REQUEST = 360 + 300
+LONGEST_SERVICE_TIMEOUT = 3600
+_BUCKET_NAME = ("DestinationConfiguration", "AuditLog", "Destination", "S3Bucket", "BucketName")
+
+
+class _OfTheType(CloudFormationLintRule):  # type: ignore[misc]
+    """A rule for each resource of the type."""
+
+    tags = ("resources", "appfabric")
+
+    def match(self, cfn: Any) -> list[RuleMatch]:
+        """Return what is wrong in a template, each mistake once."""
+        found = {}
+        for resource in resources(cfn):
+            if resource.type == TYPE:
+                for variant in resource.variants():
+                    for at, message in self.found_in(variant):
+                        path = variant.place(at)
+                        found[path, message] = RuleMatch(list(path), message)
+        return list(found.values())
+
+    def found_in(self, variant: Variant) -> Iterator[tuple[At, str]]:
+        """Yield what is wrong with a resource, with its place in the properties."""
+        raise NotImplementedError
+
+
+class Properties(_OfTheType):
+    """Every wrong property."""
+
+    id = "E9701"
+    shortdesc = f"Properties of {TYPE}"
+    description = "What the provider would refuse, which fails the deployment"
+
+    def found_in(self, variant: Variant) -> Iterator[tuple[At, str]]:
+        """Yield every mistake, as the function says it."""
+        for mistake in mistakes(variant):
+            yield mistake.at, mistake.message(variant)
+
+
+class ServiceToken(_OfTheType):
+    """What cannot be the provider's function."""
+
+    id = "E9703"
+    shortdesc = f"ServiceToken of {TYPE}"
+    description = "The provider is a Lambda function: an SNS topic, or the name of an export, cannot work"
+
+    def found_in(self, variant: Variant) -> Iterator[tuple[At, str]]:
+        """Yield a token that is known to be something else."""
+        token = variant.properties.get("ServiceToken") if isinstance(variant.properties, dict) else None
+        is_topic = isinstance(token, Partial) and ":sns:" in token
+        if is_topic or (is_known(token) and not re.match("arn:[^:]+:lambda:", token)):
+            is_what = "the ARN of the provider's function, and no SNS topic or name"
+            yield ("ServiceToken",), f"ServiceToken must be {is_what}: Fn::ImportValue {EXPORT} gives it"
+
+
+class ServiceTimeout(_OfTheType):
+    """How long CloudFormation waits for a response."""
+
+    id = "W9701"
+    shortdesc = f"ServiceTimeout of {TYPE}"
+    description = "CloudFormation waits an hour for a response that never comes, unless ServiceTimeout says less"
+
+    def found_in(self, variant: Variant) -> Iterator[tuple[At, str]]:
+        """Yield what is wrong with how long CloudFormation waits."""
+        said = variant.properties.get("ServiceTimeout") if isinstance(variant.properties, dict) else ""
+        message = ""
+        if said is None:
+            message = "is missing: CloudFormation waits an hour for a response that never comes; 720 is enough"
+        elif is_known(said) and said and not said.isdecimal():
+            message = "must be a number of seconds"
+        elif is_known(said) and said and int(said) > LONGEST_SERVICE_TIMEOUT:
+            message = f"must be at most {LONGEST_SERVICE_TIMEOUT} seconds (is {said})"
+        elif is_known(said) and said and int(said) < LONGEST_REQUEST:
+            message = (
+                f"should be at least {LONGEST_REQUEST} seconds (is {said}): an event may wait and be processed"
+                " for that long, and a later response is lost"
+            )
+        if message:
+            yield ("ServiceTimeout",), f"ServiceTimeout {message}"
+
+
+class BucketName(_OfTheType):
+    """A bucket's name that only an old bucket can have."""
+
+    id = "W9703"
+    shortdesc = f"BucketName of {TYPE}"
+    description = "S3 has allowed neither capitals nor underscores in the name of a new bucket since March 2018"
+
+    def found_in(self, variant: Variant) -> Iterator[tuple[At, str]]:
+        """Yield a name with capitals or underscores."""
+        name = variant.properties
+        for key in _BUCKET_NAME:
+            name = name.get(key) if isinstance(name, dict) else None
+        if isinstance(name, str) and re.search("[A-Z_]", name):
+            words = "has capitals or an underscore, which only buckets of before March 2018 have"
+            yield _BUCKET_NAME, f"{variant.name(_BUCKET_NAME)} {words}"
+
+
+class Attributes(CloudFormationLintRule):  # type: ignore[misc]
+    """What Fn::GetAtt, or a ${Name.Attribute} of Fn::Sub, asks for."""
+
+    id = "E9702"
+    shortdesc = f"Attributes of {TYPE}"
+    description = "An attribute that the response does not have fails the deployment"
+    tags = ("resources", "functions", "appfabric")
+
+    def match(self, cfn: Any) -> list[RuleMatch]:
+        """Return each reference to an attribute that no resource of the type has."""
+        names = {resource.name for resource in resources(cfn) if resource.type == TYPE}
+        references = [(path, dotted(said)) for *path, said in cfn.search_deep_keys("Fn::GetAtt")]
+        for *path, said in cfn.search_deep_keys("Fn::Sub"):
+            text = said[0] if isinstance(said, list) and said else said
+            if isinstance(text, str):
+                references += [(path, name) for name in re.findall(r"\$\{([^!}][^}]*)\}", text)]
+        found = []
+        for path, reference in references:
+            name, _, attribute = reference.strip().partition(".")
+            if name in names and attribute and attribute not in ATTRIBUTES:
+                message = f"{name} has no attribute {attribute}{did_you_mean(attribute, ATTRIBUTES)}"
+                found.append(RuleMatch(path, f"{message} (it has {', '.join(ATTRIBUTES)})"))
+        return found
+
+
+class Type(CloudFormationLintRule):  # type: ignore[misc]
+    """A resource that is meant to be of the type, and has another name of it."""
+
+    id = "W9702"
+    shortdesc = f"Type of {TYPE}"
+    description = "CloudFormation accepts any name after Custom::, but nothing validates the properties then"
+    tags = ("resources", "appfabric")
+
+    def match(self, cfn: Any) -> list[RuleMatch]:
+        """Return each resource whose type is almost the name, or whose ServiceToken is the provider's."""
+        return [
+            RuleMatch(
+                ["Resources", resource.name, "Type"],
+                f"{resource.type} is not validated: the type is {TYPE} (in CDK: resourceType)",
+            )
+            for resource in resources(cfn)
+            if resource.type != TYPE and (_is_almost(resource.type) or _is_the_providers(resource))
+        ]
+
+
+def _is_almost(name: str) -> bool:
+    begins = name.lower().startswith("custom::")
+    return begins and SequenceMatcher(None, name.lower(), TYPE.lower()).ratio() > 0.9
+
+
+def _is_the_providers(resource: Resource) -> bool:
+    """Whether the ServiceToken of a custom resource is the export of the provider's stack, or a function named so."""
+    if not resource.type.startswith(("Custom::", "AWS::CloudFormation::CustomResource")):
+        return False
+    return "appfabric-ingestion-destination" in resource.service_token()

@@ -1,0 +1,73 @@
+"""What the value of a property is known to be before a deployment."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from typing import TYPE_CHECKING, Any, Callable, Iterable
+
+if TYPE_CHECKING:
+    from typing import TypeGuard
+
+HOLE = "\0"
+"""In a Partial, the part that only a deployment can resolve."""
+
+
+class Unknown:
+    """A value that only a deployment can resolve; it may be whatever the schema wants."""
+
+
+class Partial(str):
+    """A text of which some parts are known: for each of the others it has a HOLE or one of the SAMPLES."""
+
+
+UNKNOWN = Unknown()
+SAMPLES = {
+    "AWS::AccountId": Partial("111122223333"),
+    "AWS::Partition": Partial("aws"),
+    "AWS::Region": Partial("us-east-1"),
+}
+"""Pseudo parameters whose every value has the same form, with one value of each."""
+
+
+def text_of(scalar: Any) -> Any:
+    """Return a scalar as CloudFormation sends it, a string; anything else as it is.
+
+    YAML's loader makes numbers, truth values and dates of what CloudFormation takes for texts, and what becomes a float
+    may have been written in several ways. A dynamic reference may resolve to anything.
+    """
+    if isinstance(scalar, float):
+        return Partial(HOLE)
+    if isinstance(scalar, bool):
+        return str(scalar).lower()
+    if isinstance(scalar, (datetime.date, datetime.datetime)):
+        return scalar.isoformat()
+    if not isinstance(scalar, (str, int)):
+        return scalar
+    if "{{resolve:" in str(scalar):
+        return UNKNOWN
+    return scalar if isinstance(scalar, Partial) else str(scalar)
+
+
+def is_known(value: Any) -> TypeGuard[str]:
+    """Whether a value is a text of which every part is known."""
+    return isinstance(value, str) and not isinstance(value, Partial)
+
+
+def joined(parts: Iterable[Any], delimiter: str = "") -> Any:
+    """Return the text that parts make; a part that is no text is a hole."""
+    parts = list(parts)
+    text = delimiter.join(part if isinstance(part, str) else HOLE for part in parts)
+    return text if all(map(is_known, parts)) else Partial(text)
+
+
+def substituted(text: str, value_of: Callable[[str], Any]) -> Any:
+    """Return the text of Fn::Sub.
+
+    Args:
+        text: With `${Name}`, and `${!Literal}` for a literal `${Literal}`.
+        value_of: A function from a name to its value.
+    """
+    parts = re.split(r"\$\{([^}]*)\}", text)
+    parts[1::2] = [f"${{{name[1:]}}}" if name.startswith("!") else value_of(name.strip()) for name in parts[1::2]]
+    return joined(parts)

@@ -1,0 +1,216 @@
+"""ministack, with CloudFormation's contract for custom resources: `python -m local.cloudformation.ministack_patches`.
+
+Runs in ministack's own environment, `.venv-cloudformation`. ministack knows stacks, change sets, events and
+rollbacks well, and custom resources roughly. These parts of version 1.5.33 are replaced,
+in memory only:
+
+| ministack's                              | what it does otherwise                                          |
+| ---------------------------------------- | --------------------------------------------------------------- |
+| `custom_resource.invoke_custom_resource` | invokes the function once, waits for it, takes any response     |
+| `lambda_svc._execute_function_warm`      | runs the function without Lambda's runtime                      |
+| `lambda_svc._fetch_code_from_s3`         | creates a function from code that does not                      |
+| `stacks._deploy_stack_async` (wrapped)   | creates one resource after another                              |
+| `stacks._failed_operation` (wrapped)     | forgets a resource whose Create failed, so it gets no Delete    |
+| `stacks._validation_errors` (wrapped)    | lets a custom resource change its type                          |
+| `stacks._add_event` (wrapped)            | tells nobody of an event until it is asked                      |
+| `app._port_is_bindable`                  | opens port 443 beside its own                                   |
+
+tests/lifecycle/test_local_cloudformation.py shows what each of them is for.
+"""
+
+import importlib.metadata
+import os
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+import ministack.app
+from ministack.services import lambda_svc
+from ministack.services.cloudformation import _stack_events, _stacks, changesets, custom_resource, handlers, stacks
+
+from local.activity_log import ActivityLog
+from local.certificates import Certificates
+from local.cloudformation.custom_resources import CustomResource, CustomResources, LoggingReceiver
+from local.cloudformation.lambda_functions import Functions
+from local.cloudformation.parallel_creates import Created, Properties
+from local.cloudformation.stack_operation import CUSTOM, StackOperation, running, strings
+
+VERSION = "1.5.33"
+
+
+def install(*, custom_resources: CustomResources, functions: Functions, activity: ActivityLog) -> None:
+    """Replace ministack's own parts.
+
+    Raises:
+        RuntimeError: ministack is of another version than the one that this was written for.
+    """
+    version = importlib.metadata.version("ministack")
+    if version != VERSION:
+        raise RuntimeError(f"{__spec__.name} is for ministack {VERSION}, and this is {version}")
+    _replace_requests(custom_resources)
+    _replace_functions(functions)
+    _wrap_operations(custom_resources)
+    _wrap_validation()
+    _wrap_events(activity)
+    ministack.app._port_is_bindable = lambda *_: False
+
+
+def invoke(service_token: str, event: Mapping[str, Any]) -> None:
+    """Invoke a function as CloudFormation does: asynchronously, so Lambda retries an invocation that failed.
+
+    ministack's own: as often as MaximumRetryAttempts says, within MaximumEventAgeInSeconds, and the event
+    goes to the OnFailure destination after the last. Only the waits between the retries are shorter.
+    https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
+    """
+    function, config, _ = lambda_svc._get_func_record_for_ref(service_token)
+    if function is None:
+        raise ValueError(f"Lambda function not found: {service_token}")
+    lambda_svc.invoke_async_with_retry(lambda_svc._execution_record_for_config(function, config), event)
+
+
+def _replace_requests(custom_resources: CustomResources) -> None:
+    def invoke_custom_resource(  # noqa: PLR0917 - ministack's own signature
+        request_type: str,
+        logical_id: str,
+        props: Properties,
+        stack_name: str,
+        stack_id: str,
+        resource_type: str,
+        physical_id: str | None = None,
+        old_props: Properties | None = None,
+    ) -> Created:
+        resource = CustomResource(stack_name, stack_id, logical_id, resource_type)
+        operation = running.get()
+        if request_type == "Create" and operation and operation.stack_id == stack_id:
+            return operation.creates.create(resource, strings(props))
+        return custom_resources.request(
+            request_type,
+            resource,
+            properties=strings(props),
+            physical_id=physical_id,
+            old_properties=None if old_props is None else strings(old_props),
+        )
+
+    custom_resource.invoke_custom_resource = invoke_custom_resource
+
+
+def _replace_functions(functions: Functions) -> None:
+    def execute(function: Mapping[str, Any], event: object, request_id: str) -> dict[str, Any]:  # noqa: ARG001
+        invocation = functions.invoke(function, event)
+        return {"body": invocation.payload, "log": invocation.log, "error": invocation.failed}
+
+    fetch = lambda_svc._fetch_code_from_s3
+
+    def fetch_code_from_s3(bucket: str, key: str, version_id: str | None = None) -> bytes:
+        code: bytes | None = fetch(bucket, key, version_id)
+        if code is None:
+            raise ValueError(f"Error occurred while GetObject. The specified key does not exist: {key}")
+        return code
+
+    lambda_svc._execute_function_warm = execute
+    lambda_svc._fetch_code_from_s3 = fetch_code_from_s3
+
+
+def _wrap_operations(custom_resources: CustomResources) -> None:
+    deploy, failed_operation = stacks._deploy_stack_async, stacks._failed_operation
+
+    async def deploy_stack(
+        stack_name: str,
+        stack_id: str,
+        template: Mapping[str, Any],
+        parameters: Mapping[str, Any],
+        *arguments: object,
+        is_update: bool = False,
+        **options: object,
+    ) -> None:
+        operation = StackOperation(
+            custom_resources=custom_resources,
+            stack_name=stack_name,
+            stack_id=stack_id,
+            template=template,
+            parameters=parameters,
+            is_update=is_update,
+        )
+        running.set(operation)  # seen by this task and the threads that it starts
+        await deploy(stack_name, stack_id, template, parameters, *arguments, is_update=is_update, **options)
+
+    def describe_failed(*arguments: object) -> dict[str, Any]:
+        """What the rollback has to delete; ministack lists there what was created."""
+        description: dict[str, Any] = failed_operation(*arguments)
+        operation = running.get()
+        if operation is not None:
+            description["created"] += operation.keep_leftovers(failed=description["failed_logical_id"])
+        return description
+
+    for module in (stacks, handlers, changesets):
+        module._deploy_stack_async = deploy_stack
+    stacks._failed_operation = describe_failed
+
+
+def _wrap_validation() -> None:
+    validation_errors = stacks._validation_errors
+
+    def errors(  # noqa: PLR0917 - ministack's own signature
+        definitions: Mapping[str, Any],
+        ordered: list[str],
+        parameters: object,
+        conditions: object,
+        mappings: object,
+        stack_name: str,
+        *arguments: object,
+    ) -> list[tuple[str, str, str, str, str]]:
+        found: list[tuple[str, str, str, str, str]] = validation_errors(
+            definitions, ordered, parameters, conditions, mappings, stack_name, *arguments
+        )
+        existing = _stacks[stack_name].get("_resources", {})
+        for logical_id in ordered:
+            new_type, old = definitions[logical_id]["Type"], existing.get(logical_id)
+            if old and old["ResourceType"] != new_type and old["ResourceType"].startswith(CUSTOM):
+                reason = f"Update of resource type is not permitted: {old['ResourceType']} to {new_type}"
+                found.append((logical_id, new_type, "PROPERTY_VALIDATION", f"/Resources/{logical_id}/Type", reason))
+        return found
+
+    stacks._validation_errors = errors
+
+
+def _wrap_events(activity: ActivityLog) -> None:
+    add = stacks._add_event
+
+    def add_event(stack_id: str, *arguments: object, **options: object) -> None:
+        add(stack_id, *arguments, **options)
+        activity.write("stack_event", **_stack_events[stack_id][-1])
+
+    for module in (stacks, handlers, changesets):
+        module._add_event = add_event
+
+
+def main(directory: Path, certificates: Certificates) -> NoReturn:
+    """Serve until standard input ends, which it does when the process that started this one is gone.
+
+    Args:
+        directory: Of this process's own. Gets the activity log and the functions' code.
+        certificates: For the pre-signed URLs. ministack reads its own from its environment.
+    """
+    activity = ActivityLog(directory / "activity.jsonl")
+    functions = Functions(ca=certificates.ca, directory=directory / "functions", activity=activity)
+    receiver = LoggingReceiver(certificates, activity=activity)
+    receiver.__enter__()
+    custom_resources = CustomResources(receiver=receiver, activity=activity, invoke=invoke)
+    install(custom_resources=custom_resources, functions=functions, activity=activity)
+
+    def end_with_parent() -> None:
+        sys.stdin.read()
+        functions.close()
+        os._exit(0)
+
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    sys.argv[1:] = []  # ministack reads it too
+    ministack.app.main()
+    functions.close()
+    sys.exit(1)  # nothing else ends it
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Certificates(Path(sys.argv[2])))

@@ -1,0 +1,38 @@
+"""`make local-delete`: deletes a stack of the local environment."""
+
+import os
+
+from rich.text import Text
+
+from local.activity_view import ActivityView, reason_of
+from local.console import Problem, console
+from local.environment import PROVIDER_STACK, running
+
+
+def main() -> int:
+    """Delete the stack that the variable STACK names.
+
+    Returns:
+        0 when it is gone, 1 when it could not be deleted.
+    """
+    name = os.environ.get("STACK", "")
+    if not name:
+        raise Problem("usage: make local-delete STACK=name", status=2)
+    cloudformation = running().cloudformation()
+    if cloudformation.find(name) is None:
+        names = ", ".join(stack.name for stack in cloudformation.stacks() if stack.name != PROVIDER_STACK)
+        raise Problem(f"there is no stack {name}: {f'there is {names}' if names else 'nothing is deployed'}", status=2)
+    out = console()
+    seen = len(cloudformation.activity.entries())
+    with ActivityView(out, cloudformation.activity, region=cloudformation.region, stack=name):
+        stack = cloudformation.delete_stack(name, timeout=3600)
+    out.print()
+    if stack.status == "DELETE_COMPLETE":
+        out.print(Text("✓ ", style="green") + Text(f"{name} is deleted"), soft_wrap=True)
+        return 0
+    failures = [
+        f"{entry['LogicalResourceId']}: {reason_of(entry)}"
+        for entry in cloudformation.activity.entries(after=seen)
+        if entry["kind"] == "stack_event" and entry["ResourceStatus"] == "DELETE_FAILED" and entry["StackName"] == name
+    ]
+    raise Problem(f"✗ {name} is {stack.status}. {next(iter(failures), '')}".rstrip())

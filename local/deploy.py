@@ -1,0 +1,130 @@
+"""`make local-deploy`: a template of the user's, linted and deployed into the local environment."""
+
+import os
+import shlex
+from contextlib import nullcontext
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.text import Text
+
+from local.activity_view import ActivityView, print_line, reason_of
+from local.cloudformation import CloudFormation, CloudFormationError, Stack
+from local.console import Problem, console
+from local.environment import running
+from local.rehearsal import EXAMPLE, Rehearsal
+from local.templates import Template, parse_parameters, stack_name
+
+_TEMPLATE_NEEDED = 'usage: make local-deploy TEMPLATE=my.yaml [STACK=name] [PARAMS="Name=value"] [FAIL=…]'
+
+
+def main() -> int:
+    """Deploy what the variables TEMPLATE, STACK, PARAMS and FAIL describe.
+
+    Returns:
+        0 when the stack was created or updated, or rolled back as rehearsed.
+    """
+    path = Path(os.environ.get("TEMPLATE", ""))
+    if not path.name:
+        raise Problem(_TEMPLATE_NEEDED, status=2)
+    name = stack_name(os.environ.get("STACK", ""), path)
+    parameters = parse_parameters(os.environ.get("PARAMS", ""))
+    rehearsal = Rehearsal.parse(fail) if (fail := os.environ.get("FAIL", "")) else None
+    template = Template.read(path)
+    environment = running()
+    cloudformation = environment.cloudformation()
+    before = cloudformation.find(name)
+    if before and before.status in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"):
+        raise Problem(
+            f"{name} is {before.status}: delete it first, as on AWS: make local-delete STACK={name}", status=2
+        )
+    added = template.complete(parameters, region=environment.region, known=before.parameters if before else ())
+    template.check_region({**parameters, **added}, environment.region)
+    out = console()
+    with out.status(f"Linting {escape(path.name)}"):
+        warnings = template.lint(environment.region)
+    for warning in warnings:
+        print_line(out, Text(warning, style="yellow"))
+    for parameter, value in added.items():
+        print_line(out, Text(f"{parameter} is not given: {value}", style="dim"))
+    again = f"make local-deploy TEMPLATE={shlex.quote(str(path))}"
+    if name != stack_name("", path):
+        again += f" STACK={name}"
+    deployment = Deployment(out, cloudformation, name, again)
+    with rehearsal.injected(environment.appfabric_endpoint) if rehearsal else nullcontext():
+        error = deployment.run(template.path, {**parameters, **added})
+    return 0 if deployment.report(error, rehearsal) else 1
+
+
+class Deployment:
+    """One deployment of a stack, as the user sees it.
+
+    Args:
+        out: Where to print.
+        cloudformation: The environment's.
+        name: The stack.
+        again: The command that deploys it again.
+    """
+
+    def __init__(self, out: Console, cloudformation: CloudFormation, name: str, again: str) -> None:
+        self._out = out
+        self._cloudformation = cloudformation
+        self._name = name
+        self._again = again
+        self._seen = len(cloudformation.activity.entries())
+
+    def run(self, template: Path, parameters: dict[str, str]) -> str | None:
+        """Deploy, and print what happens as it happens; returns what `sam deploy` said when it failed."""
+        with ActivityView(
+            self._out, self._cloudformation.activity, region=self._cloudformation.region, stack=self._name
+        ):
+            try:
+                self._cloudformation.deploy(template, stack_name=self._name, parameters=parameters, timeout=None)
+            except CloudFormationError as error:
+                return str(error)
+        return None
+
+    def report(self, error: str | None, rehearsal: Rehearsal | None) -> bool:
+        """Print how it ended, and what to do next; returns whether it ended as it should."""
+        events = [
+            entry
+            for entry in self._cloudformation.activity.entries(after=self._seen)
+            if entry["kind"] == "stack_event" and entry["StackName"] == self._name
+        ]
+        stack = self._cloudformation.find(self._name)
+        failure = next((each for each in events if each["ResourceStatus"].endswith("FAILED")), None)
+        reason = f"{failure['LogicalResourceId']}: {reason_of(failure)}" if failure else last_error(error or "")
+        self._out.print()
+        if stack is None or (error and not events):
+            raise Problem(f"{self._name} was not deployed: {reason}")
+        if rehearsal and stack.status.endswith("ROLLBACK_COMPLETE"):
+            return self._say(True, f"{self._name} was rolled back, as rehearsed. {reason}", stack)
+        if rehearsal:
+            return self._say(False, f"{self._name} is {stack.status}: no {rehearsal.operation} failed", stack)
+        if error:
+            return self._say(False, f"{self._name} is {stack.status}. {reason}", stack)
+        done = stack.status if events else "up to date: there was nothing to change"
+        return self._say(True, f"{self._name} is {done}", stack)
+
+    def _say(self, good: bool, text: str, stack: Stack) -> bool:
+        mark = Text("✓ ", style="green") if good else Text("✗ ", style="red")
+        self._out.print(mark + Text(text), soft_wrap=True)
+        width = max(map(len, stack.outputs), default=0)
+        for name, value in stack.outputs.items():
+            self._out.print(Text(f"  {name:<{width}}  {value}"), soft_wrap=True)
+        self._out.print("\nNext:")
+        steps = [("delete", f"make local-delete STACK={self._name}"), ("look", "make local-destinations")]
+        if not stack.status.startswith("ROLLBACK"):  # only a Delete is possible then
+            steps.insert(0, ("update", f"{self._again} PARAMS='Name=value'"))
+            steps.insert(1, ("rehearse", f"{self._again} FAIL='{EXAMPLE}'"))
+        for verb, command in steps:
+            self._out.print(Text.assemble(f"  {verb:<9} ", (command, "cyan")), soft_wrap=True)
+        return good
+
+
+def last_error(output: str) -> str:
+    """The last lines of an output of `sam deploy`: its error."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    start = next((index for index in reversed(range(len(lines))) if lines[index].startswith("Error:")), len(lines) - 1)
+    return " ".join(lines[start:]).removeprefix("Error: ")

@@ -1,0 +1,133 @@
+"""Creates a destination once, however often CloudFormation's request is delivered.
+
+A create call whose effect is not known is not simply sent again: how long AppFabric remembers a client token is not
+documented, so that what the call may have created is searched for first.
+https://docs.aws.amazon.com/appfabric/latest/api/API_CreateIngestionDestination.html
+"""
+
+from __future__ import annotations
+
+from ingestion_destination.appfabric.client import FIRST_BACK_OFF, AppFabric
+from ingestion_destination.appfabric.destination import Destination
+from ingestion_destination.appfabric.errors import IdempotentParameterMismatch
+from ingestion_destination.exceptions import HandlerError, ResourceConflict, ServiceLimitExceeded
+from ingestion_destination.invocation import Invocation
+from ingestion_destination.observability import report_possible_orphan
+from ingestion_destination.properties import Desired
+from ingestion_destination.search import Owned, Search
+
+
+class Creation:
+    """The creation of a destination for one request.
+
+    Args:
+        invocation: Whose request it is.
+        desired: What to create.
+        accepts_equal: Whether an equal destination of this resource serves an invocation that is not the first.
+    """
+
+    def __init__(self, invocation: Invocation, desired: Desired, *, accepts_equal: bool = False) -> None:
+        self.invocation, self.desired, self.accepts_equal = invocation, desired, accepts_equal
+        self.request, self.appfabric, self.journal = invocation.request, invocation.appfabric, invocation.journal
+        self.search = Search(owner=invocation.owner)
+
+    def create(self) -> Destination:
+        """Create the destination, or find what an earlier invocation created; its status is not waited for.
+
+        Raises:
+            ResourceConflict: A later request has been here, or AppFabric sees a conflict.
+            HandlerError: It was not created, or is not known to be: the journal says which.
+        """
+        doubt = not self.request.is_first
+        self.journal.record(create_in_doubt=doubt)
+        if doubt and (earlier := self._created_before(accepts_equal=self.accepts_equal)):
+            return earlier
+        created = self._call_until_certain(doubt=doubt)
+        self.journal.record(created=created.arn, create_in_doubt=False)
+        if self.invocation.is_late:
+            report_possible_orphan(created.arn, "created late, perhaps by a duplicate invocation: is it in its stack?")
+        return created
+
+    def _call_until_certain(self, *, doubt: bool) -> Destination:
+        appfabric = self.appfabric.until(self.invocation.deadline.create_ends)
+        failure: HandlerError | None = None
+        while True:
+            self.journal.record(create_in_doubt=True)
+            try:
+                return self._call(appfabric)
+            except (ResourceConflict, IdempotentParameterMismatch) as error:
+                if created := self._search_for(error):
+                    return created
+                raise self._advise(error) from None
+            except HandlerError as error:
+                if not error.in_doubt:
+                    self.journal.record(create_in_doubt=doubt)
+                    raise failure or self._advise(error) from None
+                failure, doubt = error, True
+                if created := self._search_for(error):
+                    return created
+                appfabric.clock.sleep(FIRST_BACK_OFF)
+
+    def _call(self, appfabric: AppFabric) -> Destination:
+        ownership = self.invocation.ownership
+        return appfabric.create(
+            self.desired.parents,
+            processing=self.desired.processing,
+            target=self.desired.target,
+            tags={**self.desired.tags, **ownership.tags},
+            token=ownership.token,
+        )
+
+    def _search_for(self, failure: HandlerError) -> Destination | None:
+        """What a create call that failed created all the same.
+
+        Raises:
+            HandlerError: The call's own failure, when that cannot be searched for: no further call must follow.
+        """
+        try:
+            return self._created_before()
+        except HandlerError:
+            raise failure from None
+
+    def _created_before(self, *, accepts_equal: bool = False) -> Destination | None:
+        """What this request created, whichever invocation of it did.
+
+        Raises:
+            ResourceConflict: A later request created something: this one is over.
+            HandlerError: Not all could be read that may be this resource's. What the role must not read is not.
+        """
+        owned = self.search.owned(self.appfabric, self.desired.parents)
+        created = [each for each in owned if each.ownership.token == self.request.client_token]
+        if created:
+            self.journal.record(created=created[0].arn, create_in_doubt=False)
+            for each in created if len(created) > 1 else []:
+                report_possible_orphan(
+                    each.arn, "AppFabric forgot the client token: one of several that a single request created"
+                )
+            return created[0].destination
+        if failure := next((each for each in self.search.unreadable.values() if each.transient), None):
+            raise failure
+        if not self.invocation.owner.is_unique:
+            return None
+        if any(each.ownership.is_later_than(self.request) for each in owned):
+            raise self.invocation.overtaken()
+        return next((each.destination for each in owned if accepts_equal and self._is_equal(each)), None)
+
+    def _is_equal(self, owned: Owned) -> bool:
+        return str(owned.arn) != self.request.physical_resource_id and self.desired.equals(owned.destination)
+
+    def _advise(self, failure: HandlerError) -> HandlerError:
+        """Say why there may be one destination too many: CloudFormation creates first, and deletes afterwards."""
+        if isinstance(failure, (ServiceLimitExceeded, ResourceConflict)) and self.request.physical_resource_id:
+            failure.message += (
+                ". This change needs a replacement, which is created before the old destination is deleted. An"
+                " ingestion takes five destinations, a quota that cannot be raised: delete one that is not needed, or"
+                " remove this resource in one deployment and add it again in the next"
+            )
+        elif isinstance(failure, (ServiceLimitExceeded, ResourceConflict)):
+            failure.message += (
+                ". A resource that is renamed is created before the old one is deleted. An ingestion takes five"
+                " destinations, a quota that cannot be raised: delete one that is not needed, or remove the old"
+                " resource in one deployment and add the new one in the next"
+            )
+        return failure

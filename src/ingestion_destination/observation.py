@@ -1,0 +1,97 @@
+"""Reads a live destination before an Update, until what was read can be believed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ingestion_destination.appfabric.client import CONSISTENT_AFTER, AppFabric
+from ingestion_destination.appfabric.destination import Destination, DestinationArn
+from ingestion_destination.exceptions import NotFound
+from ingestion_destination.invocation import Invocation
+from ingestion_destination.ownership import Ownership
+from ingestion_destination.properties import Desired
+
+# An update that fails restores the destination just before its response; the rollback follows at once.
+RESTORED_WITHIN = 60.0
+# By how many seconds AppFabric's clock may be behind CloudFormation's, and CloudFormation leaves out fractions.
+CLOCK_TOLERANCE = 3.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observed:
+    """A live destination with its tags."""
+
+    destination: Destination
+    tags: Mapping[str, str]
+
+    @property
+    def ownership(self) -> Ownership | None:
+        """What its ownership tags say, None when it has none."""
+        return Ownership.read(self.tags)
+
+
+def read(arn: DestinationArn, appfabric: AppFabric) -> Observed | None:
+    """The destination as it seems to be now, None when it seems to be gone."""
+    destination = appfabric.get(arn)
+    if destination is None:
+        return None
+    try:
+        return Observed(destination=destination, tags=appfabric.tags(arn))
+    except NotFound:
+        return None
+
+
+def observe(arn: DestinationArn, desired: Desired, invocation: Invocation) -> Observed | None:
+    """The destination that an Update is about, None when it is gone.
+
+    What is not as the last request left it is read again: it may have been changed by hand, or be rolled back, or the
+    reading may be an old one.
+    """
+    appfabric, old = invocation.appfabric, invocation.old
+    observed = read(arn, appfabric)
+    if observed is None:
+        appfabric.clock.sleep(CONSISTENT_AFTER)
+        observed = read(arn, appfabric)
+    if observed is None or old is None or _is_as_left(observed, old, desired):
+        return observed
+    _settle(observed.destination, desired, invocation)
+    return read(arn, appfabric)
+
+
+def _is_as_left(observed: Observed, old: Desired, desired: Desired) -> bool:
+    """Whether a destination is as a request with the old properties leaves it, and not yet as the new ones want."""
+    new = {key: value for key, value in desired.tags.items() if old.tags.get(key) != value}
+    return (
+        old.equals(observed.destination)
+        and old.tags.items() <= observed.tags.items()
+        and not new.items() & observed.tags.items()
+    )
+
+
+def _settle(destination: Destination, desired: Desired, invocation: Invocation) -> None:
+    """Wait until what is there can be believed.
+
+    CloudFormation may have cancelled the update before this one, which is at work still. What that does within its
+    first seconds is visible afterwards, unless it has just restored the destination: then it is over.
+    """
+    clock, deadline, wait = invocation.appfabric.clock, invocation.deadline, CONSISTENT_AFTER
+    if destination.target != desired.target or not _was_updated_just_now(destination, invocation):
+        wait += max(deadline.early_ends + CLOCK_TOLERANCE - clock.monotonic(), 0)
+    clock.sleep(min(wait, (deadline.work_ends - clock.monotonic()) / 2))
+
+
+def _was_updated_just_now(destination: Destination, invocation: Invocation) -> bool:
+    updated_at, signed_at = destination.updated_at, invocation.request.signed_at
+    if updated_at is None or updated_at == destination.created_at or signed_at is None:
+        return False
+    return (signed_at - updated_at).total_seconds() <= RESTORED_WITHIN
+
+
+def may_have_been_touched(destination: Destination, invocation: Invocation) -> bool:
+    """Whether an earlier invocation of this request, or a later request, may have updated the destination."""
+    updated_at, signed_at = destination.updated_at, invocation.request.signed_at
+    if invocation.request.is_first or not (updated_at and signed_at):
+        return False
+    since = (updated_at - signed_at).total_seconds()
+    return since >= -CLOCK_TOLERANCE and updated_at != destination.created_at

@@ -1,0 +1,68 @@
+"""Finds the destinations of one resource by their ownership tags."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ingestion_destination.appfabric.client import AppFabric
+from ingestion_destination.appfabric.destination import Destination, DestinationArn, Parents
+from ingestion_destination.exceptions import HandlerError, NotFound
+from ingestion_destination.observability import logger
+from ingestion_destination.ownership import Owner, Ownership
+
+# A destination of others that cannot be read must not take the time of all the others.
+READ_WITHIN = 20.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Owned:
+    """A destination with what its ownership tags say."""
+
+    destination: Destination
+    ownership: Ownership
+
+    @property
+    def arn(self) -> DestinationArn:
+        """The destination's."""
+        return self.destination.arn
+
+
+@dataclass(kw_only=True)
+class Search:
+    """A search for one resource's destinations.
+
+    Args:
+        owner: The resource.
+
+    Attributes:
+        unreadable: Destinations that the latest search could not read, each with why.
+    """
+
+    owner: Owner
+    unreadable: dict[DestinationArn, HandlerError] = field(default_factory=dict)
+
+    def owned(self, appfabric: AppFabric, *parents: Parents) -> list[Owned]:
+        """The resource's destinations in some ingestions.
+
+        One that cannot be read is skipped and logged: it may well be somebody else's.
+
+        Raises:
+            HandlerError: An ingestion cannot be listed.
+        """
+        found, before, self.unreadable = [], self.unreadable, {}
+        for arn in {arn: None for each in parents for arn in appfabric.destinations(each)}:
+            try:
+                ownership = Ownership.read(appfabric.within(READ_WITHIN).tags(arn))
+                if ownership is None or ownership.owner != self.owner:
+                    continue
+                destination = appfabric.get(arn)
+            except NotFound:
+                continue
+            except HandlerError as failure:
+                self.unreadable[arn] = failure
+                if arn not in before:
+                    logger.warning("skipping an unreadable destination", arn=str(arn), reason=failure.reason)
+                continue
+            if destination:
+                found.append(Owned(destination=destination, ownership=ownership))
+        return found

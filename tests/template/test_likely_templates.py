@@ -1,0 +1,302 @@
+"""Templates as people write them, right and wrong, through a cfn-lint that holds nothing but itself and the rules."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from tests.template.tools import CFN_LINTS, Finding, cfn_lint_of_all
+
+BASE = """\
+AWSTemplateFormatVersion: "2010-09-09"
+Parameters:
+  Stage: { Type: String, Default: dev, AllowedValues: [dev, prod] }
+  Name: { Type: String }
+Conditions:
+  IsProd: !Equals [!Ref Stage, prod]
+  HasPrefix: !Equals [!Ref Name, saas]
+Resources:
+  Logs:
+    Type: AWS::S3::Bucket
+    Condition: IsProd
+    Properties: { BucketName: !Ref Name }
+  Destination:
+    Type: Custom::AppFabricIngestionDestination
+    Condition: IsProd
+    Properties:
+      ServiceToken: !ImportValue appfabric-ingestion-destination-ServiceToken
+      ServiceTimeout: 720
+      AppBundleArn: BUNDLE
+      IngestionArn: INGESTION
+      ProcessingConfiguration:
+        AuditLog: { Schema: ocsf, Format: json }
+      DestinationConfiguration:
+        AuditLog:
+          Destination:
+            S3Bucket:
+              BucketName: !Ref Logs
+              Prefix: saas
+      Tags:
+        - { Key: team, Value: security }
+Outputs:
+  Arn:
+    Condition: IsProd
+    Value: !Ref Destination
+"""
+BUNDLE_ID, INGESTION_ID = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
+BUNDLE = f"arn:aws:appfabric:us-east-1:111122223333:appbundle/{BUNDLE_ID}"
+INGESTION = f"{BUNDLE}/ingestion/{INGESTION_ID}"
+BASE = BASE.replace(": BUNDLE\n", f": {BUNDLE}\n").replace(": INGESTION\n", f": {INGESTION}\n")
+
+
+def sub(arn: str) -> str:
+    """The ARN as a template has it that is for every account and Region."""
+    generic = "arn:${AWS::Partition}:appfabric:${AWS::Region}:${AWS::AccountId}"
+    return arn.replace("arn:aws:appfabric:us-east-1:111122223333", generic)
+
+
+BUCKET = "BucketName: !Ref Logs"
+S3_BUCKET = "S3Bucket:\n              BucketName: !Ref Logs\n              Prefix: saas"
+TOKEN = "ServiceToken: !ImportValue appfabric-ingestion-destination-ServiceToken"
+TYPE = "Type: Custom::AppFabricIngestionDestination"
+TOPIC = "\n  Topic: { Type: AWS::SNS::Topic, Condition: IsProd }\n  Destination:"
+STREAM = "\n  Stream: { Type: AWS::KinesisFirehose::DeliveryStream, Condition: IsProd }\n  Destination:"
+TO_THE_STREAM = "FirehoseStream: { StreamName: !GetAtt Stream.Arn }"
+FOR_EACH = """\
+  Fn::ForEach::Kinds:
+    - Kind
+    - [raw, ocsf]
+    - Kept${Kind}:
+        Type: Custom::AppFabricIngestionDestination
+        Properties:
+          ServiceToken: !ImportValue appfabric-ingestion-destination-ServiceToken
+          ServiceTimeout: 720
+          AppBundleArn: !Ref Name
+          IngestionArn: !Ref Name
+          ProcessingConfiguration: { AuditLog: { Schema: !Ref Kind, Format: json } }
+          DestinationConfiguration: { AuditLog: { Destination: { S3Bucket: { BucketName: SCHEMA } } } }
+"""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A template and what is to be reported of it.
+
+    Attributes:
+        changes: What stands in the base, and what this template has instead.
+        rule: The rule that reports, "" when nothing is to be reported.
+        message: A part of the message.
+        line: A part of the line that it is reported at, where that is not the changed one.
+    """
+
+    name: str
+    changes: dict[str, str]
+    rule: str = ""
+    message: str = ""
+    line: str = ""
+
+    @property
+    def text(self) -> str:
+        text = BASE
+        for old, new in self.changes.items():
+            assert old in text, old
+            text = text.replace(old, new)
+        return text
+
+
+def bucket(name: str, value: str, message: str = "the bucket's name alone", rule: str = "E9701") -> Case:
+    return Case(f"a bucket: {name}", {BUCKET: f"BucketName: {value}"}, rule, message, "BucketName: ")
+
+
+WRONG = (
+    bucket("Fn::GetAtt of the ARN", "!GetAtt Logs.Arn"),
+    bucket("Fn::GetAtt of the ARN, a list", "!GetAtt [Logs, Arn]"),
+    bucket("Fn::Sub of the ARN", '!Sub "${Logs.Arn}"'),
+    bucket("Fn::Sub that makes an ARN", "!Sub arn:${AWS::Partition}:s3:::${Logs}"),
+    bucket("Fn::Join that makes an ARN", '!Join ["", ["arn:aws:s3:::", !Ref Logs]]'),
+    bucket("an ARN", "arn:aws:s3:::audit-logs"),
+    bucket("a URL", "s3://audit-logs"),
+    bucket("a path", "audit-logs/saas"),
+    bucket("a path with Fn::Sub", "!Sub ${Logs}/saas"),
+    bucket("a block that ends in a newline", "!Sub |\n                ${AWS::AccountId}-audit-logs"),
+    bucket("the ARN in one branch", "!If [IsProd, !GetAtt Logs.Arn, audit-logs]"),
+    bucket("too short", "ab", "must have 3 to 63 characters (has 2)"),
+    bucket("capitals", "Audit-Logs", "only buckets of before March 2018", "W9703"),
+    bucket("an underscore with Fn::Sub", "!Sub ${AWS::AccountId}_logs", "only buckets of before March 2018", "W9703"),
+    Case(
+        "a stream: its ARN",
+        {"\n  Destination:": STREAM, S3_BUCKET: TO_THE_STREAM},
+        "E9701",
+        "the stream's name alone",
+        "StreamName",
+    ),
+    Case("parents: swapped", {f"{BUNDLE}\n": f"{INGESTION}\n"}, "E9701", "must be the ARN of an app bundle", "Bundle"),
+    Case(
+        "parents: an ingestion of another app bundle",
+        {f"{BUNDLE}\n": f"{BUNDLE.replace('1111-4111', '9999-4111')}\n"},
+        "E9701",
+        "IngestionArn must be of an ingestion in the app bundle that AppBundleArn names",
+        "IngestionArn: ",
+    ),
+    Case(
+        "parents: another Region than the function's",
+        {TOKEN: "ServiceToken: arn:aws:lambda:eu-west-1:111122223333:function:appfabric", INGESTION: INGESTION_ID},
+        "E9701",
+        "AppBundleArn must be in the provider's Region, eu-west-1",
+        "AppBundleArn: ",
+    ),
+    Case(
+        "parents: swapped, with Fn::Sub",
+        {f"AppBundleArn: {BUNDLE}": f"AppBundleArn: !Sub {sub(INGESTION)}"},
+        "E9701",
+        "AppBundleArn must be the ARN of an app bundle",
+        "AppBundleArn: ",
+    ),
+    Case(
+        "parents: an ingestion of another app bundle, with Fn::Sub",
+        {INGESTION: f"!Sub {sub(INGESTION.replace('1111-4111', '9999-4111'))}"},
+        "E9701",
+        "IngestionArn must be of an ingestion in the app bundle that AppBundleArn names",
+        "IngestionArn: ",
+    ),
+    Case("parents: another service", {f"{BUNDLE}\n": "arn:aws:iam::1:x\n"}, "E9701", "the ARN of an app b", "AppBund"),
+    Case("parents: a name", {f"{BUNDLE}\n": "my-bundle\n"}, "E9701", "the ARN of an app bundle", "AppBundleArn: "),
+    Case("parents: two names", {"Tags:": f"AppBundleIdentifier: {BUNDLE_ID}\n      Tags:"}, "E9701", "one of", "Prop"),
+    Case("a misspelt property", {"Prefix: saas": "Prefx: saas"}, "E9701", "did you mean Prefix?", "Prefx"),
+    Case("a property as the API spells it", {"Tags:": "tags:"}, "E9701", "did you mean Tags?", "tags"),
+    Case("a schema in capitals", {"Schema: ocsf": "Schema: OCSF"}, "E9701", "one of ocsf, raw", "Schema"),
+    Case(
+        "parquet to a stream",
+        {"Format: json": "Format: parquet", S3_BUCKET: "FirehoseStream: { StreamName: logs }"},
+        "E9701",
+        "must be json when the destination is a FirehoseStream",
+        "Format",
+    ),
+    Case("an empty prefix", {"Prefix: saas": 'Prefix: ""'}, "E9701", "must have 1 to 120 characters", "Prefix"),
+    Case("tags that are a map", {"- { Key: team, Value: security }": "team: security"}, "E9701", "a list", "Tags"),
+    Case("a tag without a value", {", Value: security": ""}, "E9701", "Tags[0].Value is required", "Key: team"),
+    Case("an unknown attribute", {"!Ref Destination": "!GetAtt Destination.Id"}, "E9702", "no attribute Id", "Value"),
+    Case("no ServiceTimeout", {"      ServiceTimeout: 720\n": ""}, "W9701", "missing", "Properties:"),
+    Case("too little ServiceTimeout", {"720": "300"}, "W9701", "at least 660 seconds", "ServiceTimeout"),
+    Case("a type with a capital too few", {TYPE: "Type: Custom::AppfabricIngestionDestination"}, "W9702", "the type"),
+    Case("a type that is cut short", {TYPE: "Type: Custom::AppFabricIngestionDestinatio"}, "W9702", "is not validated"),
+    Case(
+        "CDK's default of the type",
+        {TYPE: "Type: AWS::CloudFormation::CustomResource"},
+        "W9702",
+        "the type is Custom::AppFabricIngestionDestination",
+    ),
+    Case(
+        "CDK's default of the type, the export by Fn::Sub",
+        {
+            TYPE: "Type: AWS::CloudFormation::CustomResource",
+            TOKEN: "ServiceToken: { Fn::ImportValue: !Sub '${Provider}-ServiceToken' }",
+            "  Name: {": "  Provider: { Type: String, Default: appfabric-ingestion-destination }\n  Name: {",
+        },
+        "W9702",
+        "the type is Custom::AppFabricIngestionDestination",
+        "Type: AWS::CloudFormation::CustomResource",
+    ),
+    Case("a type of three parts", {TYPE: "Type: Custom::AppFabric::IngestionDestination"}, "W9702", "the type is"),
+    Case("the provider under another name", {TYPE: "Type: Custom::Destination"}, "W9702", "is not validated"),
+    Case(
+        "an SNS topic as ServiceToken",
+        {TOKEN: "ServiceToken: arn:aws:sns:us-east-1:111122223333:requests"},
+        "E9703",
+        "SNS topic",
+    ),
+    Case(
+        "a reference to an SNS topic as ServiceToken",
+        {"\n  Destination:": TOPIC, TOKEN: "ServiceToken: !Ref Topic"},
+        "E9703",
+        "SNS topic",
+        "ServiceToken",
+    ),
+    Case(
+        "the name of the export as ServiceToken",
+        {TOKEN: "ServiceToken: appfabric-ingestion-destination-ServiceToken"},
+        "E9703",
+        "Fn::ImportValue",
+    ),
+    Case(
+        "a wrong bucket in Fn::ForEach",
+        {"Parameters:": "Transform: AWS::LanguageExtensions\nParameters:", "Resources:\n": "Resources:\n" + FOR_EACH,
+         "SCHEMA": "s3://logs"},
+        "E9701",
+        "the bucket's name alone",
+        "BucketName: s3",
+    ),
+)  # fmt: skip
+
+RIGHT = (
+    Case("the base", {}),
+    Case("a prefix that YAML takes for a date", {"Prefix: saas": "Prefix: 2026-11-25"}),
+    Case("a tag that YAML takes for a date", {"Value: security": "Value: 2026-11-25"}),
+    Case("a tag that YAML takes for a time", {"Value: security": "Value: 2026-11-25T10:00:00Z"}),
+    Case("a tag that YAML takes for a number", {"Value: security": "Value: 1_400"}),
+    Case("a tag that YAML takes for a truth value", {"Value: security": "Value: on"}),
+    Case("tags whose keys are versions", {"- { Key: team,": "- { Key: 1.1, Value: a }\n        - { Key: 1.10,"}),
+    Case("a bucket of digits", {BUCKET: "BucketName: 20261125"}),
+    Case("UUIDs", {f"{BUNDLE}\n": f"{BUNDLE_ID}\n", INGESTION: INGESTION_ID}),
+    Case("the API's names", {"AppBundleArn:": "AppBundleIdentifier:", "IngestionArn:": "IngestionIdentifier:"}),
+    Case("Fn::Sub of parts", {BUCKET: "BucketName: !Sub ${AWS::StackName}-${AWS::Region}-logs"}),
+    Case("a folded block without a newline", {BUCKET: "BucketName: !Sub >-\n                ${AWS::AccountId}-logs"}),
+    Case("a bucket's name cut out of its ARN", {BUCKET: 'BucketName: !Select [5, !Split [":", !GetAtt Logs.Arn]]'}),
+    Case("an imported bucket", {BUCKET: "BucketName: !ImportValue LogsBucket"}),
+    Case("a dynamic reference", {BUCKET: 'BucketName: "{{resolve:ssm:/logs/bucket}}"'}),
+    Case("no prefix by condition", {"Prefix: saas": "Prefix: !If [HasPrefix, saas, !Ref AWS::NoValue]"}),
+    Case("a literal function", {TOKEN: "ServiceToken: arn:aws:lambda:us-east-1:111122223333:function:appfabric"}),
+    Case("a token by Fn::Sub", {TOKEN: "ServiceToken: !Sub arn:${AWS::Partition}:lambda:${AWS::Region}:1:function:f"}),
+    Case("a token from a parameter", {TOKEN: "ServiceToken: !Ref Name"}),
+    Case("parents from parameters", {f"{BUNDLE}\n": "!Ref Name\n", INGESTION: "!Sub ${Name}/ingestion/1"}),
+    Case(
+        "parents with Fn::Sub",
+        {f"AppBundleArn: {BUNDLE}": f"AppBundleArn: !Sub {sub(BUNDLE)}", INGESTION: f"!Sub {sub(INGESTION)}"},
+    ),
+    Case("one parent with Fn::Sub", {f"AppBundleArn: {BUNDLE}": f"AppBundleArn: !Sub {sub(BUNDLE)}"}),
+    Case(
+        "an adopted destination with Fn::Sub",
+        {"Tags:": f"AdoptArn: !Sub {INGESTION.replace(BUNDLE_ID, '${Name}')}/ingestiondestination/1\n      Tags:"},
+    ),
+    Case("Fn::Transform", {"Prefix: saas": "Fn::Transform: { Name: AWS::Include, Parameters: { Location: s3://b } }"}),
+    Case(
+        "Fn::ForEach",
+        {"Parameters:": "Transform: AWS::LanguageExtensions\nParameters:", "Resources:\n": "Resources:\n" + FOR_EACH,
+         "SCHEMA": "!Sub '${Kind}-logs'"},
+    ),
+    Case(
+        "another custom resource",
+        {TYPE: "Type: Custom::Other", TOKEN: "ServiceToken: !ImportValue other-ServiceToken"},
+    ),
+)  # fmt: skip
+CASES = WRONG + RIGHT
+
+
+@pytest.fixture(scope="module", params=CFN_LINTS)
+def found(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Finding]]:
+    """What one invocation of cfn-lint finds in each of the templates, by its name."""
+    directory = tmp_path_factory.mktemp("likely templates")  # a path with a space
+    files = {directory / f"{index}.yaml": case for index, case in enumerate(CASES)}
+    for path, case in files.items():
+        path.write_text(case.text)
+    by_file = cfn_lint_of_all(request.param, list(files), directory)
+    return {case.name: by_file[path] for path, case in files.items()}
+
+
+@pytest.mark.parametrize("case", WRONG, ids=lambda case: case.name)
+def test_a_likely_mistake_is_reported_at_its_line(case: Case, found: dict[str, list[Finding]]) -> None:
+    ours = [each for each in found[case.name] if each.rule[1:3] == "97"]
+    assert {each.rule for each in ours} == {case.rule}, ours
+    line = case.line or next(iter(case.changes.values()))
+    lines = case.text.splitlines()
+    assert any(case.message in each.message and line in lines[each.line - 1] for each in ours), ours
+
+
+@pytest.mark.parametrize("case", RIGHT, ids=lambda case: case.name)
+def test_nothing_is_reported_of_a_right_template(case: Case, found: dict[str, list[Finding]]) -> None:
+    # Nor by a rule of cfn-lint's own, save for parameters and conditions that this variant does not use.
+    assert [each for each in found[case.name] if each.rule not in {"W2001", "W8001"}] == []
+
+
+def test_there_are_many() -> None:
+    assert len(CASES) > 55
+    assert len({case.name for case in CASES}) == len(CASES)
