@@ -17,7 +17,7 @@ from ingestion_destination.cloudformation.delivery import Delivery, Undelivered
 from ingestion_destination.cloudformation.request import REQUEST_TYPES, NotARequest, Request
 from ingestion_destination.cloudformation.response import Handling, Response, make_responder
 from ingestion_destination.deadline import Clock, Deadline
-from ingestion_destination.exceptions import HandlerError, InternalFailure, InvalidRequest, NotStabilized
+from ingestion_destination.exceptions import HandlerError, InternalFailure, InvalidRequest, NotStabilized, Throttling
 from ingestion_destination.invocation import Invocation
 from ingestion_destination.journal import Entry, Journal
 from ingestion_destination.lifecycle import Lifecycle
@@ -76,7 +76,7 @@ class Provider:
             deletes=request.type == "Delete",
         )
         outbox = Outbox(request, self.delivery, ends=deadline.response_ends)
-        expired = deadline.response_ends <= now
+        expired, calls = deadline.response_ends <= now, Calls()
         if not request.type:
             mistake = InvalidRequest(f"RequestType must be one of {', '.join(REQUEST_TYPES)}")
             outbox.send(_failed(request, Entry(), mistake))
@@ -84,7 +84,15 @@ class Provider:
             outbox.ends = now + min(EXPIRED_RESPONSE_WITHIN, remaining / 2)
             outbox.send(_expired(request))
         else:
-            self._fulfill(request, deadline, outbox, event, context)
+            self._fulfill(request, deadline, outbox, calls, event=event, context=context)
+        logger.info(
+            "request completed",
+            status=outbox.response.status,
+            id=outbox.response.physical_resource_id,
+            seconds=round(self.clock.monotonic() - now, 1),
+            calls=calls.sent,
+            throttled=calls.throttled,
+        )
         count(f"{request.type or 'Unknown'}{'Failed' if outbox.response.failure else 'Succeeded'}")
         flush()
         if self.sam_local:
@@ -111,8 +119,15 @@ class Provider:
         )
         return request
 
-    def _fulfill(
-        self, request: Request, deadline: Deadline, outbox: Outbox, event: Mapping[str, Any], context: Any
+    def _fulfill(  # noqa: PLR0913 - what an invocation is made of
+        self,
+        request: Request,
+        deadline: Deadline,
+        outbox: Outbox,
+        calls: Calls,
+        *,
+        event: Mapping[str, Any],
+        context: Any,
     ) -> None:
         """Let crhelper call the handler and send its response, or the watchdog's."""
         appfabric = AppFabric(
@@ -120,6 +135,7 @@ class Provider:
             clock=self.clock,
             ends=deadline.work_ends,
             container_age=lambda: self.clock.monotonic() - self.started,
+            attempted=calls.add,
         )
         invocation = Invocation(request=request, appfabric=appfabric, journal=Journal(), deadline=deadline)
         handling = Handling(
@@ -129,6 +145,19 @@ class Provider:
             watchdog_after=deadline.watchdog - self.clock.monotonic(),
         )
         _responder.respond(event, context, handling)
+
+
+@dataclass
+class Calls:
+    """How many calls AppFabric got in one invocation, and how many of them it throttled."""
+
+    sent: int = 0
+    throttled: int = 0
+
+    def add(self, failure: HandlerError | None) -> None:
+        """Count one."""
+        self.sent += 1
+        self.throttled += isinstance(failure, Throttling)
 
 
 class Outbox:
@@ -158,6 +187,7 @@ class Outbox:
             logger.error(
                 "the response was not delivered",
                 status=response.status,
+                id=response.physical_resource_id,
                 # By which somebody can find it, should CloudFormation never hear of it.
                 arn=response.physical_resource_id if response.data else None,
                 reason=str(failure),
@@ -172,7 +202,7 @@ def _handle(invocation: Invocation) -> Response:
         return handler[invocation.request.type]()
     except HandlerError as error:
         failure = error
-        logger.error(failure.reason)
+        logger.error(failure.reason, appfabric_request_id=failure.service_request_id)
     except BaseException as error:  # sys.exit included
         failure = InternalFailure(f"{type(error).__name__}: see the function's log for the stack trace")
         # Without its text, which may hold values.

@@ -985,6 +985,8 @@ def installed() -> Iterator[None]:
         patch.setattr(observability.logger.registered_handler, "emit", _emit)
         patch.setattr(observability.logger._logger, "propagate", False)
         patch.setattr(operations, "uuid4", _uuid)
+        # Scenarios change it.
+        patch.setattr(operations, "DESTINATIONS_PER_INGESTION", operations.DESTINATIONS_PER_INGESTION)
         patch.setattr(operations.secrets, "token_urlsafe", lambda: str(_uuid()))
         # An invocation that dies does so in an exception, whose traceback nobody reads.
         if hasattr(provider, "traceback"):

@@ -31,8 +31,8 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     everybody.setFormatter(logger.registered_formatter)
     monkeypatch.setattr(logging.root, "level", logging.DEBUG)
     logging.root.addHandler(everybody)
-    with installed():
-        monkeypatch.setattr(logger.registered_handler, "emit", everybody.emit)
+    with installed(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(logger.registered_handler, "emit", everybody.emit)
         level = logger.log_level
         logger.setLevel(logging.DEBUG)
         try:

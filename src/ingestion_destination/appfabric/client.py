@@ -27,6 +27,7 @@ from ingestion_destination.exceptions import (
     NotFound,
     NotStabilized,
 )
+from ingestion_destination.observability import logger
 from ingestion_destination.trust_store import amazon_roots
 
 if TYPE_CHECKING:
@@ -113,12 +114,14 @@ class AppFabric:
         clock: How time passes.
         ends: By the monotonic clock; no call begins after it, and one in flight is interrupted then.
         container_age: Seconds since this container started.
+        attempted: Called after each attempt of a call, with its failure or None.
     """
 
     client: Callable[[], AppFabricClient]
     clock: Clock
     ends: float
     container_age: Callable[[], float]
+    attempted: Callable[[HandlerError | None], None]
 
     def until(self, ends: float) -> AppFabric:
         """The same until another moment."""
@@ -286,9 +289,13 @@ class AppFabric:
                 client = self.client()
                 region = client.meta.region_name
                 with self.clock.interrupt_after(min(LONGEST_CALL, max(left / 2, 1.0), left)):
-                    return send(client)
+                    result = send(client)
             except Exception as error:
                 failure = translate(error, operation=operation, region=region)
+                self.attempted(failure)
+            else:
+                self.attempted(None)
+                return result
             in_doubt = failure.in_doubt = failure.in_doubt or in_doubt
             if in_doubt and not retries_in_doubt:
                 raise failure
@@ -297,6 +304,12 @@ class AppFabric:
             room = patience - self.clock.monotonic() - failure.retry_after - 1
             if room <= 0:
                 raise failure
+            logger.warning(
+                "sending a call again",
+                operation=operation,
+                reason=failure.reason,
+                appfabric_request_id=failure.service_request_id,
+            )
             self.clock.sleep(failure.retry_after + min(random.uniform(0, pause), room))  # noqa: S311
             pause = min(2 * pause, LONGEST_BACK_OFF)
         raise NotStabilized(f"no time was left for {operation}", in_doubt=in_doubt)

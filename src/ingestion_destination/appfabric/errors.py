@@ -77,6 +77,8 @@ def translate(error: Exception, *, operation: str, region: str) -> HandlerError:
     else:
         failure = _translate(error, operation, region)
     failure.in_doubt = may_have_taken_effect(error)
+    if isinstance(error, ClientError):
+        failure.service_request_id = error.response.get("ResponseMetadata", {}).get("RequestId")
     return failure
 
 
