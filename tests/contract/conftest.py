@@ -1,6 +1,6 @@
 import pytest
 
-from tests.contract.laptop import CustomResource
+from tests.support.custom_resource import CustomResource
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from local.appfabric import AppFabricEmulator, Call, Fault, Outcome, serve
 from local.certificates import Certificates
 from local.cloudformation import CloudFormation, Stack, emulate
 from local.processes import kill_session
-from tests.contract.laptop import INGESTION, processing, properties, to_stream
+from tests.support.properties import INGESTION, processing, properties, to_stream
 
 ARTEFACT = Path(__file__).parents[2] / ".aws-sam" / "build" / "ProviderFunction"
 LIMIT = 12

@@ -10,18 +10,8 @@ import pytest
 from local.appfabric import Outcome
 from tests.simulation.aws import Behavior, Fault, Invocation, Plan, Request, installed
 from tests.simulation.cloudformation import CREATE_FIRST, UPDATE_IT, Options
-from tests.simulation.scenarios import (
-    HAND_MADE,
-    NOT,
-    OTHER_INGESTION,
-    TO_THE_END,
-    Scenario,
-    processing,
-    properties,
-    tag_list,
-    to_bucket,
-    to_stream,
-)
+from tests.simulation.scenarios import HAND_MADE, NOT, TO_THE_END, Scenario, properties
+from tests.support.properties import OTHER_INGESTION, processing, tag_list, to_bucket, to_stream
 
 NO_RESPONSE_ARRIVES = Plan(puts=(Fault(0, "500", 999),))
 DIES_BEFORE_ITS_RESPONSE = Plan(puts=(Fault(0, "the container dies before it is stored"),))
