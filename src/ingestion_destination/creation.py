@@ -97,6 +97,9 @@ class Creation:
             HandlerError: Not all could be read that may be this resource's. What the role must not read is not.
         """
         owned = self.search.owned(self.appfabric, self.desired.parents)
+        if self.search.unreadable:  # one refusal is not believed: what it hides may be this request's
+            self.appfabric.clock.sleep(FIRST_BACK_OFF)
+            owned = self.search.owned(self.appfabric, self.desired.parents)
         created = [each for each in owned if each.ownership.token == self.request.client_token]
         if created:
             self.journal.record(created=created[0].arn, create_in_doubt=False)
@@ -105,7 +108,8 @@ class Creation:
                     each.arn, "AppFabric forgot the client token: one of several that a single request created"
                 )
             return created[0].destination
-        if failure := next((each for each in self.search.unreadable.values() if each.transient), None):
+        transient = (each for each in self.search.unreadable.values() if each.transient)
+        if failure := self.search.unreadable_own or next(transient, None):
             raise failure
         if not self.invocation.owner.is_unique:
             return None

@@ -144,7 +144,7 @@ class Lifecycle:
     def _is_wanted_again(self, before: Observed | None, desired: Desired) -> bool:
         if before is None or before.ownership is None or before.ownership.owner != self.owner:
             return False
-        return desired.equals(before.destination)
+        return desired.equals(before.destination) and desired.tags.items() <= before.tags.items()
 
     def _update_in_place(self, observed: Observed, desired: Desired) -> Destination:
         """Point the destination elsewhere if need be, and bring its tags to the template's.

@@ -342,6 +342,16 @@ def test_what_belongs_to_another_resource_is_neither_changed_nor_deleted(resourc
     assert reported(logs) == {current.id}
 
 
+def test_switching_back_within_the_hour_with_another_tag_is_no_rollback(resource: CustomResource) -> None:
+    """What was replaced lacks the tag, and a rollback changes nothing."""
+    first = resource.create()
+    replaced = resource.update(first.id, RAW, properties())
+    tagged = properties(Tags=[{"Key": "a", "Value": "1"}])
+    response = resource.update(replaced.id, tagged, RAW)
+    assert response.id not in {first.id, replaced.id}
+    assert resource.tags_of(response.id) == {"a": "1"}
+
+
 # One odd response is not believed
 
 

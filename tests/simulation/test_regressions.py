@@ -282,6 +282,14 @@ def test_a_destination_is_not_taken_for_deleted_while_reads_are_behind() -> None
     assert [request.type for request in deployment.requests if not request.succeeded] == []
 
 
+@pytest.mark.parametrize("at", range(1, 6))
+def test_what_an_earlier_invocation_created_is_not_skipped_because_it_cannot_be_read_once(at: int) -> None:
+    deployment = Deployment(Behavior(tokens="forgotten"))
+    unreadable_once = Plan(calls=(Fault(at, "403"),))
+    deployment.create(DIES_BEFORE_ITS_RESPONSE, unreadable_once)
+    deployment.scenario.teardown()
+
+
 # CloudFormation cancels an Update in progress when something else fails, and the function knows nothing of it.
 
 RAW = properties(ProcessingConfiguration=processing("raw", "json"))
