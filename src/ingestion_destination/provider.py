@@ -2,7 +2,7 @@
 
 Two threads may respond: the one that does the work, and crhelper's timer as a watchdog, for calls that Python cannot
 interrupt. One lock lets one of them through (`Responder._send_once`). After the response nothing is changed: if it did
-not arrive, Lambda retries the event, and CloudFormation's own Delete finds by its ownership tags what it never heard of.
+not arrive, Lambda retries the event, and CloudFormation's own Delete finds by ownership tags what it never heard of.
 """
 
 from __future__ import annotations
