@@ -1,8 +1,8 @@
 """One invocation, from the event to the response, and what happens when either fails.
 
 Two threads may respond: the one that does the work, and crhelper's timer as a watchdog, for calls that Python cannot
-interrupt. One lock lets one of them through. After the response nothing is changed any more: if it did not arrive,
-Lambda retries the event, and CloudFormation's own Delete finds what it never heard of.
+interrupt. One lock lets one of them through (`Responder._send_once`). After the response nothing is changed: if it did
+not arrive, Lambda retries the event, and CloudFormation's own Delete finds by ownership tags what it never heard of.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from ingestion_destination.rollback import report_unfinished
 if TYPE_CHECKING:
     from types_boto3_appfabric import AppFabricClient
 
-# For the response to a request that CloudFormation waits for no more, as far as is known.
+# For the response to a request that CloudFormation probably no longer waits for.
 EXPIRED_RESPONSE_WITHIN = 10.0
 
 _responder = make_responder()
@@ -218,7 +218,8 @@ def _timed_out(request: Request, done: Entry) -> Response:
 
 
 def _expired(request: Request) -> Response:
-    logger.warning("this request has expired: CloudFormation waits for it no more, and nothing was done")
+    logger.warning("this request has expired: CloudFormation no longer waits for it, and nothing was done")
+    # In doubt, for an earlier invocation may have created one.
     return _failed(request, Entry(create_in_doubt=True), NotStabilized("the request expired before it was received"))
 
 

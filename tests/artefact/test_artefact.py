@@ -19,7 +19,7 @@ from local.appfabric import AppFabricEmulator, serve
 from local.certificates import Certificates
 from local.response_receiver import ResponseReceiver
 from local.runtime import ROOT
-from tests.contract.laptop import STACK_ID, properties
+from tests.support.properties import STACK_ID, properties
 
 ARTEFACT = ROOT / ".aws-sam" / "build" / "ProviderFunction"
 # Lambda's own version where it is installed, whatever version runs the tests.

@@ -4,8 +4,8 @@ import pytest
 
 from ingestion_destination.cloudformation.request import Request
 from ingestion_destination.cloudformation.response import Response
-from tests.contract.laptop import CustomResource
-from tests.contract.troubleshooting import is_explained
+from tests.support.custom_resource import CustomResource
+from tests.support.troubleshooting import is_explained
 
 
 @pytest.fixture

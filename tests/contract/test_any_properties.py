@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from ingestion_destination.exceptions import InvalidRequest
 from ingestion_destination.properties import Desired
-from tests.contract.laptop import BUNDLE, INGESTION, to_bucket, to_stream
-from tests.contract.property_sets import DESTINATION, GOOD, OTHER_BUNDLE, OWNERS
 from tests.contract.test_validators import ours, validator, without_guesses
+from tests.support.properties import BUNDLE, INGESTION, to_bucket, to_stream
+from tests.support.property_sets import DESTINATION, GOOD, OTHER_BUNDLE, OWNERS
 from tests.template.tools import RULES
 
 # The rules as a package without what imports cfn-lint, which is in an environment of its own.

@@ -5,7 +5,7 @@ import pytest
 from ingestion_destination.cloudformation.delivery import Undelivered
 from local.appfabric import Fault
 from tests.conftest import Logs
-from tests.contract.laptop import CustomResource
+from tests.support.custom_resource import CustomResource
 
 
 def lines(logs: Logs, message: str) -> list[dict[str, object]]:

@@ -15,25 +15,22 @@ from ingestion_destination.ownership import CLAIM
 from ingestion_destination.startup_failure import StartupFailure
 from local.appfabric import Call, Fault, Outcome
 from local.appfabric.model import errors_of, service_model
-from tests.contract.laptop import (
+from tests.support.custom_resource import Context, CustomResource, Mailbox, ReceivedResponse
+from tests.support.properties import (
     BUNDLE,
     INGESTION,
     OTHER_INGESTION,
-    Answer,
-    Context,
-    CustomResource,
-    Mailbox,
     processing,
     properties,
     to_bucket,
     to_stream,
 )
-from tests.contract.troubleshooting import CODES, explanations, is_explained, messages, mistakes
+from tests.support.troubleshooting import CODES, explanations, is_explained, messages, mistakes
 
 THERE = f"{INGESTION}/ingestiondestination/44444444-4444-4444-8444-444444444444"
 IN_OTHER_APP_BUNDLE = INGESTION.replace("11111111", "99999999")
 KEYS = {"aws_access_key_id": "AKIDEXAMPLE", "aws_secret_access_key": "example"}
-Provocation = Callable[[CustomResource], Answer]
+Provocation = Callable[[CustomResource], ReceivedResponse]
 
 
 def elsewhere(arn: str) -> str:
@@ -47,7 +44,7 @@ def elsewhere(arn: str) -> str:
 def create(*injected: Fault | Outcome, **changed: Any) -> Provocation:
     """A Create with some properties changed (None: absent), while faults are injected into AppFabric."""
 
-    def provoke(resource: CustomResource) -> Answer:
+    def provoke(resource: CustomResource) -> ReceivedResponse:
         for each in injected:
             resource.appfabric.inject(each)
         return resource.create(properties(**changed))
@@ -58,7 +55,7 @@ def create(*injected: Fault | Outcome, **changed: Any) -> Provocation:
 def update(*injected: Fault | Outcome, id: str | None = None, **changed: Any) -> Provocation:
     """An Update of an id, else of a destination that this resource created."""
 
-    def provoke(resource: CustomResource) -> Answer:
+    def provoke(resource: CustomResource) -> ReceivedResponse:
         current = id or resource.create().id
         for each in injected:
             resource.appfabric.inject(each)
@@ -70,7 +67,7 @@ def update(*injected: Fault | Outcome, id: str | None = None, **changed: Any) ->
 def adopt(tags: dict[str, str], **changed: Any) -> Provocation:
     """A Create that adopts a destination with these tags."""
 
-    def provoke(resource: CustomResource) -> Answer:
+    def provoke(resource: CustomResource) -> ReceivedResponse:
         resource.place(THERE, tags=tags)
         return resource.create(properties(AdoptArn=THERE, **changed))
 
@@ -85,7 +82,7 @@ def error(code: str, operation: str = "CreateIngestionDestination", **fault: Any
 def on(event: str, act: Callable[..., Any]) -> Provocation:
     """A Create, in which something happens at an event of botocore's."""
 
-    def provoke(resource: CustomResource) -> Answer:
+    def provoke(resource: CustomResource) -> ReceivedResponse:
         resource.provider.client().meta.events.register(f"{event}.appfabric", act)
         return resource.create()
 
@@ -95,7 +92,7 @@ def on(event: str, act: Callable[..., Any]) -> Provocation:
 def connecting_from(region: str, **credentials: str) -> Provocation:
     """A Create by a function in some Region that finds no host of any name."""
 
-    def provoke(resource: CustomResource) -> Answer:
+    def provoke(resource: CustomResource) -> ReceivedResponse:
         config = Config(retries={"total_max_attempts": 1})
         client = boto3.client("appfabric", region_name=region, config=config, **credentials)  # type: ignore[call-overload]
         resource.provider = replace(resource.provider, client=lambda: client)
@@ -108,7 +105,7 @@ def connecting_from(region: str, **credentials: str) -> Provocation:
 def delivered_after(seconds: float, **changed: Any) -> Provocation:
     """A Create that Lambda delivers late."""
 
-    def provoke(resource: CustomResource) -> Answer:
+    def provoke(resource: CustomResource) -> ReceivedResponse:
         event = resource.event("Create", ResourceProperties=properties(**changed))
         resource.time.sleep(seconds)
         return resource.send(event)
@@ -116,7 +113,7 @@ def delivered_after(seconds: float, **changed: Any) -> Provocation:
     return provoke
 
 
-def overtaken_create(resource: CustomResource) -> Answer:
+def overtaken_create(resource: CustomResource) -> ReceivedResponse:
     """Lambda delivers a Create once more, after a later one."""
     event = resource.event("Create")
     resource.time.sleep(60)
@@ -124,7 +121,7 @@ def overtaken_create(resource: CustomResource) -> Answer:
     return resource.send(event)
 
 
-def overtaken_update(resource: CustomResource) -> Answer:
+def overtaken_update(resource: CustomResource) -> ReceivedResponse:
     """Lambda delivers an Update once more, after a later one."""
     current = resource.create().id
     resource.time.sleep(600)
@@ -135,13 +132,13 @@ def overtaken_update(resource: CustomResource) -> Answer:
     return resource.send(event)
 
 
-def update_of_another_owner(resource: CustomResource) -> Answer:
+def update_of_another_owner(resource: CustomResource) -> ReceivedResponse:
     arn = resource.create().id
     resource.logical_id = "Other"
     return resource.update(arn, properties())
 
 
-def simultaneous_adoption(resource: CustomResource) -> Answer:
+def simultaneous_adoption(resource: CustomResource) -> ReceivedResponse:
     """Another resource claims the destination just after this one did."""
 
     def claim(call: Call) -> None:
@@ -152,7 +149,7 @@ def simultaneous_adoption(resource: CustomResource) -> Answer:
     return adopt({})(resource)
 
 
-def deleted_while_pending(resource: CustomResource) -> Answer:
+def deleted_while_pending(resource: CustomResource) -> ReceivedResponse:
     def disappear(_call: object) -> None:
         if resource.calls("GetIngestionDestination"):
             resource.appfabric.destinations.clear()
@@ -161,7 +158,7 @@ def deleted_while_pending(resource: CustomResource) -> Answer:
     return create(Outcome(operation="CreateIngestionDestination", pending_gets=99))(resource)
 
 
-def stuck_call(resource: CustomResource) -> Answer:
+def stuck_call(resource: CustomResource) -> ReceivedResponse:
     """A call that is not interrupted and ends only after the watchdog's response."""
     responded = threading.Event()
 
@@ -177,7 +174,7 @@ def stuck_call(resource: CustomResource) -> Answer:
     return resource.create()
 
 
-def startup_failure(resource: CustomResource) -> Answer:
+def startup_failure(resource: CustomResource) -> ReceivedResponse:
     event = resource.event("Create")
     handler = StartupFailure(
         ModuleNotFoundError("No module named 'boto3'"),

@@ -13,7 +13,8 @@ from jsonschema import Draft7Validator
 from ingestion_destination.appfabric.destination import Destination
 from ingestion_destination.exceptions import InvalidRequest
 from ingestion_destination.properties import MOST_TAGS, Desired, attributes_of
-from tests.contract.property_sets import (
+from tests.intrinsics import NO_VALUE, every
+from tests.support.property_sets import (
     CONDITIONS,
     FIREHOSE_MODEL,
     GIVEN,
@@ -23,7 +24,6 @@ from tests.contract.property_sets import (
     TYPE,
     Row,
 )
-from tests.intrinsics import NO_VALUE, every
 from tests.template.tools import CFN_LINTS, cfn_lint, run
 
 ROOT = Path(__file__).parents[2]

@@ -13,8 +13,8 @@ from local import release
 from local.appfabric import AppFabricEmulator, serve
 from local.certificates import Certificates
 from local.cloudformation import CloudFormation, emulate
-from tests.contract.laptop import BUNDLE, INGESTION
 from tests.fresh.conftest import command
+from tests.support.properties import BUNDLE, INGESTION
 from tests.template.tools import CFN_LINTS, ROOT, Finding, cfn_lint
 
 pytestmark = pytest.mark.slow

@@ -17,7 +17,7 @@ from local.appfabric import AppFabricEmulator, Fault, serve
 from local.certificates import Certificates
 from local.response_receiver import ResponseFault, ResponseReceiver
 from local.runtime import Invocation, LambdaRuntime
-from tests.contract.laptop import STACK_ID, processing, properties
+from tests.support.properties import STACK_ID, processing, properties
 
 ARTEFACT = Path(__file__).parents[2] / ".aws-sam" / "build" / "ProviderFunction"
 LIMIT = 8

@@ -21,7 +21,7 @@ from local.appfabric import AppFabricEmulator, Call, Fault, Outcome, serve
 from local.certificates import Certificates
 from local.cloudformation import CloudFormation, Stack, emulate
 from local.processes import kill_session
-from tests.contract.laptop import INGESTION, processing, properties, to_stream
+from tests.support.properties import INGESTION, processing, properties, to_stream
 
 ARTEFACT = Path(__file__).parents[2] / ".aws-sam" / "build" / "ProviderFunction"
 LIMIT = 12
@@ -121,7 +121,11 @@ class Scenario:
         return True
 
     def log(self) -> str:
-        return self.cloudformation.function_log(f"/aws/lambda/{self._token.rpartition(':')[2]}")
+        """What the function logged. A container's log arrives a moment after its response, and makes the log group."""
+        group = f"/aws/lambda/{self._token.rpartition(':')[2]}"
+        groups = self.cloudformation.client("logs").describe_log_groups
+        self.cloudformation.wait(lambda: bool(groups(logGroupNamePrefix=group)["logGroups"]), timeout=20)
+        return self.cloudformation.function_log(group)
 
 
 def _template(resources: dict[str, Any]) -> str:

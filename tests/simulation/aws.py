@@ -35,8 +35,8 @@ from local.appfabric import model, operations
 from local.appfabric.destinations import Destination
 from local.appfabric.errors import ServiceError, not_found
 from local.appfabric.responses import members_of
-from tests.contract.troubleshooting import is_explained
 from tests.simulation.scheduler import FOREVER, Killed, Scheduler, Task
+from tests.support.troubleshooting import is_explained
 
 START = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 RETRY_DELAYS = (60.0, 120.0)

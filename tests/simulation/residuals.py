@@ -150,6 +150,8 @@ def duplicate_update_after_a_rollback_without_changes(violation: Violation, fact
     changes = facts.changes(violation.arn)
     if violation.kind == "tags":
         changes = [call for call in changes if violation.key in _keys_of(call)]
+    elif violation.kind == "target":
+        changes = [call for call in changes if call.operation == "UpdateIngestionDestination"]
     if violation.kind not in {"target", "tags", "retained", "loan"} or not changes:
         return False
     last = changes[-1]

@@ -9,8 +9,9 @@ import pytest
 from ingestion_destination.observability import logger
 from tests.simulation.aws import Plan, installed
 from tests.simulation.cloudformation import Options
-from tests.simulation.scenarios import Scenario, properties, to_bucket
+from tests.simulation.scenarios import Scenario, properties
 from tests.simulation.test_every_fault import CASES, Step
+from tests.support.properties import to_bucket
 
 SECRET = "s3cr3t"
 WRONG = [

@@ -154,7 +154,7 @@ def test_the_times_fit_each_other(resources: dict[str, Any]) -> None:
     invoke = resources["ProviderFunctionEventInvokeConfig"]["Properties"]
     deadline = Deadline.of(now=0, remaining=timeout, age=0, service_timeout=720, deletes=True)
     assert (timeout, invoke["MaximumRetryAttempts"], invoke["MaximumEventAgeInSeconds"]) == (300, 2, 360)
-    # Three runs that each give an answer up fit the event's greatest age
+    # Three runs that each give an response up fit the event's greatest age
     assert 3 * RESPOND_WITHIN + sum(LAMBDA_RETRIES_AFTER) <= invoke["MaximumEventAgeInSeconds"]
     # A Delete searches longer than any create call can last, and within its own invocation
     assert CREATE_WITHIN < SEARCH_WITHIN <= deadline.search_ends < deadline.work_ends < timeout
