@@ -87,7 +87,7 @@ class Functions:
                 environment={
                     "SSL_CERT_FILE": str(self._ca),
                     **_logging_variables(config["LoggingConfig"]),
-                    **(config["Environment"].get("Variables") or {}),
+                    **((config.get("Environment") or {}).get("Variables") or {}),
                 },
             ).__enter__()
             self._all.append(environment)

@@ -33,14 +33,16 @@ def test_every_example_is_named_in_the_reference() -> None:
 
 @pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.stem)
 def test_every_link_leads_somewhere(page: Path) -> None:
-    text = page.read_text()
-    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
-    anchors = {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
-    for target in re.findall(r"\]\(([^)]+)\)", text):
-        if target.startswith("#"):
-            assert target[1:] in anchors, target
-        elif not target.startswith("https://docs.aws.amazon.com/"):
-            assert (page.parent / target).exists(), target
+    for target in re.findall(r"\]\(([^)]+)\)", page.read_text()):
+        if not target.startswith("https://docs.aws.amazon.com/"):
+            name, _, anchor = target.partition("#")
+            assert (page.parent / name).exists(), target
+            assert not anchor or anchor in anchors(page.parent / name if name else page), target
+
+
+def anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize(("language", "program"), [("typescript", "app.ts"), ("python", "app.py")])

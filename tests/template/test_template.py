@@ -392,6 +392,26 @@ def test_every_parameter_is_explained_grouped_and_has_a_default(source: dict[str
     assert "Never change it" in source["Parameters"]["FunctionName"]["Description"]
 
 
+@pytest.mark.parametrize(
+    ("parameter", "value", "taken"),
+    [
+        ("AppFabricEndpointUrl", "", True),
+        ("AppFabricEndpointUrl", "http://127.0.0.1:4571", True),
+        ("AppFabricEndpointUrl", "127.0.0.1:4571", False),
+        ("AppFabricEndpointUrl", "https://example.com/ ", False),
+        ("FailureQueueReaderArn", "", True),
+        ("FailureQueueReaderArn", READER, True),
+        ("FailureQueueReaderArn", "arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/on-call", True),
+        ("FailureQueueReaderArn", "arn:aws:sts::111122223333:assumed-role/on-call/session", False),
+        ("FailureQueueReaderArn", "*", False),
+    ],
+)
+def test_a_parameter_takes_what_its_pattern_allows(
+    source: dict[str, Any], parameter: str, value: str, taken: bool
+) -> None:
+    assert bool(re.fullmatch(source["Parameters"][parameter]["AllowedPattern"], value)) == taken
+
+
 def test_the_repository_has_one_version(source: dict[str, Any]) -> None:
     application = source["Metadata"]["AWS::ServerlessRepo::Application"]
     project = (ROOT / "pyproject.toml").read_text()
