@@ -339,6 +339,20 @@ def test_a_message_in_the_failure_queue_names_its_resource_and_nothing_secret(ac
     assert printed.split() == ["RetriesExhausted", "Create", event["StackId"], "Destination"]
 
 
+def test_the_log_of_one_resource(account: Account) -> None:
+    consumer = Consumer(account, IMPORTED)
+    script = account.variables() + commands("troubleshooting.md", "Troubleshooting")
+    printed = ""
+
+    def logged() -> bool:
+        nonlocal printed
+        printed = account.terminal(script)
+        return consumer.stack.id in printed
+
+    account.cloudformation.wait(logged, timeout=60)
+    assert '"LogicalResourceId":"Destination"' in printed
+
+
 def test_the_hardened_deployment(account: Account) -> None:
     account.cloudformation.delete_stack(PROVIDER)
     account_id = "arn:aws:{}:us-east-1:111122223333:{}"

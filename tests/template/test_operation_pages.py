@@ -137,7 +137,9 @@ class Query:
             elif verb == "stats":
                 made.add(re.split(r" as | by ", rest)[1])
                 rest = rest.partition(" by ")[2]
-            rest = re.sub(r'"[^"]*"|\b(and|like|asc|desc)\b', "", rest)
+            elif verb == "limit":
+                rest = ""
+            rest = re.sub(r"\"[^\"]*\"|'[^']*'|\b(and|like|in|asc|desc)\b", "", rest)
             named |= set(re.findall(r"@?\w+", rest))
         return named - made
 
@@ -224,6 +226,15 @@ def test_a_query_finds_what_it_is_for(
     assert any(first.items() <= line.items() for line in found)
     if count == 1 and "arn" in tried.fields():
         assert found[0]["arn"].startswith("arn:aws:appfabric:")
+
+
+def test_the_dashboard_asks_for_fields_that_the_function_writes(
+    template: dict[str, Any], lines: list[dict[str, Any]]
+) -> None:
+    dashboard = Template(template, Dashboard="true").resources()["ProviderDashboard"]["Properties"]["DashboardBody"]
+    (asked,) = (widget["properties"]["query"] for widget in json.loads(dashboard)["widgets"] if widget["type"] == "log")
+    tried = Query(asked.partition(" | ")[2].replace(" | ", "\n| "))
+    assert {"level", "message", "reason"} <= tried.fields() <= {name for line in lines for name in line}
 
 
 # SECURITY.md
