@@ -41,6 +41,7 @@ RESERVED = (None, 5, 10)  # the template's parameter
 RATE, BURST = 10.0, 10  # AppFabric's own limit is not published
 ARRIVE_WITHIN = 1.5  # CloudFormation makes the requests of resources that do not depend on each other at once
 SERVICE, COLD, WARM = 0.08, 0.35, 0.01  # seconds of a call, of a start-up and of all else in a warm run
+BEGAN = datetime(2026, 11, 22, 12, tzinfo=UTC)
 TIMEOUT, GREATEST_AGE = 300.0, 360.0  # the template's
 
 
@@ -125,10 +126,9 @@ class Lambda:
         )
         client.meta.events.register("before-send.appfabric", lambda **_: simulation.sleep(SERVICE / 2))
         attach(client, appfabric)
-        began = datetime(2026, 11, 22, 12, tzinfo=UTC)
         clock = Clock(
             monotonic=lambda: simulation.now,
-            now=lambda: began + timedelta(seconds=simulation.now),
+            now=lambda: BEGAN + timedelta(seconds=simulation.now),
             sleep=simulation.sleep,
             interrupt_after=_never_cut,
         )
@@ -178,7 +178,7 @@ def simulate(resources: int, *, reserved: int | None, seed: int) -> Stack:
     chance = random.Random(seed)  # noqa: S311
     simulation, stack = Simulation(), Stack(resources, reserved)
     appfabric = AppFabricEmulator(
-        clock=lambda: simulation.now,
+        now=lambda: BEGAN + timedelta(seconds=simulation.now),
         sleep=simulation.sleep,
         rate_limit=RateLimit(rate=RATE, burst=BURST),
     )

@@ -23,19 +23,19 @@ REPLACEMENT = f"[Replacement]({UPDATES}#update-replacement)"
 NEVER = "Updates are not supported."
 READ_ONLY = [path.rpartition("/")[2] for path in SCHEMA["readOnlyProperties"]]
 CREATE_ONLY = [path.rpartition("/")[2] for path in SCHEMA["createOnlyProperties"]]
-# Attributes that are properties too: whatever name the template has for a parent, the response has its ARN.
+# Attributes that are properties too: whatever name and identifier the template has, the response has the ARN.
 PARENTS = {"AppBundleArn": "app bundle", "IngestionArn": "ingestion"}
 
 INTRODUCTION = """\
-The name of a parent is one property with two names: `AppBundleArn` is the native type's and `AppBundleIdentifier` the
-API's, `IngestionArn` and `IngestionIdentifier` likewise. Each takes an ARN or a UUID. A change from one name to the
-other, or from an ARN to the UUID that it ends in, is no change.
+The app bundle is one property with two names: `AppBundleArn` is the native type's and `AppBundleIdentifier` the API's;
+the ingestion likewise, `IngestionArn` and `IngestionIdentifier`. Each takes an ARN or a UUID. A change from one name to
+the other, or from an ARN to the UUID that it ends in, is no change.
 
-A property that says *Replacement* is changed by a new destination: it is made first, the old one is deleted when the
+A property that says *Replacement* is changed by a new destination: it is created first, the old one is deleted when the
 stack's update is complete, and `Ref` changes. An ingestion takes five destinations, a quota that cannot be raised, so
 a replacement needs a free place.
 
-The provider finds every mistake in the properties before it calls AppFabric, and tells all of them in one message in
+The provider finds every mistake in the properties before it calls AppFabric, and reports all of them in one message in
 the stack's events. [troubleshooting.md](troubleshooting.md) has every message. The [cfn-lint rules](../lint/README.md)
 report the same mistakes before a deployment.
 """
@@ -75,7 +75,7 @@ def reference() -> str:
 
 
 def _page() -> Iterator[str]:
-    yield "<!-- Made of schema/custom-appfabric-ingestiondestination.json by docs/generate.py: `make docs` -->\n"
+    yield "<!-- Generated from schema/custom-appfabric-ingestiondestination.json by docs/generate.py: `make docs` -->\n"
     yield f"# {TYPE}\n\n{SCHEMA['description']}\n\n{INTRODUCTION}"
     properties = {name: each for name, each in SCHEMA["properties"].items() if name not in READ_ONLY}
     yield "## Syntax\n\nTo declare this entity in your CloudFormation template, use the following syntax:\n"

@@ -83,7 +83,7 @@ def line(entry: Mapping[str, Any], region: str) -> Text | None:
 
 
 def describe_call(entry: Mapping[str, Any]) -> str:
-    """What tells one call from another: the configuration and the destination that it names."""
+    """What distinguishes one call from another: the configuration and the destination that it names."""
     words = []
     for name, value in entry["parameters"].items():
         if name == "processingConfiguration":
@@ -137,6 +137,7 @@ def _stack_event(entry: Mapping[str, Any], mismatch: str) -> Text:
         (status, f"{'bold ' if of_stack else ''}{style_of(status)}"),
         (mismatch, "red"),
         (reason, ""),
+        aligned=not reason,  # a reason needs the room
     )
 
 
@@ -152,11 +153,13 @@ def _call(entry: Mapping[str, Any], mismatch: str) -> Text:
     )
 
 
-def _columns(entry: Mapping[str, Any], source: str, subject: str, *words: tuple[str, str]) -> Text:
+def _columns(
+    entry: Mapping[str, Any], source: str, subject: str, *words: tuple[str, str], aligned: bool = True
+) -> Text:
     at = datetime.fromtimestamp(entry["at"]).astimezone()
     text = Text.assemble((f"{at:%H:%M:%S} ", "dim"), (_fit(source, _SOURCE_WIDTH), "cyan"))
     if subject:
-        text.append(_fit(subject, _SUBJECT_WIDTH))
+        text.append(_fit(subject, _SUBJECT_WIDTH if aligned else 0))
     for word, style in words:
         if word:
             text.append(f"{' '.join(word.split())} ", style=style)
@@ -165,4 +168,5 @@ def _columns(entry: Mapping[str, Any], source: str, subject: str, *words: tuple[
 
 
 def _fit(name: str, width: int) -> str:
-    return f"{name if len(name) <= width else f'{name[: width - 1]}…':<{width}} "
+    """A name padded or cut to a width; as it is when the width is 0."""
+    return f"{name if len(name) <= width or not width else f'{name[: width - 1]}…':<{width}} "

@@ -24,11 +24,14 @@ def main() -> int:
         raise Problem(f"there is no stack {name}: {f'there is {names}' if names else 'nothing is deployed'}", status=2)
     out = console()
     seen = len(cloudformation.activity.entries())
-    with ActivityView(out, cloudformation.activity, region=cloudformation.region, stack=name):
+    with (
+        out.status(f"Deleting {name}"),
+        ActivityView(out, cloudformation.activity, region=cloudformation.region, stack=name),
+    ):
         stack = cloudformation.delete_stack(name, timeout=3600)
     out.print()
     if stack.status == "DELETE_COMPLETE":
-        out.print(Text("✓ ", style="green") + Text(f"{name} is deleted"), soft_wrap=True)
+        out.print(Text.assemble(("✓ ", "green"), f"{name} is deleted"), soft_wrap=True)
         return 0
     failures = [
         f"{entry['LogicalResourceId']}: {reason_of(entry)}"

@@ -1,7 +1,6 @@
 """`make local-deploy`: a template of the user's, linted and deployed into the local environment."""
 
 import os
-import shlex
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -25,7 +24,7 @@ def main() -> int:
     Returns:
         0 when the stack was created or updated, or rolled back as rehearsed.
     """
-    path = Path(os.environ.get("TEMPLATE", ""))
+    path = Path(os.environ.get("TEMPLATE", "")).expanduser()
     if not path.name:
         raise Problem(_TEMPLATE_NEEDED, status=2)
     name = stack_name(os.environ.get("STACK", ""), path)
@@ -48,10 +47,7 @@ def main() -> int:
         print_line(out, Text(warning, style="yellow"))
     for parameter, value in added.items():
         print_line(out, Text(f"{parameter} is not given: {value}", style="dim"))
-    again = f"make local-deploy TEMPLATE={shlex.quote(str(path))}"
-    if name != stack_name("", path):
-        again += f" STACK={name}"
-    deployment = Deployment(out, cloudformation, name, again)
+    deployment = Deployment(out, cloudformation, name)
     with rehearsal.injected(environment.appfabric_endpoint) if rehearsal else nullcontext():
         error = deployment.run(template.path, {**parameters, **added})
     return 0 if deployment.report(error, rehearsal) else 1
@@ -64,14 +60,12 @@ class Deployment:
         out: Where to print.
         cloudformation: The environment's.
         name: The stack.
-        again: The command that deploys it again.
     """
 
-    def __init__(self, out: Console, cloudformation: CloudFormation, name: str, again: str) -> None:
+    def __init__(self, out: Console, cloudformation: CloudFormation, name: str) -> None:
         self._out = out
         self._cloudformation = cloudformation
         self._name = name
-        self._again = again
         self._seen = len(cloudformation.activity.entries())
 
     def run(self, template: Path, parameters: dict[str, str]) -> str | None:
@@ -87,39 +81,37 @@ class Deployment:
 
     def report(self, error: str | None, rehearsal: Rehearsal | None) -> bool:
         """Print how it ended, and what to do next; returns whether it ended as it should."""
-        events = [
-            entry
-            for entry in self._cloudformation.activity.entries(after=self._seen)
-            if entry["kind"] == "stack_event" and entry["StackName"] == self._name
-        ]
+        entries = self._cloudformation.activity.entries(after=self._seen)
+        events = [each for each in entries if each["kind"] == "stack_event" and each["StackName"] == self._name]
         stack = self._cloudformation.find(self._name)
         failure = next((each for each in events if each["ResourceStatus"].endswith("FAILED")), None)
         reason = f"{failure['LogicalResourceId']}: {reason_of(failure)}" if failure else last_error(error or "")
         self._out.print()
         if stack is None or (error and not events):
             raise Problem(f"{self._name} was not deployed: {reason}")
-        if rehearsal and stack.status.endswith("ROLLBACK_COMPLETE"):
+        if rehearsal and error and stack.status.endswith("ROLLBACK_COMPLETE"):
             return self._say(True, f"{self._name} was rolled back, as rehearsed. {reason}", stack)
         if rehearsal:
-            return self._say(False, f"{self._name} is {stack.status}: no {rehearsal.operation} failed", stack)
+            called = any(each.get("operation") == rehearsal.operation for each in entries)
+            why = f"although {rehearsal.operation} failed" if called else f"{rehearsal.operation} was not called"
+            return self._say(False, f"{self._name} is {stack.status if events else 'up to date'}: {why}", stack)
         if error:
             return self._say(False, f"{self._name} is {stack.status}. {reason}", stack)
         done = stack.status if events else "up to date: there was nothing to change"
         return self._say(True, f"{self._name} is {done}", stack)
 
     def _say(self, good: bool, text: str, stack: Stack) -> bool:
-        mark = Text("✓ ", style="green") if good else Text("✗ ", style="red")
-        self._out.print(mark + Text(text), soft_wrap=True)
+        self._out.print(Text.assemble(("✓ ", "green") if good else ("✗ ", "red"), text), soft_wrap=True)
         width = max(map(len, stack.outputs), default=0)
         for name, value in stack.outputs.items():
             self._out.print(Text(f"  {name:<{width}}  {value}"), soft_wrap=True)
         self._out.print("\nNext:")
         steps = [("delete", f"make local-delete STACK={self._name}"), ("look", "make local-destinations")]
         if not stack.status.startswith("ROLLBACK"):  # only a Delete is possible then
-            steps.insert(0, ("update", f"{self._again} PARAMS='Name=value'"))
-            steps.insert(1, ("rehearse", f"{self._again} FAIL='{EXAMPLE}'"))
-        for verb, command in steps:
-            self._out.print(Text.assemble(f"  {verb:<9} ", (command, "cyan")), soft_wrap=True)
+            steps.insert(0, ("update", "change the template or PARAMS, and run the same command again"))
+            steps.insert(1, ("rehearse", f"add FAIL='{EXAMPLE}'"))
+        for verb, step in steps:
+            self._out.print(Text.assemble(f"  {verb:<9} ", (step, "cyan")), soft_wrap=True)
         return good
 
 

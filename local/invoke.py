@@ -89,8 +89,8 @@ def create_existing_destination(appfabric: AppFabricEmulator, event: dict[str, A
     if before:
         appfabric.place(
             arn=str(arn),
-            processing=before.processing.to_configuration(),
-            destination=before.target.to_configuration(),
+            processing={**before.processing.to_configuration()},
+            destination={**before.target.to_configuration()},
             tags=dict(before.tags),
         )
 

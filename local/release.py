@@ -23,6 +23,7 @@ from typing import Any
 
 import boto3
 import yaml
+from packaging.requirements import Requirement
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
@@ -58,7 +59,7 @@ def main(directory: Path) -> None:
         raise SystemExit(
             "The build has no byte code, so each cold start would take 2.5 times as long. "
             "Install Python 3.13 (`uv python install 3.13`, or pyenv or your system's packages), "
-            "then run `make -B build release`."
+            "then remove .aws-sam and run `make release` again."
         )
     commit = find_commit(ROOT)
     if commit.modified:
@@ -185,7 +186,7 @@ def _version() -> str:
 def _direct() -> list[str]:
     """Names of the packages that the function asks for itself."""
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
-    return [requirement.partition("==")[0] for requirement in groups["function"]]
+    return [Requirement(each).name for each in groups["function"]]
 
 
 def _shown(path: Path) -> str:

@@ -57,13 +57,7 @@ class Template:
             raise Problem(f"{path}: {error.strerror}", status=2) from None
         except UnicodeDecodeError:
             raise Problem(f"{path} is not a text file", status=2) from None
-        try:
-            document = yaml_parse(text)
-        except yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-            what = getattr(error, "problem", None) or "it is no YAML"
-            raise Problem(f"{path}{where} does not parse: {what}", status=2) from None
+        document = _parse(text, path)
         if not isinstance(document, dict) or not isinstance(document.get("Resources"), dict):
             raise Problem(f"{path} is not a template: it has no Resources", status=2)
         return cls(path, document.get("Parameters") or {}, document["Resources"])
@@ -144,6 +138,19 @@ class Template:
             raise Problem(f"{self.path.name}: {mismatch}", status=2) from None
 
 
+def _parse(text: str, path: Path) -> Any:
+    try:
+        return json.loads(text) if text.lstrip().startswith("{") else yaml_parse(text)
+    except json.JSONDecodeError as error:
+        where, what = f":{error.lineno}:{error.colno}", error.msg
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where, what = f":{mark.line + 1}:{mark.column + 1}" if mark else "", error.problem or "it is no YAML"
+    except yaml.YAMLError as error:
+        where, what = "", str(error).partition("\n")[0]
+    raise Problem(f"{path}{where} does not parse: {what}", status=2)
+
+
 def parse_parameters(text: str) -> dict[str, str]:
     """PARAMS: `Name=value` words, quoted as in a shell where a value has spaces.
 
@@ -161,7 +168,7 @@ def parse_parameters(text: str) -> dict[str, str]:
 
 
 def stack_name(name: str, path: Path) -> str:
-    """STACK, or a name made of the template's file name.
+    """STACK, or a name derived from the template's file name.
 
     Raises:
         Problem: No stack can have this name.

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-# Whatever the machine's environment says of AWS, of certificates or of Powertools, no test may depend on it.
+# Whatever the machine's environment says of AWS, of certificates or of Powertools, no test may depend on it; nor on the
+# `make --jobs` that runs it.
+FOREIGN = {"SSL_CERT_FILE", "SSL_CERT_DIR", "LOG_LEVEL", "MAKEFLAGS", "MAKELEVEL", "MFLAGS"}
 for name in list(os.environ):
-    if name.startswith(("AWS_", "POWERTOOLS_")) or name in {"SSL_CERT_FILE", "SSL_CERT_DIR", "LOG_LEVEL"}:
+    if name.startswith(("AWS_", "POWERTOOLS_")) or name in FOREIGN:
         del os.environ[name]
 os.environ["AWS_DEFAULT_REGION"] = "us-east-1"
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"

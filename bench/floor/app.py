@@ -33,7 +33,7 @@ def lambda_handler(event, _context):
     ).encode()
     appfabric.request("POST", path, body, signed(path, body))
     made = json.loads(appfabric.getresponse().read())
-    answer = {
+    response = {
         "Status": "SUCCESS",
         "PhysicalResourceId": made["ingestionDestination"]["arn"],
         **{name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")},
@@ -41,7 +41,7 @@ def lambda_handler(event, _context):
     }
     address = urlsplit(event["ResponseURL"])
     connection = http.client.HTTPSConnection(address.netloc, context=context)
-    connection.request("PUT", f"{address.path}?{address.query}", json.dumps(answer), {"content-type": ""})
+    connection.request("PUT", f"{address.path}?{address.query}", json.dumps(response), {"content-type": ""})
     connection.getresponse().read()
     connection.close()
 

@@ -12,7 +12,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Iterable, Iterator, Mapping, NamedTuple
 
-from ._resources import At, Variant
+from ._functions import At
+from ._resources import Variant
 from ._values import HOLE, Unknown, is_known
 
 SCHEMA = json.loads(Path(__file__).with_name("schema.json").read_text(encoding="utf-8"))
@@ -111,7 +112,7 @@ def _text(schema: Mapping[str, Any], value: Any, at: At) -> Iterator[Mistake]:
     # What is known of a name decides, for every character of it must be one of a name's.
     matches = re.search(schema.get("pattern", ""), value.replace(HOLE, ""))
     if not matches and (HOLE not in value or at[-1] in _NAMES):
-        yield Mistake(at, at, schema.get("$comment", "does not match"))
+        yield Mistake(at, at, schema.get("$comment", ""))
     elif is_known(value) and not least <= len(value) <= most:
         yield Mistake(at, at, f"must have {least} to {most} characters (has {len(value)})")
 
@@ -132,7 +133,7 @@ def _object(schema: Mapping[str, Any], value: Any, at: At) -> Iterator[Mistake]:
             yield Mistake(at, at, words) if at else Mistake(at, None, words.replace("must have", "there must be", 1))
     for key, each in schema.get("dependencies", {}).items():
         if key in value:
-            yield from _violations(each, value, at)
+            yield from _violations({"required": each} if isinstance(each, list) else each, value, at)
 
 
 def _duplicates(properties: Mapping[str, Any]) -> Iterator[Mistake]:
@@ -148,14 +149,18 @@ def _duplicates(properties: Mapping[str, Any]) -> Iterator[Mistake]:
             seen.add(key)
 
 
+def _is_right(name: str, value: Any) -> bool:
+    """Whether the value of a property matches its pattern."""
+    return isinstance(value, str) and re.search(SCHEMA["properties"][name]["pattern"], value) is not None
+
+
 def _parents(properties: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     """Return the name and the value of the property for each parent that is right by itself."""
     found = {}
     for parent in ("AppBundle", "Ingestion"):
         names = [name for name in (f"{parent}Identifier", f"{parent}Arn") if name in properties]
-        value = properties[names[0]] if len(names) == 1 else None
-        if isinstance(value, str) and re.search(SCHEMA["properties"][names[0]]["pattern"], value):
-            found[parent] = (names[0], value)
+        if len(names) == 1 and _is_right(names[0], properties[names[0]]):
+            found[parent] = (names[0], properties[names[0]])
     return found
 
 
@@ -168,7 +173,7 @@ def _ingestion_of_another_bundle(properties: Mapping[str, Any]) -> Iterator[Mist
         if not (is_known(bundle) and is_known(ingestion)):
             bundle = bundle.rpartition("/")[2]
         if its and not its.lower().endswith(bundle.lower()):
-            words = f"must be of an ingestion in the app bundle that {bundle_name} names"
+            words = f"must belong to the app bundle that {bundle_name} specifies"
             yield Mistake((name,), (name,), words)
 
 
@@ -177,7 +182,7 @@ def _other_regions(properties: Mapping[str, Any]) -> Iterator[Mistake]:
     region = _region(properties.get("ServiceToken"), "lambda")
     for name in ("AppBundleIdentifier", "AppBundleArn", "IngestionIdentifier", "IngestionArn", "AdoptArn"):
         its = _region(properties.get(name), "appfabric")
-        if region and its and its != region:
+        if region and its and its != region and _is_right(name, properties[name]):
             yield Mistake((name,), (name,), f"must be in the provider's Region, {region}")
 
 
@@ -193,6 +198,6 @@ def _adopted_from_elsewhere(properties: Mapping[str, Any]) -> Iterator[Mistake]:
     )
     for parent, (_, value) in _parents(properties).items() if adopted else ():
         if adopted and value.rpartition("/")[2].lower() != adopted[parent]:
-            words = "must be of a destination of the ingestion that the properties name"
+            words = "must belong to the ingestion that the properties specify"
             yield Mistake(("AdoptArn",), ("AdoptArn",), words)
             return

@@ -9,13 +9,15 @@ from typing import Any, Iterator
 from cfnlint.rules import CloudFormationLintRule, RuleMatch
 
 from ._contract import ATTRIBUTES, TYPE, did_you_mean, mistakes
-from ._resources import At, Resource, Variant, dotted, resources
-from ._values import Partial, is_known
+from ._functions import At, dotted
+from ._resources import Resource, Variant, resources
+from ._values import HOLE, is_known
 
 EXPORT = "appfabric-ingestion-destination-ServiceToken"
 # An event waits at most 360 s for the provider's function, which then has at most 300 s.
 LONGEST_REQUEST = 360 + 300
 LONGEST_SERVICE_TIMEOUT = 3600
+_LAMBDA_ARN = re.compile("arn:[^:]+:lambda:")
 _BUCKET_NAME = ("DestinationConfiguration", "AuditLog", "Destination", "S3Bucket", "BucketName")
 
 
@@ -63,8 +65,7 @@ class ServiceToken(_OfTheType):
     def found_in(self, variant: Variant) -> Iterator[tuple[At, str]]:
         """Yield a token that is known to be something else."""
         token = variant.properties.get("ServiceToken") if isinstance(variant.properties, dict) else None
-        is_topic = isinstance(token, Partial) and ":sns:" in token
-        if is_topic or (is_known(token) and not re.match("arn:[^:]+:lambda:", token)):
+        if isinstance(token, str) and (":sns:" in token or (HOLE not in token and not _LAMBDA_ARN.match(token))):
             is_what = "the ARN of the provider's function, and no SNS topic or name"
             yield ("ServiceToken",), f"ServiceToken must be {is_what}: Fn::ImportValue {EXPORT} gives it"
 

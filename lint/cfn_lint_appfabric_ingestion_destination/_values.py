@@ -26,8 +26,10 @@ SAMPLES = {
     "AWS::AccountId": Partial("111122223333"),
     "AWS::Partition": Partial("aws"),
     "AWS::Region": Partial("us-east-1"),
+    "AWS::Lambda::Function": Partial("function"),
+    "AWS::Serverless::Function": Partial("function"),
 }
-"""Pseudo parameters whose every value has the same form, with one value of each."""
+"""One value that Ref may give of a pseudo parameter or of a type, where every value has the same form."""
 
 
 def text_of(scalar: Any) -> Any:

@@ -1,6 +1,5 @@
 """The emulated service: handles every call, whichever front end carries it."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -52,16 +51,14 @@ class AppFabricEmulator(Account):
         region: str = "us-east-1",
         account_id: str = "111122223333",
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = lambda _: None,
         rate_limit: RateLimit | None = None,
     ) -> None:
-        """Start without destinations; `now` is an aware time of day, `clock` counts the rate limit's seconds."""
+        """Start without destinations; `now` is an aware time of day."""
         super().__init__(region=region, account_id=account_id, now=now)
         self.calls: list[Call] = []
         self.rate_limit = rate_limit
         self.sleep = sleep
-        self._clock = clock
         self._faults = Injections[Fault]()
         self._subscribers: list[Callable[[Call], None]] = []
 
@@ -103,10 +100,10 @@ class AppFabricEmulator(Account):
                 self._limit_rate()
                 fault = self._faults.take(operation.name)
             if fault and not fault.after:
-                self._strike(fault, call, connection)
+                self._carry_out(fault, call, connection)
             response = self._perform(operation, call)
             if fault and fault.after:
-                self._strike(fault, call, connection)
+                self._carry_out(fault, call, connection)
         except ServiceError as error:
             call.error = error.code
             response = failure(error)
@@ -127,11 +124,11 @@ class AppFabricEmulator(Account):
             return failure(error)
 
     def _limit_rate(self) -> None:
-        wait = self.rate_limit.take(now=self._clock()) if self.rate_limit else None
+        wait = self.rate_limit.take(now=self.now().timestamp()) if self.rate_limit else None
         if wait is not None:
             raise ServiceError("ThrottlingException", retry_after=wait)
 
-    def _strike(self, fault: Fault, call: Call, connection: Connection) -> None:
+    def _carry_out(self, fault: Fault, call: Call, connection: Connection) -> None:
         if fault.error:
             raise fault.service_error()
         if fault.delay is not None:

@@ -95,7 +95,7 @@ def list_app_bundles(account: Account, request: Parameters) -> Parameters:
 
 
 def list_ingestions(account: Account, request: Parameters) -> Parameters:
-    """List the ingestions of an app bundle that destinations are in; `app` and `tenantId` are made up."""
+    """List the ingestions of an app bundle that destinations are in; `app` and `tenantId` are invented."""
     bundle = request["appBundleIdentifier"]
     paths = [destination.path for destination in account.destinations.values()]
     arns = sorted({path.ingestion_arn for path in paths if bundle in (path.bundle, path.bundle_arn)})

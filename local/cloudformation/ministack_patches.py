@@ -12,7 +12,7 @@ in memory only:
 | `stacks._deploy_stack_async` (wrapped)   | creates one resource after another                              |
 | `stacks._failed_operation` (wrapped)     | forgets a resource whose Create failed, so it gets no Delete    |
 | `stacks._validation_errors` (wrapped)    | lets a custom resource change its type                          |
-| `stacks._add_event` (wrapped)            | tells nobody of an event until it is asked                      |
+| `stacks._add_event` (wrapped)            | announces no event                                              |
 | `app._port_is_bindable`                  | opens port 443 beside its own                                   |
 
 tests/lifecycle/test_local_cloudformation.py shows what each of them is for.

@@ -50,7 +50,7 @@ class Adoption:
         except NotFound:
             destination, tags = None, {}
         if destination is None:
-            raise InvalidRequest("AdoptArn: there is no such destination")
+            raise InvalidRequest("AdoptArn: the destination does not exist")
         recorded = Ownership.read(tags)
         if recorded and (recorded.owner, recorded.token) == (self.ownership.owner, self.ownership.token):
             self._tag(arn, tags, appfabric)  # an earlier invocation of this request adopted it
@@ -71,7 +71,7 @@ class Adoption:
             appfabric.clock.sleep(CONSISTENT_AFTER)
             tags = appfabric.tags(arn)
             if _claims(tags) - {mine} or self._is_of_another(tags, Ownership.read(tags)):
-                raise ResourceConflict("AdoptArn: another resource adopts this destination at the same time")
+                raise ResourceConflict("AdoptArn: another resource is adopting this destination at the same time")
             self._tag(arn, tags | {mine: ""}, appfabric)
         except BaseException as failure:
             self._drop_claim(arn)
@@ -138,7 +138,7 @@ class Adoption:
         keys += sorted(_claims(tags) - {self.ownership.owner.claim})
         if keys:
             raise InvalidRequest(
-                "AdoptArn: the destination belongs to another resource. If that is gone: "
+                "AdoptArn: the destination belongs to another resource. If that resource no longer exists: "
                 f"aws appfabric untag-resource --resource-arn {arn} --tag-keys {' '.join(keys)}"
             )
 
@@ -151,8 +151,8 @@ def _refuse_what_differs(destination: Destination, tags: Mapping[str, str], desi
     differing = list(_differences(destination, tags, desired))
     if differing:
         raise InvalidRequest(
-            f"AdoptArn: the destination differs from the template in {', '.join(differing)}: describe it as it is, and"
-            " change it with the next update"
+            f"AdoptArn: the destination differs from the template in {', '.join(differing)}: make the template match"
+            " it, and change it in a later update"
         )
 
 
@@ -172,6 +172,6 @@ def _refuse_without_room(tags: Mapping[str, str]) -> None:
     of_others = [key for key in tags if not is_ownership_tag(key)]
     if len(of_others) >= MOST_TAGS:
         raise InvalidRequest(
-            f"AdoptArn: the destination has {len(of_others)} tags, and AppFabric takes 50: remove some, for an adoption"
-            " needs room for five more, one of them for a moment"
+            f"AdoptArn: the destination has {len(of_others)} tags, and AppFabric allows 50: remove some, because"
+            " adoption needs room for five more, one of them temporarily"
         )

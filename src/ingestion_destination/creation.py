@@ -23,11 +23,12 @@ class Creation:
     Args:
         invocation: Whose request it is.
         desired: What to create.
-        accepts_equal: Whether an equal destination of this resource serves an invocation that is not the first.
+        reuses_equal: Whether an equal destination of this resource serves an invocation that is not the first: one that
+            was deleted by hand is re-created once, however often the Update is retried.
     """
 
-    def __init__(self, invocation: Invocation, desired: Desired, *, accepts_equal: bool = False) -> None:
-        self.invocation, self.desired, self.accepts_equal = invocation, desired, accepts_equal
+    def __init__(self, invocation: Invocation, desired: Desired, *, reuses_equal: bool = False) -> None:
+        self.invocation, self.desired, self.reuses_equal = invocation, desired, reuses_equal
         self.request, self.appfabric, self.journal = invocation.request, invocation.appfabric, invocation.journal
         self.search = Search(owner=invocation.owner)
 
@@ -40,7 +41,7 @@ class Creation:
         """
         doubt = not self.request.is_first
         self.journal.record(create_in_doubt=doubt)
-        if doubt and (earlier := self._created_before(accepts_equal=self.accepts_equal)):
+        if doubt and (earlier := self._created_before(reuses_equal=self.reuses_equal)):
             return earlier
         created = self._call_until_certain(doubt=doubt)
         self.journal.record(created=created.arn, create_in_doubt=False)
@@ -89,7 +90,7 @@ class Creation:
         except HandlerError:
             raise failure from None
 
-    def _created_before(self, *, accepts_equal: bool = False) -> Destination | None:
+    def _created_before(self, *, reuses_equal: bool = False) -> Destination | None:
         """What this request created, whichever invocation of it did.
 
         Raises:
@@ -97,6 +98,9 @@ class Creation:
             HandlerError: Not all could be read that may be this resource's. What the role must not read is not.
         """
         owned = self.search.owned(self.appfabric, self.desired.parents)
+        if self.search.unreadable:  # one refusal is not believed: what it hides may be this request's
+            self.appfabric.clock.sleep(FIRST_BACK_OFF)
+            owned = self.search.owned(self.appfabric, self.desired.parents)
         created = [each for each in owned if each.ownership.token == self.request.client_token]
         if created:
             self.journal.record(created=created[0].arn, create_in_doubt=False)
@@ -105,13 +109,14 @@ class Creation:
                     each.arn, "AppFabric forgot the client token: one of several that a single request created"
                 )
             return created[0].destination
-        if failure := next((each for each in self.search.unreadable.values() if each.transient), None):
+        transient = (each for each in self.search.unreadable.values() if each.transient)
+        if failure := self.search.unreadable_own or next(transient, None):
             raise failure
         if not self.invocation.owner.is_unique:
             return None
         if any(each.ownership.is_later_than(self.request) for each in owned):
             raise self.invocation.overtaken()
-        return next((each.destination for each in owned if accepts_equal and self._is_equal(each)), None)
+        return next((each.destination for each in owned if reuses_equal and self._is_equal(each)), None)
 
     def _is_equal(self, owned: Owned) -> bool:
         return str(owned.arn) != self.request.physical_resource_id and self.desired.equals(owned.destination)
@@ -121,12 +126,12 @@ class Creation:
         if isinstance(failure, (ServiceLimitExceeded, ResourceConflict)) and self.request.physical_resource_id:
             failure.message += (
                 ". This change needs a replacement, which is created before the old destination is deleted. An"
-                " ingestion takes five destinations, a quota that cannot be raised: delete one that is not needed, or"
-                " remove this resource in one deployment and add it again in the next"
+                " ingestion can have five destinations, a quota that cannot be raised: delete one that is not needed,"
+                " or remove this resource in one deployment and add it again in the next"
             )
         elif isinstance(failure, (ServiceLimitExceeded, ResourceConflict)):
             failure.message += (
-                ". A resource that is renamed is created before the old one is deleted. An ingestion takes five"
+                ". A renamed resource is created before the old one is deleted. An ingestion can have five"
                 " destinations, a quota that cannot be raised: delete one that is not needed, or remove the old"
                 " resource in one deployment and add the new one in the next"
             )

@@ -23,6 +23,8 @@ class HandlerError(Exception):
 
     transient = False
     """Whether the same call may succeed a little later."""
+    service_request_id: str | None = None
+    """AppFabric's id of the call that it refused, which AWS Support asks for."""
 
     def __init__(
         self, message: str, *, cause: str | None = None, retry_after: float = 0, in_doubt: bool = False

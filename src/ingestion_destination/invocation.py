@@ -59,7 +59,7 @@ class Invocation:
     @staticmethod
     def overtaken() -> ResourceConflict:
         """The failure of a request that CloudFormation has given up, as a later one shows."""
-        return ResourceConflict("a later request has been here: CloudFormation cancelled this one, or it came late")
+        return ResourceConflict("superseded by a later request: CloudFormation canceled this one, or it arrived late")
 
     def within(self, seconds: float) -> Invocation:
         """The same, with that many seconds for AppFabric at most."""

@@ -4,6 +4,9 @@ A request may be delivered more than once, and at any time; CloudFormation may h
 have followed. What a destination's ownership tags record, and the times at which CloudFormation made its requests, say
 which of them created what. docs/reliability.md argues why that is enough.
 
+A PhysicalResourceId that is not an ARN is called a marker: `not-created:` and `unconfirmed:` are this function's, for a
+Create that failed; any other is one that CloudFormation made up, for a Create that it gave up before the response.
+
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requesttypes.html
 """
 
@@ -23,9 +26,9 @@ from ingestion_destination.ownership import NOT_CREATED, Ownership
 from ingestion_destination.properties import Desired, attributes_of
 from ingestion_destination.rollback import roll_back
 
-# A replacement that is younger than this is taken back by the next request that wants what it replaced.
+# An Update this soon after a replacement that wants the old configuration again is taken for a rollback.
 ROLLED_BACK_WITHIN = 3600.0
-# A sweep is an extra: it does not keep an update from its response.
+# Sweeping up after earlier updates must not delay the response for longer.
 SWEEP_WITHIN = 120.0
 
 
@@ -42,11 +45,14 @@ class Lifecycle:
         self.invocation = invocation
         self.request, self.appfabric, self.journal = invocation.request, invocation.appfabric, invocation.journal
         self.owner, self.id = invocation.owner, invocation.request.physical_resource_id
+        self.arn = DestinationArn.parse(self.id)  # None for a marker, and for a Create
 
     def create(self) -> Response:
         """Create the destination, or adopt one, and wait until it is Active.
 
         Nothing is rolled back: CloudFormation's own Delete follows a Create that failed, with the id of its response.
+        A Create that CloudFormation cancels goes on, for the function is not told. Its Delete follows at once, with an
+        id that CloudFormation made up, and searches until no Create can be at work.
         """
         desired = Desired.parse(self.request.properties)
         return self._succeed(self._create_or_adopt(desired))
@@ -54,10 +60,9 @@ class Lifecycle:
     def update(self) -> Response:
         """Update the destination in place, or replace what cannot be updated; then sweep up after earlier updates."""
         desired = Desired.parse(self.request.properties)
-        arn = DestinationArn.parse(self.id)
         try:
-            observed = self._observe_own(arn, desired) if arn else None
-            if arn is None:
+            observed = self._observe_own(self.arn, desired) if self.arn else None
+            if self.arn is None:
                 destination = self._create_in_place_of_marker(desired)
             elif observed is None:
                 destination = self._create_again(desired)
@@ -65,22 +70,22 @@ class Lifecycle:
                 destination = self._replace(observed, desired)
             else:
                 destination = self._update_in_place(observed, desired)
-            sweeper = Orphans(self.invocation.within(SWEEP_WITHIN))
-            sweeper.sweep(desired, destination, observed.destination.arn if observed else None)
-        except BaseException:
+            Orphans(self.invocation.within(SWEEP_WITHIN)).sweep(
+                desired, result=destination, replaced=observed.destination.arn if observed else None
+            )
+        except BaseException:  # sys.exit as well: what was done is rolled back before the response
             roll_back(self.invocation)
             raise
         return self._succeed(destination)
 
     def delete(self) -> Response:
         """Delete what the id stands for; the properties are not validated, they may be what failed the Create."""
-        arn = DestinationArn.parse(self.id)
-        if arn and self.appfabric.is_in_region(arn):
-            if self.request.properties.get("AdoptArn") == self.id:
-                self._release(arn)
+        if self.arn and self.appfabric.is_in_region(self.arn):
+            if self.request.properties.get("AdoptArn") == self.id:  # on loan
+                self._release(self.arn)
             else:
-                self._delete_own(arn)
-        elif self.owner.may_not_know(self.id):
+                self._delete_own(self.arn)
+        elif self.owner.may_have_left_a_destination(self.id):
             Orphans(self.invocation).delete_what_the_create_left()
         elif not self.id.startswith(NOT_CREATED):
             logger.warning("PhysicalResourceId is not an ingestion destination ARN: nothing to delete", id=self.id)
@@ -93,34 +98,34 @@ class Lifecycle:
             return Adoption(self.invocation).adopt(desired.adopt, desired)
         return self._create(desired)
 
-    def _create(self, desired: Desired, *, accepts_equal: bool = False) -> Destination:
-        created = Creation(self.invocation, desired, accepts_equal=accepts_equal).create()
+    def _create(self, desired: Desired, *, reuses_equal: bool = False) -> Destination:
+        created = Creation(self.invocation, desired, reuses_equal=reuses_equal).create()
         return self.appfabric.stabilize(created)
 
     # Update
 
     def _observe_own(self, arn: DestinationArn, desired: Desired) -> Observed | None:
         if not self.appfabric.is_in_region(arn):
-            raise InvalidRequest("PhysicalResourceId is not an ingestion destination of this Region")
+            raise InvalidRequest("PhysicalResourceId is not an ingestion destination in this Region")
         observed = observe(arn, desired, self.invocation)
         ownership = observed.ownership if observed else None
         if ownership and ownership.owner != self.owner:
             raise InvalidRequest(
-                "the destination's tags name another owner: the resource of logical id"
+                "the destination's tags name another owner: resource"
                 f" {ownership.owner.logical_resource_id} in stack {ownership.owner.stack_id}"
             )
         return observed
 
     def _create_in_place_of_marker(self, desired: Desired) -> Destination:
         """Create what an id stands for that is not an ARN; CloudFormation then deletes that id."""
-        if not (self.id.startswith(NOT_CREATED) or self.owner.may_not_know(self.id)):
+        if not (self.id.startswith(NOT_CREATED) or self.owner.may_have_left_a_destination(self.id)):
             raise InvalidRequest("PhysicalResourceId is not an ingestion destination ARN")
         return self._create_or_adopt(desired)
 
     def _create_again(self, desired: Desired) -> Destination:
         """Create what was deleted by hand; CloudFormation then deletes the old id, which succeeds."""
         self._refuse_adoption(desired)
-        return self._create(desired, accepts_equal=True)
+        return self._create(desired, reuses_equal=True)
 
     def _replace(self, observed: Observed, desired: Desired) -> Destination:
         """Create another destination in place of the old one, which CloudFormation then deletes; or roll back to it."""
@@ -137,7 +142,7 @@ class Lifecycle:
             return None
         if not self._is_wanted_again(read(arn, self.appfabric), desired):
             return None
-        # Nothing of it will be changed, so that nothing else would show that the reading was an old one.
+        # Nothing of it will be changed, so that nothing else would reveal a stale read.
         self.appfabric.clock.sleep(CONSISTENT_AFTER)
         before = read(arn, self.appfabric)
         return before.destination if before and self._is_wanted_again(before, desired) else None
@@ -145,7 +150,7 @@ class Lifecycle:
     def _is_wanted_again(self, before: Observed | None, desired: Desired) -> bool:
         if before is None or before.ownership is None or before.ownership.owner != self.owner:
             return False
-        return desired.equals(before.destination)
+        return desired.equals(before.destination) and desired.tags.items() <= before.tags.items()
 
     def _update_in_place(self, observed: Observed, desired: Desired) -> Destination:
         """Point the destination elsewhere if need be, and bring its tags to the template's.
@@ -154,11 +159,12 @@ class Lifecycle:
         """
         self._refuse_adoption(desired)
         destination, moves = observed.destination, observed.destination.target != desired.target
+        # By an earlier invocation of this request, whose move is then waited for; or for a later request.
         touched = may_have_been_touched(destination, self.invocation)
         if moves and touched:
             raise ResourceConflict(
-                "the destination was updated after this request had been made, by an earlier invocation that failed or"
-                " for a later request; nothing was changed"
+                "the destination was updated after this request was made, by an earlier invocation that failed or by"
+                " a later request; nothing was changed"
             )
         if moves:
             destination = self._move(destination, desired)
@@ -189,7 +195,7 @@ class Lifecycle:
         """A resource that has a destination adopts no other one; what a rollback returns to may have been adopted."""
         adopt = str(desired.adopt or "")
         if adopt not in {"", self.id, self.request.old_properties.get("AdoptArn"), str(besides.arn) if besides else ""}:
-            raise InvalidRequest("AdoptArn: this resource has a destination already; AdoptArn is for a new resource")
+            raise InvalidRequest("AdoptArn: this resource already has a destination; AdoptArn is for a new resource")
 
     # Delete
 
@@ -204,11 +210,13 @@ class Lifecycle:
             self.appfabric.delete(arn)
 
     def _release(self, arn: DestinationArn) -> None:
-        """Leave an adopted destination; what is not this resource's by its tags may have become so just now."""
+        """Leave an adopted destination; an adoption just before may not be visible yet, so try once more."""
         adoption = Adoption(self.invocation)
         if not adoption.release(arn):
             self.appfabric.clock.sleep(CONSISTENT_AFTER)
             adoption.release(arn)
+
+    # Every success
 
     def _succeed(self, destination: Destination) -> Response:
         return Response(physical_resource_id=str(destination.arn), data=attributes_of(destination))

@@ -41,7 +41,7 @@ class Orphans:
 
     # After an Update
 
-    def sweep(self, desired: Desired, result: Destination, replaced: DestinationArn | None) -> None:
+    def sweep(self, desired: Desired, *, result: Destination, replaced: DestinationArn | None) -> None:
         """Delete what replaced the request's id in an earlier update that CloudFormation never had a response to.
 
         Args:
@@ -60,7 +60,7 @@ class Orphans:
             overtaken = any(owned.ownership.is_later_than(self.request) for owned in found)
             if old and not overtaken:
                 self._delete_what_replaced_this_id(found, old, result)
-                if self.owner.may_not_know(self.id) and old.parents != desired.parents:
+                if self.owner.may_have_left_a_destination(self.id) and old.parents != desired.parents:
                     # The Delete of this id follows, but it may come with the new properties, which lead elsewhere.
                     self._delete_what_is_of_the_create(old, set())
         except HandlerError as failure:  # the update itself is done

@@ -51,8 +51,8 @@ class Owner:
         """The key of the tag with which this resource claims a destination that it adopts."""
         return CLAIM + sha256(f"{self.stack_id}|{self.logical_resource_id}".encode()).hexdigest()[:32]
 
-    def may_not_know(self, physical_resource_id: str) -> bool:
-        """Whether the id is that of a Create which may have created a destination that nobody heard of."""
+    def may_have_left_a_destination(self, physical_resource_id: str) -> bool:
+        """Whether an id is that of a Create which may have left a destination that CloudFormation never heard of."""
         return physical_resource_id.startswith(UNCONFIRMED) or self.has_made_up(physical_resource_id)
 
     def has_made_up(self, physical_resource_id: str) -> bool:

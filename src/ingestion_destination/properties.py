@@ -8,7 +8,7 @@ https://docs.aws.amazon.com/appfabric/latest/api/API_CreateIngestionDestination.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -94,7 +94,7 @@ class Desired:
         tags = _read_tags(reader)
         adopt = _read_adopt_arn(reader, region)
         if adopt and parents and not parents.contain(adopt):
-            problems.append("AdoptArn must be of a destination of the ingestion that the properties name")
+            problems.append("AdoptArn must belong to the ingestion that the properties specify")
         if isinstance(target, FirehoseStream) and processing.format == "parquet":
             path = "ProcessingConfiguration.AuditLog.Format"
             problems.append(f"{path} must be json when the destination is a FirehoseStream")
@@ -140,25 +140,27 @@ def _read_region(reader: Reader) -> str:
 
 def _read_parents(reader: Reader, region: str) -> Parents | None:
     """None when either of them is wrong by itself."""
-    bundle_name, ingestion_name = reader.exactly_one(*_APP_BUNDLE_NAMES), reader.exactly_one(*_INGESTION_NAMES)
-    bundle = _read_parent(reader, bundle_name, _IS_APP_BUNDLE, region)
-    ingestion = _read_parent(reader, ingestion_name, _IS_INGESTION, region)
+    bundle_name, bundle = _read_parent(reader, _APP_BUNDLE_NAMES, _IS_APP_BUNDLE, region)
+    ingestion_name, ingestion = _read_parent(reader, _INGESTION_NAMES, _IS_INGESTION, region)
     if bundle is None or ingestion is None:
         return None
     parents = Parents(app_bundle=bundle, ingestion=ingestion)
     if not parents.agree():
-        reader.problem(f"{ingestion_name} must be of an ingestion in the app bundle that {bundle_name} names")
+        reader.problem(f"{ingestion_name} must belong to the app bundle that {bundle_name} specifies")
     return parents
 
 
-def _read_parent(reader: Reader, name: str | None, pattern: tuple[re.Pattern[str], str], region: str) -> str | None:
-    if name is None:
-        return None
-    identifier = reader.text(name, length=(1, 1011), pattern=pattern)
-    match = pattern[0].fullmatch(identifier)
-    if match:
-        _check_region(reader, name, match["region"], region)
-    return identifier if match else None
+def _read_parent(
+    reader: Reader, names: Sequence[str], pattern: tuple[re.Pattern[str], str], region: str
+) -> tuple[str | None, str | None]:
+    """The name that the property has and its value, None when it is wrong."""
+    the_name, value = reader.exactly_one(*names), None
+    for name in filter(reader.has, names):
+        text = reader.text(name, length=(1, 1011), pattern=pattern)
+        if match := pattern[0].fullmatch(text):
+            _check_region(reader, name, match["region"], region)
+            value = text if name == the_name else None
+    return the_name, value
 
 
 def _check_region(reader: Reader, name: str, its: str | None, region: str) -> None:

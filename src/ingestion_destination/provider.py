@@ -1,8 +1,8 @@
 """One invocation, from the event to the response, and what happens when either fails.
 
 Two threads may respond: the one that does the work, and crhelper's timer as a watchdog, for calls that Python cannot
-interrupt. One lock lets one of them through. After the response nothing is changed any more: if it did not arrive,
-Lambda retries the event, and CloudFormation's own Delete finds what it never heard of.
+interrupt. One lock lets one of them through (`Responder._send_once`). After the response nothing is changed: if it did
+not arrive, Lambda retries the event, and CloudFormation's own Delete finds by ownership tags what it never heard of.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ingestion_destination.appfabric.client import AppFabric
 from ingestion_destination.cloudformation.delivery import Delivery, Undelivered
 from ingestion_destination.cloudformation.request import REQUEST_TYPES, NotARequest, Request
-from ingestion_destination.cloudformation.response import Responder, Response
+from ingestion_destination.cloudformation.response import Handling, Response, make_responder
 from ingestion_destination.deadline import Clock, Deadline
-from ingestion_destination.exceptions import HandlerError, InternalFailure, InvalidRequest, NotStabilized
+from ingestion_destination.exceptions import HandlerError, InternalFailure, InvalidRequest, NotStabilized, Throttling
 from ingestion_destination.invocation import Invocation
 from ingestion_destination.journal import Entry, Journal
 from ingestion_destination.lifecycle import Lifecycle
@@ -25,10 +25,13 @@ from ingestion_destination.observability import count, flush, logger
 from ingestion_destination.ownership import NOT_CREATED, UNCONFIRMED
 from ingestion_destination.rollback import report_unfinished
 
-# For the response to a request that CloudFormation waits for no more, as far as is known.
+if TYPE_CHECKING:
+    from types_boto3_appfabric import AppFabricClient
+
+# For the response to a request that CloudFormation probably no longer waits for.
 EXPIRED_RESPONSE_WITHIN = 10.0
 
-_responder = Responder()
+_responder = make_responder()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +46,7 @@ class Provider:
         sam_local: Whether `sam local invoke` calls it: a response that cannot be delivered is no fault then.
     """
 
-    client: Callable[[], Any]
+    client: Callable[[], AppFabricClient]
     delivery: Delivery
     clock: Clock
     started: float
@@ -73,7 +76,7 @@ class Provider:
             deletes=request.type == "Delete",
         )
         outbox = Outbox(request, self.delivery, ends=deadline.response_ends)
-        expired = deadline.response_ends <= now
+        expired, calls = deadline.response_ends <= now, Calls()
         if not request.type:
             mistake = InvalidRequest(f"RequestType must be one of {', '.join(REQUEST_TYPES)}")
             outbox.send(_failed(request, Entry(), mistake))
@@ -81,7 +84,15 @@ class Provider:
             outbox.ends = now + min(EXPIRED_RESPONSE_WITHIN, remaining / 2)
             outbox.send(_expired(request))
         else:
-            self._fulfill(request, deadline, outbox, event, context)
+            self._fulfill(request, deadline, outbox, calls, event=event, context=context)
+        logger.info(
+            "request completed",
+            status=outbox.response.status,
+            id=outbox.response.physical_resource_id,
+            seconds=round(self.clock.monotonic() - now, 1),
+            calls=calls.sent,
+            throttled=calls.throttled,
+        )
         count(f"{request.type or 'Unknown'}{'Failed' if outbox.response.failure else 'Succeeded'}")
         flush()
         if self.sam_local:
@@ -108,8 +119,15 @@ class Provider:
         )
         return request
 
-    def _fulfill(
-        self, request: Request, deadline: Deadline, outbox: Outbox, event: Mapping[str, Any], context: Any
+    def _fulfill(  # noqa: PLR0913 - what an invocation is made of
+        self,
+        request: Request,
+        deadline: Deadline,
+        outbox: Outbox,
+        calls: Calls,
+        *,
+        event: Mapping[str, Any],
+        context: Any,
     ) -> None:
         """Let crhelper call the handler and send its response, or the watchdog's."""
         appfabric = AppFabric(
@@ -117,16 +135,29 @@ class Provider:
             clock=self.clock,
             ends=deadline.work_ends,
             container_age=lambda: self.clock.monotonic() - self.started,
+            attempted=calls.add,
         )
         invocation = Invocation(request=request, appfabric=appfabric, journal=Journal(), deadline=deadline)
-        _responder.respond(
-            event,
-            context,
+        handling = Handling(
             handle=lambda: _handle(invocation),
             timed_out=lambda: _timed_out(request, invocation.journal.entry),
             send=outbox.send,
             watchdog_after=deadline.watchdog - self.clock.monotonic(),
         )
+        _responder.respond(event, context, handling)
+
+
+@dataclass
+class Calls:
+    """How many calls AppFabric got in one invocation, and how many of them it throttled."""
+
+    sent: int = 0
+    throttled: int = 0
+
+    def add(self, failure: HandlerError | None) -> None:
+        """Count one."""
+        self.sent += 1
+        self.throttled += isinstance(failure, Throttling)
 
 
 class Outbox:
@@ -156,6 +187,7 @@ class Outbox:
             logger.error(
                 "the response was not delivered",
                 status=response.status,
+                id=response.physical_resource_id,
                 # By which somebody can find it, should CloudFormation never hear of it.
                 arn=response.physical_resource_id if response.data else None,
                 reason=str(failure),
@@ -170,7 +202,7 @@ def _handle(invocation: Invocation) -> Response:
         return handler[invocation.request.type]()
     except HandlerError as error:
         failure = error
-        logger.error(failure.reason)
+        logger.error(failure.reason, appfabric_request_id=failure.service_request_id)
     except BaseException as error:  # sys.exit included
         failure = InternalFailure(f"{type(error).__name__}: see the function's log for the stack trace")
         # Without its text, which may hold values.
@@ -182,12 +214,13 @@ def _timed_out(request: Request, done: Entry) -> Response:
     """The watchdog's response. The work is stuck in a call and rolls nothing back."""
     if request.type == "Update":
         report_unfinished(done)
-    return _failed(request, done, NotStabilized("the time for this request was up before it ended"))
+    return _failed(request, done, NotStabilized("timed out before the request was completed"))
 
 
 def _expired(request: Request) -> Response:
-    logger.warning("this request has expired: CloudFormation waits for it no more, and nothing was done")
-    return _failed(request, Entry(create_in_doubt=True), NotStabilized("the request had expired before it began"))
+    logger.warning("this request has expired: CloudFormation no longer waits for it, and nothing was done")
+    # In doubt, for an earlier invocation may have created one.
+    return _failed(request, Entry(create_in_doubt=True), NotStabilized("the request expired before it was received"))
 
 
 def _failed(request: Request, done: Entry, failure: HandlerError) -> Response:

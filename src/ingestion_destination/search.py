@@ -36,10 +36,12 @@ class Search:
 
     Attributes:
         unreadable: Destinations that the latest search could not read, each with why.
+        unreadable_own: Why one of them could not be read that surely is the resource's; None if there is none.
     """
 
     owner: Owner
     unreadable: dict[DestinationArn, HandlerError] = field(default_factory=dict)
+    unreadable_own: HandlerError | None = None
 
     def owned(self, appfabric: AppFabric, *parents: Parents) -> list[Owned]:
         """The resource's destinations in some ingestions.
@@ -49,8 +51,9 @@ class Search:
         Raises:
             HandlerError: An ingestion cannot be listed.
         """
-        found, before, self.unreadable = [], self.unreadable, {}
+        found, before, self.unreadable, self.unreadable_own = [], self.unreadable, {}, None
         for arn in {arn: None for each in parents for arn in appfabric.destinations(each)}:
+            ownership = None
             try:
                 ownership = Ownership.read(appfabric.within(READ_WITHIN).tags(arn))
                 if ownership is None or ownership.owner != self.owner:
@@ -60,6 +63,7 @@ class Search:
                 continue
             except HandlerError as failure:
                 self.unreadable[arn] = failure
+                self.unreadable_own = failure if ownership else self.unreadable_own
                 if arn not in before:
                     logger.warning("skipping an unreadable destination", arn=str(arn), reason=failure.reason)
                 continue

@@ -1,6 +1,6 @@
-"""Reads properties and notes every mistake with its path, so that a user is told all of them at once.
+"""Reads properties and notes every mistake with its path, so that all of them are reported at once.
 
-What a user wrote as a value is never told: it may be secret. What they wrote as a name is.
+What a user wrote as a value is never reported: it may be secret. What they wrote as a name is.
 """
 
 from __future__ import annotations

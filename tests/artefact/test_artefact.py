@@ -19,7 +19,7 @@ from local.appfabric import AppFabricEmulator, serve
 from local.certificates import Certificates
 from local.response_receiver import ResponseReceiver
 from local.runtime import ROOT
-from tests.contract.laptop import STACK_ID, properties
+from tests.support.properties import STACK_ID, properties
 
 ARTEFACT = ROOT / ".aws-sam" / "build" / "ProviderFunction"
 # Lambda's own version where it is installed, whatever version runs the tests.
@@ -223,8 +223,8 @@ def test_crhelper_starts_with_what_is_left_of_botocores_data() -> None:
 import json, logging
 import app
 from crhelper import CfnResource
-from ingestion_destination.cloudformation.response import Responder
-ours = Responder()
+from ingestion_destination.cloudformation.response import make_responder
+ours = make_responder()
 logging.disable()
 print(json.dumps([ours._init_failed is None, CfnResource()._init_failed is None]))
 """

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,21 @@ def installed(version: str) -> Path | None:
         if each.exists() and subprocess.run(command, cwd="/", check=False, capture_output=True).returncode == 0:
             return each
     return None
+
+
+# --- what is installed
+
+
+def test_the_requirements_are_what_the_lock_exports() -> None:
+    command = [ROOT / ".tools/bin/uv", "export", "--quiet", "--frozen", "--only-group", "function", "--no-header"]
+    exported = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    exported = exported.replace(" ; python_full_version >= '3.11'", "")
+    assert (ROOT / "src" / "requirements.txt").read_text() == exported, "make src/requirements.txt"
+
+
+def test_no_pin_keeps_make_lock_from_moving_what_is_shipped() -> None:
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
+    assert not [requirement for requirement in groups["function"] if "==" in requirement]
 
 
 # --- pip's configuration

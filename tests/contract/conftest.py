@@ -1,6 +1,11 @@
+from collections.abc import Iterator
+
 import pytest
 
-from tests.contract.laptop import CustomResource
+from ingestion_destination.cloudformation.request import Request
+from ingestion_destination.cloudformation.response import Response
+from tests.support.custom_resource import CustomResource
+from tests.support.troubleshooting import is_explained
 
 
 @pytest.fixture
@@ -12,3 +17,18 @@ def resource() -> CustomResource:
 def impatient() -> CustomResource:
     """A provider whose Lambda function has a limit of 15 s."""
     return CustomResource(timeout=15)
+
+
+@pytest.fixture(autouse=True)
+def _every_reason_is_explained(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fail a test in which a response has a Reason that docs/troubleshooting.md does not explain."""
+    reasons = []
+    members = Response.members
+
+    def record(response: Response, request: Request) -> dict[str, object]:
+        reasons.append(response.failure)
+        return members(response, request)
+
+    monkeypatch.setattr(Response, "members", record)
+    yield
+    assert [reason for reason in reasons if reason and not is_explained(reason)] == []

@@ -7,16 +7,8 @@ import pytest
 
 from ingestion_destination.cloudformation.delivery import Undelivered
 from local.appfabric import Fault
-from tests.contract.laptop import (
-    INGESTION,
-    OTHER_INGESTION,
-    STACK_ID,
-    Context,
-    CustomResource,
-    processing,
-    properties,
-    to_stream,
-)
+from tests.support.custom_resource import Context, CustomResource
+from tests.support.properties import INGESTION, OTHER_INGESTION, STACK_ID, processing, properties, to_stream
 
 THERE = f"{INGESTION}/ingestiondestination/44444444-4444-4444-8444-444444444444"
 MADE_UP = "audit-logs-Destination-1A2B3C4D5E6F"
@@ -50,8 +42,8 @@ def state(resource: CustomResource) -> tuple[Any, Any]:
 def test_what_is_exactly_as_described_is_adopted_and_nothing_of_it_changed(there: CustomResource) -> None:
     before, _ = state(there)
     event = there.event("Create", ResourceProperties=adopting(**SAME))
-    answer = there.send(event)
-    assert (answer.status, answer.id) == ("SUCCESS", THERE)
+    response = there.send(event)
+    assert (response.status, response.id) == ("SUCCESS", THERE)
     assert list(there.appfabric.destinations) == [THERE]
     destination, tags = state(there)
     assert destination == before
@@ -59,7 +51,7 @@ def test_what_is_exactly_as_described_is_adopted_and_nothing_of_it_changed(there
         **TAGS,
         **there.ownership_tags(event["RequestId"], requested_at=there.time.began + AGE, how="/adopted"),
     }
-    assert set(answer.data) == set(there.update(THERE, adopting(**SAME), adopting(**SAME)).data)
+    assert set(response.data) == set(there.update(THERE, adopting(**SAME), adopting(**SAME)).data)
 
 
 def test_adopted_again_by_the_same_event_changes_nothing(there: CustomResource) -> None:
@@ -74,22 +66,22 @@ def test_adopted_again_by_the_same_event_changes_nothing(there: CustomResource) 
     ("changed", "says"),
     [
         ({"ProcessingConfiguration": processing("raw", "json")}, "differs from the template in Processing"),
-        (ELSEWHERE, "differs from the template in DestinationConfiguration.AuditLog.Destination: describe it"),
+        (ELSEWHERE, "differs from the template in DestinationConfiguration.AuditLog.Destination: make the template"),
         ({"Tags": [{"Key": "team", "Value": "security"}]}, "differs from the template in the tag team"),
         ({"Tags": [{"Key": "new", "Value": "1"}]}, "differs from the template in the tag new"),
-        ({"IngestionIdentifier": OTHER_INGESTION}, "of the ingestion that the properties name"),
+        ({"IngestionIdentifier": OTHER_INGESTION}, "AdoptArn must belong to the ingestion"),
         ({"AdoptArn": "arn:aws:s3:::bucket"}, "AdoptArn must be the ARN of an ingestion destination"),
-        ({"AdoptArn": THERE.replace("4444", "5555")}, "there is no such destination"),
+        ({"AdoptArn": THERE.replace("4444", "5555")}, "the destination does not exist"),
     ],
 )
 def test_what_does_not_fit_is_refused_before_anything_is_changed(
     there: CustomResource, changed: dict[str, Any], says: str
 ) -> None:
     before = str(state(there))
-    answer = there.create({**adopting(**SAME), **changed})
-    assert answer.reason.startswith("InvalidRequest: ")
-    assert says in answer.reason
-    assert answer.id.startswith("not-created:")
+    response = there.create({**adopting(**SAME), **changed})
+    assert response.reason.startswith("InvalidRequest: ")
+    assert says in response.reason
+    assert response.id.startswith("not-created:")
     assert not there.mutations()
     assert str(state(there)) == before
 
@@ -97,11 +89,11 @@ def test_what_does_not_fit_is_refused_before_anything_is_changed(
 def test_what_belongs_to_another_resource_is_refused_with_the_way_out(there: CustomResource) -> None:
     other = CustomResource(logical_id="Other")
     there.appfabric.destinations[THERE].tags.update(other.ownership_tags("7f3c"))
-    answer = there.create(adopting(**SAME))
-    assert answer.reason.startswith("InvalidRequest: AdoptArn: the destination belongs to another resource")
-    assert f"aws appfabric untag-resource --resource-arn {THERE} --tag-keys custom-appfabric" in answer.reason
+    response = there.create(adopting(**SAME))
+    assert response.reason.startswith("InvalidRequest: AdoptArn: the destination belongs to another resource")
+    assert f"aws appfabric untag-resource --resource-arn {THERE} --tag-keys custom-appfabric" in response.reason
     for key in other.ownership_tags("7f3c"):
-        assert key in answer.reason
+        assert key in response.reason
     assert not there.mutations()
 
 
@@ -115,9 +107,9 @@ def test_what_this_resource_once_retained_is_adopted_again(there: CustomResource
 @pytest.mark.parametrize(("others", "fits"), [(45, True), (46, False)])
 def test_there_must_be_room_for_the_claim_and_the_four_tags(there: CustomResource, others: int, fits: bool) -> None:
     there.appfabric.destinations[THERE].tags = {f"key-{i}": "x" for i in range(others)}
-    answer = there.create(adopting())
-    assert (answer.status == "SUCCESS") == fits
-    assert fits or "needs room for five more" in answer.reason
+    response = there.create(adopting())
+    assert (response.status == "SUCCESS") == fits
+    assert fits or "needs room for five more" in response.reason
     assert fits or not there.mutations()
 
 
@@ -137,10 +129,10 @@ def test_an_adoption_that_fails_is_released_by_the_delete_that_follows(impatient
     before = str(state(resource))
     resource.appfabric.inject(order)
     event = resource.event("Create", ResourceProperties=adopting(**SAME))
-    answer = resource.send(event)
-    assert (answer.status, answer.id) == ("FAILED", f"unconfirmed:{event['RequestId']}")
+    response = resource.send(event)
+    assert (response.status, response.id) == ("FAILED", f"unconfirmed:{event['RequestId']}")
     resource.appfabric.clear_injections()
-    assert resource.delete(answer.id, adopting(**SAME)).status == "SUCCESS"
+    assert resource.delete(response.id, adopting(**SAME)).status == "SUCCESS"
     assert str(state(resource)) == before
 
 
@@ -168,22 +160,22 @@ def test_of_two_that_adopt_at_once_one_at_the_most_succeeds(there: CustomResourc
     for moment in range(1, 9):
         there.appfabric.destinations[THERE].tags = dict(TAGS)
         there.forget_calls()
-        answers: list[str] = []
+        responses: list[str] = []
 
-        def between(_call: object, moment: int = moment, answers: list[str] = answers) -> None:
+        def between(_call: object, moment: int = moment, responses: list[str] = responses) -> None:
             if len(there.calls()) == moment:
-                answers.append(other.create(adopting(**SAME)).status)
+                responses.append(other.create(adopting(**SAME)).status)
 
         there.appfabric.subscribe(between)
-        answers.append(there.create(adopting(**SAME)).status)
-        assert answers.count("SUCCESS") <= 1, moment
-        assert len(answers) == 2, moment
+        responses.append(there.create(adopting(**SAME)).status)
+        assert responses.count("SUCCESS") <= 1, moment
+        assert len(responses) == 2, moment
 
 
 def test_while_it_is_on_loan_a_delete_releases_it(there: CustomResource) -> None:
     there.create(adopting(**SAME))
-    answer = there.delete(THERE, adopting(**SAME))
-    assert (answer.status, answer.id) == ("SUCCESS", THERE)
+    response = there.delete(THERE, adopting(**SAME))
+    assert (response.status, response.id) == ("SUCCESS", THERE)
     _, tags = state(there)
     assert tags == TAGS
 
@@ -227,15 +219,15 @@ def test_a_rollback_of_a_replacement_takes_it_back(there: CustomResource) -> Non
     there.create(adopting())
     new = properties(ProcessingConfiguration=processing("raw", "json"))
     replaced = there.update(THERE, new, adopting())
-    answer = there.update(replaced.id, adopting(), new)
-    assert (answer.status, answer.id) == ("SUCCESS", THERE)
+    response = there.update(replaced.id, adopting(), new)
+    assert (response.status, response.id) == ("SUCCESS", THERE)
 
 
 def test_a_resource_that_has_a_destination_adopts_no_other(there: CustomResource) -> None:
     made = there.create()
-    answer = there.update(made.id, adopting(), properties())
-    assert (answer.status, answer.id) == ("FAILED", made.id)
-    assert answer.reason.startswith("InvalidRequest: AdoptArn: ")
+    response = there.update(made.id, adopting(), properties())
+    assert (response.status, response.id) == ("FAILED", made.id)
+    assert response.reason.startswith("InvalidRequest: AdoptArn: ")
     assert there.update(made.id, properties(), adopting()).status == "SUCCESS"
 
 
@@ -252,8 +244,8 @@ def test_its_own_destination_may_be_put_on_loan(there: CustomResource) -> None:
 def test_an_update_of_what_was_not_created_adopts_and_its_clean_up_leaves_it(
     there: CustomResource, id: str, old: dict[str, Any]
 ) -> None:
-    answer = there.update(id, adopting(), old)
-    assert (answer.status, answer.id) == ("SUCCESS", THERE)
+    response = there.update(id, adopting(), old)
+    assert (response.status, response.id) == ("SUCCESS", THERE)
     assert there.delete(id, old).status == "SUCCESS"
     assert there.update(THERE, adopting(**ELSEWHERE), adopting()).id == THERE
     assert there.delete(THERE, adopting(**ELSEWHERE)).status == "SUCCESS"
@@ -270,8 +262,8 @@ def test_the_rollback_of_an_adoption_that_nobody_heard_of_releases_it(there: Cus
     with pytest.raises(Undelivered):
         there.provider(event, Context(there.time, 300))
     there.time.sleep(720)
-    answer = there.update(MADE_UP, properties(), adopting())
-    assert answer.status == "SUCCESS"
+    response = there.update(MADE_UP, properties(), adopting())
+    assert response.status == "SUCCESS"
     assert str(state(there)) == before
 
 
@@ -295,6 +287,6 @@ def test_what_was_adopted_is_never_deleted_as_an_orphan(there: CustomResource, h
 
 
 def test_an_empty_adopt_arn_means_none(there: CustomResource) -> None:
-    answer = there.create(properties(AdoptArn=""))
-    assert answer.status == "SUCCESS"
-    assert answer.id != THERE
+    response = there.create(properties(AdoptArn=""))
+    assert response.status == "SUCCESS"
+    assert response.id != THERE

@@ -12,7 +12,7 @@ import pytest
 from ingestion_destination.deadline import Clock
 from ingestion_destination.provider import Provider
 from tests.conftest import Logs
-from tests.contract.laptop import CustomResource
+from tests.support.custom_resource import CustomResource
 
 LIMIT = 2.0
 
@@ -28,12 +28,12 @@ class RealContext:
 
 @dataclass
 class RealMailbox:
-    answered: threading.Event = field(default_factory=threading.Event)
+    responded: threading.Event = field(default_factory=threading.Event)
     bodies: list[dict[str, Any]] = field(default_factory=list)
 
     def put(self, url: str, body: bytes, *, ends: float) -> None:
         self.bodies.append(json.loads(body))
-        self.answered.set()
+        self.responded.set()
 
 
 @pytest.mark.parametrize("request_type", ["Create", "Delete"])
@@ -48,24 +48,24 @@ def test_the_watchdog_responds_once_and_nothing_begins_after_it(
 
     def stuck(**parameters: Any) -> Any:
         signal.signal(signal.SIGALRM, signal.SIG_IGN)  # nothing cuts it
-        assert mailbox.answered.wait(10)
+        assert mailbox.responded.wait(10)
         return call(**parameters)
 
     monkeypatch.setattr(client, operation, stuck)
     provider = Provider(client=lambda: client, delivery=mailbox, clock=Clock(), started=0)  # type: ignore[arg-type]
     event = resource.event(
-        request_type, ResponseURL="https://answers.example/x", **({"PhysicalResourceId": made.id} if made else {})
+        request_type, ResponseURL="https://responses.example/x", **({"PhysicalResourceId": made.id} if made else {})
     )
     context = RealContext()
     assert provider(event, context) is None
     assert context.get_remaining_time_in_millis() > 0
-    (answer,) = mailbox.bodies
-    assert answer["Status"] == "FAILED"
-    assert answer["Reason"].startswith("NotStabilized: the time for this request was up")
-    assert answer["PhysicalResourceId"] == (made.id if made else f"unconfirmed:{event['RequestId']}")
+    (response,) = mailbox.bodies
+    assert response["Status"] == "FAILED"
+    assert response["Reason"].startswith("NotStabilized: timed out before the request was completed")
+    assert response["PhysicalResourceId"] == (made.id if made else f"unconfirmed:{event['RequestId']}")
     # The call took effect after all; the Delete that follows a failed Create searches for what it created.
     assert len(resource.appfabric.destinations) == (request_type == "Create")
     if request_type == "Create":
-        assert resource.delete(answer["PhysicalResourceId"]).status == "SUCCESS"
+        assert resource.delete(response["PhysicalResourceId"]).status == "SUCCESS"
         assert not resource.appfabric.destinations
     assert logs.counted(f"{request_type}Failed") == 1

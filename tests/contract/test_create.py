@@ -6,22 +6,15 @@ import uuid
 import pytest
 
 from local.appfabric import Fault, Outcome
-from tests.contract.laptop import (
-    BUNDLE,
-    INGESTION,
-    STACK_ID,
-    CustomResource,
-    properties,
-    to_bucket,
-    to_stream,
-)
+from tests.support.custom_resource import CustomResource
+from tests.support.properties import BUNDLE, INGESTION, STACK_ID, properties, to_bucket, to_stream
 
 PREFIX = "custom-appfabric-ingestion-destination:"
 
 
 def test_a_bucket_is_mapped_property_by_property(resource: CustomResource) -> None:
     event = resource.event("Create")
-    answer = resource.send(event)
+    response = resource.send(event)
     (call,) = resource.calls()
     assert call.parameters == {
         "appBundleIdentifier": BUNDLE,
@@ -38,10 +31,10 @@ def test_a_bucket_is_mapped_property_by_property(resource: CustomResource) -> No
             {"key": f"{PREFIX}StackId", "value": STACK_ID},
         ],
     }
-    assert answer.status == "SUCCESS"
-    assert answer.id in resource.appfabric.destinations
-    assert answer.data == {
-        "Arn": answer.id,
+    assert response.status == "SUCCESS"
+    assert response.id in resource.appfabric.destinations
+    assert response.data == {
+        "Arn": response.id,
         "AppBundleArn": BUNDLE,
         "IngestionArn": INGESTION,
         "Status": "Active",
@@ -52,8 +45,8 @@ def test_a_bucket_is_mapped_property_by_property(resource: CustomResource) -> No
 
 
 def test_a_stream_is_mapped_alone(resource: CustomResource) -> None:
-    answer = resource.create(properties(DestinationConfiguration=to_stream("audit-logs")))
-    assert answer.status == "SUCCESS"
+    response = resource.create(properties(DestinationConfiguration=to_stream("audit-logs")))
+    assert response.status == "SUCCESS"
     (call,) = resource.calls()
     assert call.parameters["destinationConfiguration"] == {
         "auditLog": {"destination": {"firehoseStream": {"streamName": "audit-logs"}}}
@@ -69,7 +62,7 @@ def test_an_absent_prefix_stays_absent(resource: CustomResource) -> None:
 
 
 def test_native_names_and_uuids_serve_as_well(resource: CustomResource) -> None:
-    answer = resource.create(
+    response = resource.create(
         properties(
             AppBundleIdentifier=None,
             IngestionIdentifier=None,
@@ -77,15 +70,15 @@ def test_native_names_and_uuids_serve_as_well(resource: CustomResource) -> None:
             IngestionArn=INGESTION[-36:],
         )
     )
-    assert answer.status == "SUCCESS"
-    assert answer.data["AppBundleArn"] == BUNDLE
-    assert answer.data["IngestionArn"] == INGESTION
+    assert response.status == "SUCCESS"
+    assert response.data["AppBundleArn"] == BUNDLE
+    assert response.data["IngestionArn"] == INGESTION
 
 
 def test_tags_are_sent_as_strings_beside_the_owners(resource: CustomResource) -> None:
     tags = [{"Key": "team", "Value": "security"}, {"Key": "cost", "Value": 14}, {"Key": "é😀", "Value": ""}]
-    answer = resource.create(properties(Tags=tags))
-    assert resource.tags_of(answer.id) == {"team": "security", "cost": "14", "é😀": ""}
+    response = resource.create(properties(Tags=tags))
+    assert resource.tags_of(response.id) == {"team": "security", "cost": "14", "é😀": ""}
 
 
 def test_46_tags_fit_beside_the_owners(resource: CustomResource) -> None:
@@ -132,13 +125,13 @@ def test_a_refusal_is_told_with_its_code_first_and_leaves_nothing(
     resource.time.sleep(61)  # the container is no longer new: no role is waited for
     resource.appfabric.inject(error)
     event = resource.event("Create")
-    answer = resource.send(event)
-    assert answer.status == "FAILED"
-    assert answer.reason.startswith(f"{code}: ")
+    response = resource.send(event)
+    assert response.status == "FAILED"
+    assert response.reason.startswith(f"{code}: ")
     # A conflict may be one with a duplicate of this very request.
     marker = "unconfirmed" if code == "ConflictException" else "not-created"
-    assert answer.id == f"{marker}:{event['RequestId']}"
-    assert answer.data == {}
+    assert response.id == f"{marker}:{event['RequestId']}"
+    assert response.data == {}
     assert resource.mutations() == ["CreateIngestionDestination"]
     assert not resource.appfabric.destinations
 
@@ -151,28 +144,28 @@ def test_a_missing_ingestion_is_told_in_the_services_words(resource: CustomResou
 def test_a_sixth_destination_is_told_to_be_one_too_many(resource: CustomResource) -> None:
     for _ in range(5):
         resource.create()
-    answer = resource.create()
-    assert answer.reason.startswith("ServiceQuotaExceededException: ")
-    assert "five destinations" in answer.reason
+    response = resource.create()
+    assert response.reason.startswith("ServiceQuotaExceededException: ")
+    assert "five destinations" in response.reason
 
 
 def test_throttles_are_ridden_out_with_one_token(resource: CustomResource) -> None:
     resource.appfabric.inject(Fault(error="ThrottlingException", retry_after=7, times=20))
-    answer = resource.create()
-    assert answer.status == "SUCCESS"
+    response = resource.create()
+    assert response.status == "SUCCESS"
     calls = resource.calls("CreateIngestionDestination")
     assert len(calls) == 21
     assert len({call.parameters["clientToken"] for call in calls}) == 1
-    assert answer.seconds >= 20 * 7
+    assert response.seconds >= 20 * 7
 
 
 def test_a_throttle_without_end_is_told_before_lambdas_limit(impatient: CustomResource) -> None:
     impatient.appfabric.inject(Fault(error="ThrottlingException", message="Rate exceeded", times=9999))
     event = impatient.event("Create")
-    answer = impatient.send(event)
-    assert answer.reason == "ThrottlingException: Rate exceeded"
-    assert answer.id == f"not-created:{event['RequestId']}"
-    assert 5 < answer.seconds < 14
+    response = impatient.send(event)
+    assert response.reason == "ThrottlingException: Rate exceeded"
+    assert response.id == f"not-created:{event['RequestId']}"
+    assert 5 < response.seconds < 14
 
 
 @pytest.mark.parametrize("after", [False, True])
@@ -183,9 +176,9 @@ def test_a_fault_that_passes_leaves_one_destination(
     resource: CustomResource, fault: dict[str, object], after: bool
 ) -> None:
     resource.appfabric.inject(Fault(operation="CreateIngestionDestination", after=after, **fault))
-    answer = resource.create()
-    assert answer.status == "SUCCESS"
-    assert list(resource.appfabric.destinations) == [answer.id]
+    response = resource.create()
+    assert response.status == "SUCCESS"
+    assert list(resource.appfabric.destinations) == [response.id]
 
 
 @pytest.mark.parametrize(
@@ -204,48 +197,48 @@ def test_an_unanswered_create_is_looked_for_by_its_delete(
     impatient.appfabric.inject(Fault(operation="CreateIngestionDestination", after=True, times=99, **fault))
     impatient.appfabric.inject(Fault(operation="ListIngestionDestinations", error="AccessDeniedException", times=99))
     event = impatient.event("Create")
-    answer = impatient.send(event)
-    assert answer.reason.startswith(code)
-    assert answer.id == f"unconfirmed:{event['RequestId']}"
+    response = impatient.send(event)
+    assert response.reason.startswith(code)
+    assert response.id == f"unconfirmed:{event['RequestId']}"
     assert len(impatient.appfabric.destinations) == 1
     impatient.appfabric.clear_injections()
-    assert impatient.delete(answer.id).status == "SUCCESS"
+    assert impatient.delete(response.id).status == "SUCCESS"
     assert not impatient.appfabric.destinations
 
 
 def test_a_conflict_with_what_an_unanswered_try_made_is_no_conflict(resource: CustomResource) -> None:
     resource.appfabric.inject(Fault(operation="CreateIngestionDestination", cut=True, after=True))
     resource.appfabric.inject(Fault(operation="CreateIngestionDestination", error="ConflictException"))
-    answer = resource.create()
-    assert answer.status == "SUCCESS"
-    assert list(resource.appfabric.destinations) == [answer.id]
+    response = resource.create()
+    assert response.status == "SUCCESS"
+    assert list(resource.appfabric.destinations) == [response.id]
 
 
 def test_a_failed_destination_is_told_with_its_reason_and_id(resource: CustomResource) -> None:
     resource.appfabric.inject(
         Outcome(operation="CreateIngestionDestination", status="Failed", status_reason="The bucket is full.")
     )
-    answer = resource.create()
-    assert answer.status == "FAILED"
-    assert answer.reason == "NotStabilized: the destination is Failed: The bucket is full."
-    assert answer.id in resource.appfabric.destinations
-    assert answer.seconds < 1
-    resource.delete(answer.id)
+    response = resource.create()
+    assert response.status == "FAILED"
+    assert response.reason == "NotStabilized: the destination is Failed: The bucket is full."
+    assert response.id in resource.appfabric.destinations
+    assert response.seconds < 1
+    resource.delete(response.id)
     assert not resource.appfabric.destinations
 
 
 def test_a_status_that_is_not_told_yet_is_waited_for(resource: CustomResource) -> None:
     resource.appfabric.inject(Outcome(operation="CreateIngestionDestination", pending_gets=5, hidden_gets=3))
-    answer = resource.create()
-    assert answer.status == "SUCCESS"
-    assert answer.data["Status"] == "Active"
+    response = resource.create()
+    assert response.status == "SUCCESS"
+    assert response.data["Status"] == "Active"
 
 
 def test_a_status_that_is_never_told_ends_in_time_with_the_arn(impatient: CustomResource) -> None:
     impatient.appfabric.inject(Outcome(operation="CreateIngestionDestination", pending_gets=9999))
-    answer = impatient.create()
-    assert answer.reason.startswith("NotStabilized: ")
-    assert answer.id in impatient.appfabric.destinations
+    response = impatient.create()
+    assert response.reason.startswith("NotStabilized: ")
+    assert response.id in impatient.appfabric.destinations
 
 
 def test_a_destination_that_disappears_while_it_is_waited_for_is_not_made_again(resource: CustomResource) -> None:
@@ -256,8 +249,8 @@ def test_a_destination_that_disappears_while_it_is_waited_for_is_not_made_again(
             resource.appfabric.destinations.clear()
 
     resource.appfabric.subscribe(disappear)
-    answer = resource.create()
-    assert answer.reason.startswith("NotFound: ")
+    response = resource.create()
+    assert response.reason.startswith("NotFound: ")
     assert resource.mutations() == ["CreateIngestionDestination"]
 
 
@@ -267,22 +260,22 @@ def test_an_answer_without_arn_is_a_failure_to_look_into(
     client = resource.provider.client()
     monkeypatch.setattr(client, "create_ingestion_destination", lambda **_: {"ingestionDestination": {}})
     event = resource.event("Create")
-    answer = resource.send(event)
-    assert answer.reason.startswith("ServiceInternalError: the response to CreateIngestionDestination cannot be read")
-    assert answer.id == f"unconfirmed:{event['RequestId']}"
+    response = resource.send(event)
+    assert response.reason.startswith("ServiceInternalError: the response to CreateIngestionDestination cannot be read")
+    assert response.id == f"unconfirmed:{event['RequestId']}"
 
 
 def test_an_id_in_a_create_is_ignored(resource: CustomResource) -> None:
-    answer = resource.create(PhysicalResourceId="somebody-elses")
-    assert answer.id in resource.appfabric.destinations
+    response = resource.create(PhysicalResourceId="somebody-elses")
+    assert response.id in resource.appfabric.destinations
 
 
 def test_no_create_is_begun_270_s_after_the_request(resource: CustomResource) -> None:
     event = resource.event("Create")
     resource.time.sleep(271)
-    answer = resource.send(event)
-    assert answer.reason.startswith("NotStabilized: ")
-    assert answer.id == f"unconfirmed:{event['RequestId']}"
+    response = resource.send(event)
+    assert response.reason.startswith("NotStabilized: ")
+    assert response.id == f"unconfirmed:{event['RequestId']}"
     assert not resource.mutations()
 
 
@@ -293,9 +286,9 @@ def test_a_role_that_has_not_arrived_yet_is_waited_for_in_a_new_container(resour
 
 def test_a_role_that_never_arrives_is_waited_for_20_s(resource: CustomResource) -> None:
     resource.appfabric.inject(Fault(error="AccessDeniedException", times=9999))
-    answer = resource.create()
-    assert answer.reason.startswith("AccessDeniedException: ")
-    assert 10 < answer.seconds <= 20
+    response = resource.create()
+    assert response.reason.startswith("AccessDeniedException: ")
+    assert 10 < response.seconds <= 20
 
 
 def test_the_wait_for_a_role_is_at_most_a_third_of_the_time(impatient: CustomResource) -> None:

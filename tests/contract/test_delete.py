@@ -4,7 +4,8 @@ import pytest
 
 from local.appfabric import Fault
 from tests.conftest import Logs
-from tests.contract.laptop import BUNDLE, INGESTION, OTHER_INGESTION, CustomResource, properties
+from tests.support.custom_resource import CustomResource
+from tests.support.properties import BUNDLE, INGESTION, OTHER_INGESTION, properties
 
 NEVER_MADE = f"{INGESTION}/ingestiondestination/99999999-9999-4999-8999-999999999999"
 MADE_UP = "audit-logs-Destination-1A2B3C4D5E6F"
@@ -14,8 +15,8 @@ def test_the_destination_is_deleted_by_what_its_arn_says(resource: CustomResourc
     made = resource.create()
     resource.forget_calls()
     # the properties are those of another ingestion by now, and not valid either
-    answer = resource.delete(made.id, {"IngestionIdentifier": OTHER_INGESTION, "Typo": "x"})
-    assert (answer.status, answer.id, answer.data) == ("SUCCESS", made.id, {})
+    response = resource.delete(made.id, {"IngestionIdentifier": OTHER_INGESTION, "Typo": "x"})
+    assert (response.status, response.id, response.data) == ("SUCCESS", made.id, {})
     (call,) = resource.calls("DeleteIngestionDestination")
     assert resource.mutations() == [call.operation]
     assert call.parameters == {
@@ -23,7 +24,7 @@ def test_the_destination_is_deleted_by_what_its_arn_says(resource: CustomResourc
         "ingestionIdentifier": INGESTION,
         "ingestionDestinationIdentifier": made.id,
     }
-    assert answer.seconds < 5
+    assert response.seconds < 5
 
 
 def test_deleted_twice_is_deleted(resource: CustomResource) -> None:
@@ -49,18 +50,18 @@ def test_a_validation_exception_for_a_destination_that_stands_is_told(resource: 
     resource.appfabric.inject(
         Fault(operation="DeleteIngestionDestination", error="ValidationException", message="Not now")
     )
-    answer = resource.delete(made.id)
-    assert (answer.status, answer.id) == ("FAILED", made.id)
-    assert answer.reason.startswith("ValidationException: Not now")
+    response = resource.delete(made.id)
+    assert (response.status, response.id) == ("FAILED", made.id)
+    assert response.reason.startswith("ValidationException: Not now")
 
 
 def test_a_refusal_is_told_with_the_id(resource: CustomResource) -> None:
     made = resource.create()
     resource.time.sleep(61)
     resource.appfabric.inject(Fault(operation="DeleteIngestionDestination", error="AccessDeniedException"))
-    answer = resource.delete(made.id)
-    assert (answer.status, answer.id) == ("FAILED", made.id)
-    assert answer.reason.startswith("AccessDeniedException: ")
+    response = resource.delete(made.id)
+    assert (response.status, response.id) == ("FAILED", made.id)
+    assert response.reason.startswith("AccessDeniedException: ")
 
 
 def test_throttles_are_ridden_out(resource: CustomResource) -> None:
@@ -72,9 +73,9 @@ def test_throttles_are_ridden_out(resource: CustomResource) -> None:
 def test_a_throttle_without_end_is_told_in_time(impatient: CustomResource) -> None:
     made = impatient.create()
     impatient.appfabric.inject(Fault(error="ThrottlingException", times=9999))
-    answer = impatient.delete(made.id)
-    assert (answer.status, answer.id) == ("FAILED", made.id)
-    assert answer.reason.startswith("ThrottlingException: ")
+    response = impatient.delete(made.id)
+    assert (response.status, response.id) == ("FAILED", made.id)
+    assert response.reason.startswith("ThrottlingException: ")
 
 
 def test_what_was_not_created_needs_no_call(resource: CustomResource) -> None:
@@ -110,8 +111,8 @@ def test_a_foreign_id_touches_nothing(resource: CustomResource, foreign: str) ->
     others.cold_start()
     kept = others.create()
     resource.place(NEVER_MADE)
-    answer = resource.delete(foreign)
-    assert (answer.status, answer.id) == ("SUCCESS", foreign)
+    response = resource.delete(foreign)
+    assert (response.status, response.id) == ("SUCCESS", foreign)
     assert set(resource.appfabric.destinations) == {kept.id, NEVER_MADE}
     assert [call.operation for call in resource.calls()] == ["CreateIngestionDestination"]
 
@@ -137,37 +138,37 @@ def test_what_a_create_makes_while_its_delete_looks_is_found(resource: CustomRes
             resource.place(NEVER_MADE, tags=resource.ownership_tags("7f3c", requested_at=resource.time.began))
 
     resource.appfabric.subscribe(create_at_last)
-    answer = resource.delete(MADE_UP)
-    assert answer.status == "SUCCESS"
+    response = resource.delete(MADE_UP)
+    assert response.status == "SUCCESS"
     assert not resource.appfabric.destinations
-    assert answer.seconds > 10
+    assert response.seconds > 10
 
 
 def test_a_create_that_never_comes_is_looked_for_until_none_can_be_running(resource: CustomResource) -> None:
-    answer = resource.delete(MADE_UP)
-    assert answer.status == "SUCCESS"
-    assert answer.seconds == pytest.approx(275)
+    response = resource.delete(MADE_UP)
+    assert response.status == "SUCCESS"
+    assert response.seconds == pytest.approx(275)
     assert len(resource.calls("ListIngestionDestinations")) < 50
 
 
 @pytest.mark.parametrize("physical_id", [MADE_UP, "unconfirmed:7f3c"])
 def test_a_look_that_finds_nothing_succeeds_within_any_limit(impatient: CustomResource, physical_id: str) -> None:
-    answer = impatient.delete(physical_id)
-    assert answer.status == "SUCCESS"
-    assert 5 < answer.seconds < 10
+    response = impatient.delete(physical_id)
+    assert response.status == "SUCCESS"
+    assert 5 < response.seconds < 10
 
 
 def test_the_search_is_shorter_when_the_service_timeout_is(resource: CustomResource) -> None:
-    answer = resource.delete(MADE_UP, properties(ServiceTimeout="90"))
-    assert answer.status == "SUCCESS"
-    assert answer.seconds == pytest.approx(50)
+    response = resource.delete(MADE_UP, properties(ServiceTimeout="90"))
+    assert response.status == "SUCCESS"
+    assert response.seconds == pytest.approx(50)
 
 
 def test_an_older_destination_of_this_resource_is_left_and_reported(resource: CustomResource, logs: Logs) -> None:
     retained = resource.create()
     resource.time.sleep(3 * 3600 + 1)
-    answer = resource.delete(MADE_UP)
-    assert answer.status == "SUCCESS"
+    response = resource.delete(MADE_UP)
+    assert response.status == "SUCCESS"
     assert retained.id in resource.appfabric.destinations
     assert logs.counted("PossibleOrphans") == 1
     (line,) = logs.errors()

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from local.appfabric import Fault
-from tests.contract.laptop import MUTATING, CustomResource, processing, properties, to_bucket
+from tests.support.custom_resource import MUTATING, CustomResource
+from tests.support.properties import processing, properties, to_bucket
 
 MADE_UP = "audit-logs-Destination-1A2B3C4D5E6F"
 
@@ -33,8 +34,8 @@ def test_an_update_that_has_expired_changes_nothing(resource: CustomResource, ne
     event = late(
         resource, "Update", PhysicalResourceId=current.id, ResourceProperties=new, OldResourceProperties=short()
     )
-    answer = resource.send(event)
-    assert (answer.status, answer.id) == ("FAILED", current.id)
+    response = resource.send(event)
+    assert (response.status, response.id) == ("FAILED", current.id)
     assert not resource.calls()
 
 
@@ -42,8 +43,8 @@ def test_a_create_that_has_expired_creates_nothing_and_says_that_an_earlier_one_
     resource: CustomResource,
 ) -> None:
     event = late(resource, "Create", ResourceProperties=short())
-    answer = resource.send(event)
-    assert answer.id == f"unconfirmed:{event['RequestId']}"
+    response = resource.send(event)
+    assert response.id == f"unconfirmed:{event['RequestId']}"
     assert not resource.calls()
 
 
@@ -87,12 +88,12 @@ def test_a_first_invocation_ends_before_its_service_timeout(
     resource.appfabric.inject(Fault(operation=operation, times=999, **fault))
     began = resource.time.now()
     if operation == "CreateIngestionDestination":
-        answer = resource.create(properties(**timeout))
+        response = resource.create(properties(**timeout))
     else:
         new = properties(**timeout, DestinationConfiguration=to_bucket("other"))
-        answer = resource.update(current.id, new, properties(**timeout))
-    assert answer.status == "FAILED"
-    assert answer.seconds <= seconds - 5
+        response = resource.update(current.id, new, properties(**timeout))
+    assert response.status == "FAILED"
+    assert response.seconds <= seconds - 5
     assert all((call.at - began).total_seconds() < seconds - 5 for call in resource.calls(*MUTATING))
 
 
@@ -109,6 +110,6 @@ def test_a_create_with_a_short_service_timeout_is_over_when_its_delete_stops_sea
 
 @pytest.mark.parametrize("said", ["0", "3601", "1e3", "-1", "", " 60", "9" * 400, "٣", None, True, 60.5, {"a": 1}])
 def test_a_service_timeout_that_is_none_is_cloudformations_default(resource: CustomResource, said: Any) -> None:
-    answer = resource.delete(MADE_UP, properties(ServiceTimeout=said))
-    assert answer.status == "SUCCESS"
-    assert answer.seconds == pytest.approx(275)
+    response = resource.delete(MADE_UP, properties(ServiceTimeout=said))
+    assert response.status == "SUCCESS"
+    assert response.seconds == pytest.approx(275)

@@ -8,7 +8,7 @@ import pytest
 from ingestion_destination.appfabric.destination import UUID
 from ingestion_destination.exceptions import InvalidRequest
 from ingestion_destination.properties import MOST_TAGS, Desired
-from tests.contract.laptop import processing, properties, to_bucket, to_stream
+from tests.support.properties import processing, properties, to_bucket, to_stream
 
 model = botocore.session.get_session().get_service_model("appfabric")
 
@@ -63,7 +63,7 @@ def test_enums() -> None:
 
 def test_patterns() -> None:
     assert shape("UUID").metadata["pattern"].replace("a-f0-9", "0-9a-f") == UUID
-    # The ARNs are those of the Service Authorization Reference: tests/contract/property_sets.py.
+    # The ARNs are those of the Service Authorization Reference: tests/support/property_sets.py.
     arn, uuid = shape("Identifier").metadata["pattern"].split("$|^")
     assert (arn, uuid.replace("a-f0-9", "0-9a-f")) == ("arn:.+", UUID)
 

@@ -1,4 +1,4 @@
-"""Wrong properties and wrong events: one answer that names the path, or none, and never a call."""
+"""Wrong properties and wrong events: one response that names the path, or none, and never a call."""
 
 from typing import Any
 
@@ -6,15 +6,8 @@ import pytest
 
 from ingestion_destination.cloudformation.request import NotARequest
 from tests.conftest import Logs
-from tests.contract.laptop import (
-    BUNDLE,
-    Context,
-    CustomResource,
-    processing,
-    properties,
-    to_bucket,
-    to_stream,
-)
+from tests.support.custom_resource import Context, CustomResource
+from tests.support.properties import BUNDLE, processing, properties, to_bucket, to_stream
 
 SECRET = "s3cr3t-value"
 
@@ -121,36 +114,36 @@ WRONG = {
 def test_a_wrong_property_is_named_and_no_call_is_made(resource: CustomResource, wrong: str) -> None:
     changed, problem = WRONG[wrong]
     event = resource.event("Create", ResourceProperties=properties(**changed))
-    answer = resource.send(event)
-    assert answer.reason.startswith("InvalidRequest: ")
-    assert problem in answer.reason
-    assert SECRET not in answer.reason
-    assert answer.id == f"not-created:{event['RequestId']}"
+    response = resource.send(event)
+    assert response.reason.startswith("InvalidRequest: ")
+    assert problem in response.reason
+    assert SECRET not in response.reason
+    assert response.id == f"not-created:{event['RequestId']}"
     assert not resource.calls()
 
 
 def test_all_mistakes_are_told_at_once(resource: CustomResource) -> None:
-    answer = resource.create(
+    response = resource.create(
         properties(ProcessingConfiguration=processing("xml", "json"), DestinationConfiguration=destination({}))
     )
-    assert answer.reason == (
+    assert response.reason == (
         "InvalidRequest: ProcessingConfiguration.AuditLog.Schema must be one of ocsf, raw; "
         "DestinationConfiguration.AuditLog.Destination must have exactly one of S3Bucket, FirehoseStream (has none)"
     )
 
 
 def test_mistakes_that_do_not_fit_are_counted(resource: CustomResource) -> None:
-    answer = resource.create(properties(**{f"Unknown{i}": "" for i in range(100)}))
-    told, _, more = answer.reason.rpartition("; … and ")
-    assert len(answer.reason) <= 1000
+    response = resource.create(properties(**{f"Unknown{i}": "" for i in range(100)}))
+    told, _, more = response.reason.rpartition("; … and ")
+    assert len(response.reason) <= 1000
     assert more == f"{100 - told.count('is unknown')} more"
     assert 20 < told.count("is unknown") < 100
 
 
 def test_one_mistake_that_is_too_long_keeps_its_head(resource: CustomResource) -> None:
-    answer = resource.create(properties(**{"é😀" * 3000: ""}))
-    assert answer.reason.startswith("InvalidRequest: é😀")
-    assert len(answer.reason) <= 1000
+    response = resource.create(properties(**{"é😀" * 3000: ""}))
+    assert response.reason.startswith("InvalidRequest: é😀")
+    assert len(response.reason) <= 1000
 
 
 def test_numbers_and_booleans_count_as_the_strings_that_cloudformation_makes_of_them(
@@ -175,9 +168,9 @@ def test_absent_properties_fail_a_create_but_no_delete(resource: CustomResource,
 @pytest.mark.parametrize("request_type", [None, "create", "Foo", 5, "", ["Create"]])
 def test_an_unknown_request_type_is_answered_failed(resource: CustomResource, request_type: object) -> None:
     event = {**resource.event("Create", PhysicalResourceId="an-id"), "RequestType": request_type}
-    answer = resource.send(event)
-    assert answer.reason == "InvalidRequest: RequestType must be one of Create, Update, Delete"
-    assert answer.id == "an-id"
+    response = resource.send(event)
+    assert response.reason == "InvalidRequest: RequestType must be one of Create, Update, Delete"
+    assert response.id == "an-id"
     assert not resource.calls()
 
 
@@ -189,11 +182,11 @@ NOT_REQUESTS: dict[str, Any] = {
     "a poll of crhelper's": {"CrHelperPoll": True},
     "no address": {"ResponseURL": None},
     "an empty address": {"ResponseURL": ""},
-    "plain http": {"ResponseURL": "http://answers.example/x"},
+    "plain http": {"ResponseURL": "http://responses.example/x"},
     "a file": {"ResponseURL": "file:///etc/passwd"},
     "no host": {"ResponseURL": "https:///x"},
     "no port": {"ResponseURL": "https://host:port/x"},
-    "an address that is none": {"ResponseURL": ["https://answers.example/x"]},
+    "an address that is none": {"ResponseURL": ["https://responses.example/x"]},
     "no stack": {"StackId": None},
     "no request id": {"RequestId": ""},
     "no logical id": {"LogicalResourceId": 5},

@@ -7,16 +7,8 @@ import pytest
 from ingestion_destination.cloudformation.delivery import Undelivered
 from local.appfabric import Fault, Outcome
 from tests.conftest import Logs
-from tests.contract.laptop import (
-    INGESTION,
-    STACK_ID,
-    Context,
-    CustomResource,
-    processing,
-    properties,
-    to_bucket,
-    to_stream,
-)
+from tests.support.custom_resource import Context, CustomResource
+from tests.support.properties import INGESTION, STACK_ID, processing, properties, to_bucket, to_stream
 
 RAW = properties(ProcessingConfiguration=processing("raw", "json"))
 MADE_UP = "audit-logs-Destination-1A2B3C4D5E6F"
@@ -44,15 +36,15 @@ def reported(logs: Logs) -> set[str]:
 
 def test_a_create_records_who_asked_for_it_and_when(resource: CustomResource) -> None:
     event = resource.event("Create")
-    answer = resource.send(event)
-    assert resource.appfabric.destinations[answer.id].tags == resource.ownership_tags(event["RequestId"])
+    response = resource.send(event)
+    assert resource.appfabric.destinations[response.id].tags == resource.ownership_tags(event["RequestId"])
 
 
 def test_a_replacement_records_what_it_replaces(resource: CustomResource) -> None:
     replaced = resource.create()
     event = update(resource, replaced.id, RAW, properties())
-    answer = resource.send(event)
-    tags = resource.appfabric.destinations[answer.id].tags
+    response = resource.send(event)
+    tags = resource.appfabric.destinations[response.id].tags
     assert tags == resource.ownership_tags(event["RequestId"], replaces=replaced.id)
 
 
@@ -156,8 +148,8 @@ def test_an_update_that_comes_again_after_a_later_one_moves_nothing(resource: Cu
     new = properties(DestinationConfiguration=to_bucket("second"))
     assert resource.update(current.id, new, properties()).status == "SUCCESS"
     resource.time.sleep(40)
-    answer = resource.send(late)
-    assert (answer.status, answer.id) == ("FAILED", current.id)
+    response = resource.send(late)
+    assert (response.status, response.id) == ("FAILED", current.id)
     assert "second" in str(resource.appfabric.destinations[current.id].destination)
 
 
@@ -190,8 +182,8 @@ def test_a_create_that_was_not_heard_is_found_by_the_next_invocation(resource: C
     first.created_at = first.created_at.replace(second=58 if behind else 0)
     resource.appfabric.created_by.clear()
     resource.time.sleep(60)
-    answer = resource.send(event)
-    assert (answer.status, [answer.id]) == ("SUCCESS", list(resource.appfabric.destinations))
+    response = resource.send(event)
+    assert (response.status, [response.id]) == ("SUCCESS", list(resource.appfabric.destinations))
 
 
 def test_a_conflict_with_a_duplicate_leaves_nothing(resource: CustomResource) -> None:
@@ -269,8 +261,8 @@ def test_a_replacement_in_doubt_is_reported(resource: CustomResource, logs: Logs
     current = resource.create()
     resource.time.sleep(61)
     resource.appfabric.inject(Fault(operation="CreateIngestionDestination", cut=True, times=999))
-    answer = resource.update(current.id, RAW, properties())
-    assert (answer.status, answer.id) == ("FAILED", current.id)
+    response = resource.update(current.id, RAW, properties())
+    assert (response.status, response.id) == ("FAILED", current.id)
     assert logs.counted("PossibleOrphans") == 1
 
 
@@ -284,8 +276,8 @@ def test_whatever_is_raised_after_a_replacement_was_created_it_is_deleted(
 
     current = resource.create()
     monkeypatch.setattr(AppFabric, "stabilize", fail)
-    answer = resource.update(current.id, RAW, properties())
-    assert (answer.status, answer.id) == ("FAILED", current.id)
+    response = resource.update(current.id, RAW, properties())
+    assert (response.status, response.id) == ("FAILED", current.id)
     assert list(resource.appfabric.destinations) == [current.id]
 
 
@@ -342,12 +334,22 @@ def test_a_tag_that_others_gave_another_value_stays_when_the_template_drops_it(r
 def test_what_belongs_to_another_resource_is_neither_changed_nor_deleted(resource: CustomResource, logs: Logs) -> None:
     current = resource.create()
     resource.appfabric.destinations[current.id].tags[f"{PREFIX}LogicalResourceId"] = "Other"
-    answer = resource.update(current.id, properties(DestinationConfiguration=to_stream("abc")), properties())
-    assert "the destination's tags name another owner" in answer.reason
-    assert (answer.status, answer.id) == ("FAILED", current.id)
+    response = resource.update(current.id, properties(DestinationConfiguration=to_stream("abc")), properties())
+    assert "the destination's tags name another owner" in response.reason
+    assert (response.status, response.id) == ("FAILED", current.id)
     assert resource.delete(current.id).status == "SUCCESS"
     assert list(resource.appfabric.destinations) == [current.id]
     assert reported(logs) == {current.id}
+
+
+def test_switching_back_within_the_hour_with_another_tag_is_no_rollback(resource: CustomResource) -> None:
+    """What was replaced lacks the tag, and a rollback changes nothing."""
+    first = resource.create()
+    replaced = resource.update(first.id, RAW, properties())
+    tagged = properties(Tags=[{"Key": "a", "Value": "1"}])
+    response = resource.update(replaced.id, tagged, RAW)
+    assert response.id not in {first.id, replaced.id}
+    assert resource.tags_of(response.id) == {"a": "1"}
 
 
 # One odd response is not believed
@@ -357,8 +359,8 @@ def test_what_belongs_to_another_resource_is_neither_changed_nor_deleted(resourc
 def test_what_is_listed_is_not_gone(resource: CustomResource, operation: str) -> None:
     current = resource.create()
     resource.appfabric.inject(Fault(operation=operation, error="ResourceNotFoundException"))
-    answer = resource.update(current.id, properties(Tags=[{"Key": "a", "Value": "1"}]), properties())
-    assert answer.id == current.id
+    response = resource.update(current.id, properties(Tags=[{"Key": "a", "Value": "1"}]), properties())
+    assert response.id == current.id
     assert resource.delete(current.id).status == "SUCCESS"
     assert not resource.appfabric.destinations
 
@@ -367,8 +369,8 @@ def test_a_404_of_something_else_deletes_nothing(resource: CustomResource) -> No
     current = resource.create()
     fault = Fault(operation="DeleteIngestionDestination", error="UnknownOperationException", http_status=404)
     resource.appfabric.inject(fault)
-    answer = resource.delete(current.id)
-    assert (answer.status, answer.id) == ("FAILED", current.id)
+    response = resource.delete(current.id)
+    assert (response.status, response.id) == ("FAILED", current.id)
 
 
 def test_what_the_role_must_not_read_keeps_nothing_from_being_replaced_or_deleted(
@@ -396,9 +398,9 @@ def test_a_delete_that_finds_nothing_and_cannot_read_everything_fails(resource: 
     resource.place(OTHERS)
     resource.time.sleep(100)
     resource.appfabric.inject(Fault(operation="ListTagsForResource", error="AccessDeniedException", times=999))
-    answer = resource.delete(MADE_UP)
-    assert (answer.status, answer.id) == ("FAILED", MADE_UP)
-    assert answer.reason.startswith("AccessDeniedException")
+    response = resource.delete(MADE_UP)
+    assert (response.status, response.id) == ("FAILED", MADE_UP)
+    assert response.reason.startswith("AccessDeniedException")
 
 
 # A StackId that is not one

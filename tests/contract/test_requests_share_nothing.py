@@ -10,26 +10,27 @@ from ingestion_destination.cloudformation.delivery import Undelivered
 from ingestion_destination.lifecycle import Lifecycle
 from local.appfabric import Fault, Outcome
 from tests.conftest import Logs
-from tests.contract.laptop import Context, CustomResource, processing, properties, to_bucket, to_stream
+from tests.support.custom_resource import Context, CustomResource
+from tests.support.properties import processing, properties, to_bucket, to_stream
 
 
 def test_a_long_status_reason_is_cut_and_the_arn_kept(resource: CustomResource) -> None:
     resource.appfabric.inject(
         Outcome(operation="CreateIngestionDestination", status="Active", status_reason="😀" * 5000)
     )
-    answer = resource.create()
-    assert answer.status == "SUCCESS"
-    assert answer.data["Arn"] == answer.id
-    assert answer.data["StatusReason"].startswith("😀😀")
+    response = resource.create()
+    assert response.status == "SUCCESS"
+    assert response.data["Arn"] == response.id
+    assert response.data["StatusReason"].startswith("😀😀")
 
 
 @pytest.mark.parametrize("text", ["x", "é", "漢", "😀", '"', "\\", "\n", "\ud800"])
 def test_a_long_error_keeps_its_code_and_fits(resource: CustomResource, text: str) -> None:
     resource.appfabric.inject(Fault(error="ConflictException", message=text * 10_000))
-    answer = resource.create()
-    assert answer.reason.startswith("ConflictException: ")
-    assert answer.size <= 4096
-    assert len(answer.reason) > 300
+    response = resource.create()
+    assert response.reason.startswith("ConflictException: ")
+    assert response.size <= 4096
+    assert len(response.reason) > 300
 
 
 def test_text_arrives_unchanged(resource: CustomResource) -> None:
@@ -39,7 +40,7 @@ def test_text_arrives_unchanged(resource: CustomResource) -> None:
 
 
 def test_requests_in_any_order_share_nothing(resource: CustomResource) -> None:
-    """Each answer is the one that a container of its own would give."""
+    """Each response is the one that a container of its own would give."""
     kinds: dict[str, dict[str, Any]] = {
         "good": properties(),
         "wrong": properties(Tagz="x"),
@@ -52,17 +53,17 @@ def test_requests_in_any_order_share_nothing(resource: CustomResource) -> None:
         if kind == "conflict":
             resource.appfabric.inject(Fault(error="ConflictException", message="A twin"))
         event = resource.event("Create", ResourceProperties=kinds[kind])
-        answer = resource.send(event)
+        response = resource.send(event)
         if kind == "wrong":
-            assert answer.reason.startswith("InvalidRequest: Tagz")
+            assert response.reason.startswith("InvalidRequest: Tagz")
         elif kind == "conflict":
-            assert answer.reason.startswith("ConflictException: A twin")
+            assert response.reason.startswith("ConflictException: A twin")
         else:
-            assert answer.reason == ""
-            assert answer.data["Arn"] == answer.id
-            resource.delete(answer.id)
-        assert (answer.status == "FAILED") == (kind in {"wrong", "conflict"})
-        assert bool(answer.data) == (answer.status == "SUCCESS")
+            assert response.reason == ""
+            assert response.data["Arn"] == response.id
+            resource.delete(response.id)
+        assert (response.status == "FAILED") == (kind in {"wrong", "conflict"})
+        assert bool(response.data) == (response.status == "SUCCESS")
 
 
 def test_whatever_the_code_raises_is_answered_and_tells_no_value(
@@ -74,8 +75,8 @@ def test_whatever_the_code_raises_is_answered_and_tells_no_value(
             raise raised
 
         monkeypatch.setattr(Lifecycle, "create", fail)
-        answer = resource.create()
-        assert answer.reason.startswith(f"InternalFailure: {type(raised).__name__}")
+        response = resource.create()
+        assert response.reason.startswith(f"InternalFailure: {type(raised).__name__}")
     assert "s3cr3t" not in logs.text
     assert "in fail" in logs.text
 
@@ -111,7 +112,7 @@ def test_no_log_holds_a_secret_at_debug_with_every_switch_on(
     try:
         resource.create(properties(Tags=[{"Key": "t", "Value": "s3cr3t" * 50}]))
         resource.create(properties(DestinationConfiguration=to_bucket("s3cr3t" * 20)))
-        resource.mailbox.refuse.append(Undelivered("answers.example answered HTTP 403", refused=True))
+        resource.mailbox.refuse.append(Undelivered("responses.example responded HTTP 403", refused=True))
         with pytest.raises(Undelivered) as undelivered:
             resource.provider(resource.event("Create"), Context(resource.time, 300))
         resource.appfabric.inject(Fault(error="ConflictException"))
@@ -169,5 +170,5 @@ def test_an_answer_that_did_not_arrive_is_given_by_the_next_run(resource: Custom
     resource.mailbox.refuse.append(Undelivered("TimeoutError"))
     with pytest.raises(Undelivered):
         resource.provider(event, Context(resource.time, 300))
-    answer = resource.send(event)
-    assert list(resource.appfabric.destinations) == [answer.id]
+    response = resource.send(event)
+    assert list(resource.appfabric.destinations) == [response.id]

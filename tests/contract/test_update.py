@@ -6,16 +6,8 @@ import pytest
 
 from local.appfabric import Fault, Outcome
 from tests.conftest import Logs
-from tests.contract.laptop import (
-    BUNDLE,
-    INGESTION,
-    OTHER_INGESTION,
-    CustomResource,
-    processing,
-    properties,
-    to_bucket,
-    to_stream,
-)
+from tests.support.custom_resource import CustomResource
+from tests.support.properties import BUNDLE, INGESTION, OTHER_INGESTION, processing, properties, to_bucket, to_stream
 
 MADE_UP = "audit-logs-Destination-1A2B3C4D5E6F"
 A1 = f"{INGESTION}/ingestiondestination/44444444-4444-4444-8444-444444444444"
@@ -35,16 +27,16 @@ def test_another_destination_is_set_in_place(resource: CustomResource, to: dict[
     made = resource.create()
     resource.forget_calls()
     resource.time.sleep(60)
-    answer = resource.update(made.id, properties(DestinationConfiguration=to))
-    assert (answer.status, answer.id) == ("SUCCESS", made.id)
+    response = resource.update(made.id, properties(DestinationConfiguration=to))
+    assert (response.status, response.id) == ("SUCCESS", made.id)
     assert resource.mutations() == ["UpdateIngestionDestination"]
     (call,) = resource.calls("UpdateIngestionDestination")
     assert call.parameters["appBundleIdentifier"] == BUNDLE
     assert call.parameters["ingestionIdentifier"] == INGESTION
     assert call.parameters["ingestionDestinationIdentifier"] == made.id
-    assert set(answer.data) == set(made.data)
-    assert answer.data["CreatedAt"] == "2026-11-22T12:00:00Z"
-    assert answer.data["UpdatedAt"] == "2026-11-22T12:01:00Z"
+    assert set(response.data) == set(made.data)
+    assert response.data["CreatedAt"] == "2026-11-22T12:00:00Z"
+    assert response.data["UpdatedAt"] == "2026-11-22T12:01:00Z"
 
 
 @pytest.mark.parametrize(
@@ -61,8 +53,8 @@ def test_what_comes_to_the_same_changes_nothing(resource: CustomResource, same: 
     tags = [{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}]
     made = resource.create(properties(Tags=tags))
     resource.forget_calls()
-    answer = resource.update(made.id, properties(**{"Tags": tags, **same}), properties(Tags=tags))
-    assert (answer.status, answer.id, answer.data) == ("SUCCESS", made.id, made.data)
+    response = resource.update(made.id, properties(**{"Tags": tags, **same}), properties(Tags=tags))
+    assert (response.status, response.id, response.data) == ("SUCCESS", made.id, made.data)
     assert not resource.mutations()
 
 
@@ -76,15 +68,15 @@ def test_what_cannot_be_changed_is_replaced_and_the_old_one_left_to_its_delete(
     event = resource.event(
         "Update", PhysicalResourceId=made.id, ResourceProperties=new, OldResourceProperties=properties()
     )
-    answer = resource.send(event)
-    assert answer.status == "SUCCESS"
-    assert set(resource.appfabric.destinations) == {made.id, answer.id}
-    assert answer.id != made.id
+    response = resource.send(event)
+    assert response.status == "SUCCESS"
+    assert set(resource.appfabric.destinations) == {made.id, response.id}
+    assert response.id != made.id
     assert resource.mutations() == ["CreateIngestionDestination"]
     (call,) = resource.calls("CreateIngestionDestination")
     assert call.parameters["clientToken"] == event["RequestId"]
     resource.delete(made.id)
-    assert set(resource.appfabric.destinations) == {answer.id}
+    assert set(resource.appfabric.destinations) == {response.id}
 
 
 def test_the_ingestion_stays_enabled_until_cloudformation_deletes_what_was_replaced(resource: CustomResource) -> None:
@@ -133,10 +125,10 @@ def test_a_replacement_that_has_no_room_beside_the_old_one_says_what_to_do(
 ) -> None:
     made = resource.create()
     resource.appfabric.inject(Fault(operation="CreateIngestionDestination", error=error))
-    answer = resource.update(made.id, properties(**REPLACING["schema"]))
-    assert (answer.status, answer.id) == ("FAILED", made.id)
-    assert answer.reason.startswith(f"{error}: ")
-    assert says in answer.reason
+    response = resource.update(made.id, properties(**REPLACING["schema"]))
+    assert (response.status, response.id) == ("FAILED", made.id)
+    assert response.reason.startswith(f"{error}: ")
+    assert says in response.reason
     assert list(resource.appfabric.destinations) == [made.id]
 
 
@@ -150,9 +142,9 @@ def test_a_replacement_that_does_not_become_active_is_deleted_again(
 ) -> None:
     made = impatient.create()
     impatient.appfabric.inject(Outcome(operation="CreateIngestionDestination", **{"pending_gets": 1, **outcome}))
-    answer = impatient.update(made.id, properties(**REPLACING["schema"]))
-    assert (answer.status, answer.id) == ("FAILED", made.id)
-    assert answer.reason.startswith(("NotStabilized: ", "NotFound: "))
+    response = impatient.update(made.id, properties(**REPLACING["schema"]))
+    assert (response.status, response.id) == ("FAILED", made.id)
+    assert response.reason.startswith(("NotStabilized: ", "NotFound: "))
     assert list(impatient.appfabric.destinations) == [made.id]
 
 
@@ -162,9 +154,9 @@ def test_what_a_replacement_without_an_answer_created_is_found(
 ) -> None:
     made = impatient.create()
     impatient.appfabric.inject(Fault(operation="CreateIngestionDestination", after=True, times=99, **fault))
-    answer = impatient.update(made.id, properties(**REPLACING["schema"]))
-    assert answer.status == "SUCCESS"
-    assert set(impatient.appfabric.destinations) == {made.id, answer.id}
+    response = impatient.update(made.id, properties(**REPLACING["schema"]))
+    assert response.status == "SUCCESS"
+    assert set(impatient.appfabric.destinations) == {made.id, response.id}
     assert len(impatient.calls("CreateIngestionDestination")) == 2
 
 
@@ -172,8 +164,8 @@ def test_what_cannot_be_undone_is_told_once_and_counted(impatient: CustomResourc
     made = impatient.create()
     impatient.appfabric.inject(Outcome(operation="CreateIngestionDestination", status="Failed"))
     impatient.appfabric.inject(Fault(operation="DeleteIngestionDestination", error="ThrottlingException", times=999))
-    answer = impatient.update(made.id, properties(**REPLACING["schema"]))
-    assert (answer.status, answer.id) == ("FAILED", made.id)
+    response = impatient.update(made.id, properties(**REPLACING["schema"]))
+    assert (response.status, response.id) == ("FAILED", made.id)
     (left,) = set(impatient.appfabric.destinations) - {made.id}
     assert [line["arn"] for line in logs.errors() if "arn" in line] == [left]
     assert logs.counted("PossibleOrphans") == 1
@@ -185,16 +177,16 @@ def test_a_failed_update_echoes_the_id(impatient: CustomResource, operation: str
     made = impatient.create()
     impatient.appfabric.inject(Fault(operation=operation, error=error, times=999))
     new = properties(DestinationConfiguration=to_stream("abc"), Tags=[{"Key": "a", "Value": "1"}])
-    answer = impatient.update(made.id, new)
-    assert (answer.status, answer.id) == ("FAILED", made.id)
-    assert answer.reason.startswith(f"{error}: ")
+    response = impatient.update(made.id, new)
+    assert (response.status, response.id) == ("FAILED", made.id)
+    assert response.reason.startswith(f"{error}: ")
 
 
 def test_wrong_properties_echo_the_id_and_call_nothing(resource: CustomResource) -> None:
     made = resource.create()
     resource.forget_calls()
-    answer = resource.update(made.id, properties(Tagz="x"))
-    assert (answer.status, answer.id) == ("FAILED", made.id)
+    response = resource.update(made.id, properties(Tagz="x"))
+    assert (response.status, response.id) == ("FAILED", made.id)
     assert not resource.calls()
 
 
@@ -203,18 +195,18 @@ def test_a_failed_destination_set_in_place_is_told(resource: CustomResource) -> 
     resource.appfabric.inject(
         Outcome(operation="UpdateIngestionDestination", status="Failed", status_reason="No such stream")
     )
-    answer = resource.update(made.id, properties(DestinationConfiguration=to_stream("abc")))
-    assert (answer.status, answer.id) == ("FAILED", made.id)
-    assert answer.reason == "NotStabilized: the destination is Failed: No such stream"
+    response = resource.update(made.id, properties(DestinationConfiguration=to_stream("abc")))
+    assert (response.status, response.id) == ("FAILED", made.id)
+    assert response.reason == "NotStabilized: the destination is Failed: No such stream"
 
 
 def test_a_destination_that_failed_since_blocks_no_update_of_tags(resource: CustomResource) -> None:
     made = resource.create()
     live = resource.appfabric.destinations[made.id]
     live.status, live.status_reason = "Failed", "The bucket is full"
-    answer = resource.update(made.id, properties(Tags=[{"Key": "a", "Value": "1"}]))
-    assert answer.status == "SUCCESS"
-    assert (answer.data["Status"], answer.data["StatusReason"]) == ("Failed", "The bucket is full")
+    response = resource.update(made.id, properties(Tags=[{"Key": "a", "Value": "1"}]))
+    assert response.status == "SUCCESS"
+    assert (response.data["Status"], response.data["StatusReason"]) == ("Failed", "The bucket is full")
 
 
 def test_tags_follow_the_template_and_others_stay(resource: CustomResource) -> None:
@@ -223,8 +215,8 @@ def test_tags_follow_the_template_and_others_stay(resource: CustomResource) -> N
     made = resource.create(properties(Tags=old))
     resource.appfabric.destinations[made.id].tags["by-hand"] = "stays"
     resource.forget_calls()
-    answer = resource.update(made.id, properties(Tags=new), properties(Tags=old))
-    assert (answer.status, answer.id) == ("SUCCESS", made.id)
+    response = resource.update(made.id, properties(Tags=new), properties(Tags=old))
+    assert (response.status, response.id) == ("SUCCESS", made.id)
     assert resource.tags_of(made.id) == {
         "same": "1",
         "changed": "2",
@@ -269,26 +261,26 @@ def test_without_old_properties_the_live_destination_is_enough(resource: CustomR
 def test_a_destination_that_was_deleted_by_hand_is_made_anew(resource: CustomResource) -> None:
     made = resource.create()
     resource.appfabric.destinations.clear()
-    answer = resource.update(made.id, properties())
-    assert answer.status == "SUCCESS"
-    assert answer.id != made.id
-    assert list(resource.appfabric.destinations) == [answer.id]
+    response = resource.update(made.id, properties())
+    assert response.status == "SUCCESS"
+    assert response.id != made.id
+    assert list(resource.appfabric.destinations) == [response.id]
 
 
 @pytest.mark.parametrize("id", ["not-created:7f3c", "unconfirmed:7f3c", MADE_UP])
 def test_an_id_without_a_destination_gets_one_that_its_own_delete_leaves_alone(
     resource: CustomResource, id: str
 ) -> None:
-    answer = resource.update(id, properties())
-    assert answer.status == "SUCCESS"
-    assert list(resource.appfabric.destinations) == [answer.id]
+    response = resource.update(id, properties())
+    assert response.status == "SUCCESS"
+    assert list(resource.appfabric.destinations) == [response.id]
     # CloudFormation deletes the id that was replaced
     resource.delete(id)
-    assert list(resource.appfabric.destinations) == [answer.id]
+    assert list(resource.appfabric.destinations) == [response.id]
     # and the destination is this resource's ever after
-    assert resource.update(answer.id, properties(Tags=[{"Key": "a", "Value": "1"}])).id == answer.id
-    replaced = resource.update(answer.id, properties(**REPLACING["schema"]))
-    assert resource.update(replaced.id, properties(), properties(**REPLACING["schema"])).id == answer.id
+    assert resource.update(response.id, properties(Tags=[{"Key": "a", "Value": "1"}])).id == response.id
+    replaced = resource.update(response.id, properties(**REPLACING["schema"]))
+    assert resource.update(replaced.id, properties(), properties(**REPLACING["schema"])).id == response.id
 
 
 @pytest.mark.parametrize("id", ["unconfirmed", MADE_UP])
@@ -298,16 +290,16 @@ def test_what_a_lost_create_left_is_deleted_with_the_id_that_stands_for_it(resou
     if id == "unconfirmed":
         id = f"unconfirmed:{event['RequestId']}"
     resource.time.sleep(60)
-    answer = resource.update(id, properties(DestinationConfiguration=to_stream("abc")))
-    assert answer.status == "SUCCESS"
-    assert set(resource.appfabric.destinations) == {left.id, answer.id}
+    response = resource.update(id, properties(DestinationConfiguration=to_stream("abc")))
+    assert response.status == "SUCCESS"
+    assert set(resource.appfabric.destinations) == {left.id, response.id}
     resource.delete(id)
-    assert list(resource.appfabric.destinations) == [answer.id]
+    assert list(resource.appfabric.destinations) == [response.id]
 
 
 def test_any_other_id_is_refused_without_a_call(resource: CustomResource) -> None:
-    answer = resource.update("legacy-id", properties())
-    assert (answer.status, answer.id) == ("FAILED", "legacy-id")
+    response = resource.update("legacy-id", properties())
+    assert (response.status, response.id) == ("FAILED", "legacy-id")
     assert not resource.calls()
 
 
@@ -320,8 +312,8 @@ def test_a_rollback_after_a_failed_change_in_place_restores(resource: CustomReso
     resource.appfabric.inject(Outcome(operation="UpdateIngestionDestination", status="Failed"))
     assert resource.update(made.id, new).status == "FAILED"
     resource.appfabric.inject(Outcome(operation="UpdateIngestionDestination", status="Active"))
-    answer = resource.update(made.id, properties(), new)
-    assert (answer.status, answer.id) == ("SUCCESS", made.id)
+    response = resource.update(made.id, properties(), new)
+    assert (response.status, response.id) == ("SUCCESS", made.id)
     assert "s3Bucket" in str(resource.appfabric.destinations[made.id].destination)
 
 
@@ -329,8 +321,8 @@ def test_a_rollback_of_what_never_happened_changes_nothing(resource: CustomResou
     made = resource.create()
     resource.forget_calls()
     for what in REPLACING.values():
-        answer = resource.update(made.id, properties(), properties(**what))
-        assert (answer.status, answer.id) == ("SUCCESS", made.id)
+        response = resource.update(made.id, properties(), properties(**what))
+        assert (response.status, response.id) == ("SUCCESS", made.id)
     assert not resource.mutations()
 
 
@@ -338,8 +330,8 @@ def test_a_rollback_after_a_replacement_takes_the_old_one_back(resource: CustomR
     made = resource.create()
     new = properties(**REPLACING["ingestion"], Tags=[{"Key": "new", "Value": "1"}])
     replaced = resource.update(made.id, new)
-    answer = resource.update(replaced.id, properties(), new)
-    assert (answer.status, answer.id) == ("SUCCESS", made.id)
+    response = resource.update(replaced.id, properties(), new)
+    assert (response.status, response.id) == ("SUCCESS", made.id)
     resource.delete(replaced.id)
     assert list(resource.appfabric.destinations) == [made.id]
 
@@ -349,18 +341,18 @@ def test_a_rollback_takes_back_an_old_one_that_has_failed_since(resource: Custom
     resource.time.sleep(3600)
     replaced = resource.update(made.id, properties(**REPLACING["schema"]))
     resource.appfabric.destinations[made.id].status = "Failed"
-    answer = resource.update(replaced.id, properties(), properties(**REPLACING["schema"]))
-    assert (answer.status, answer.id, answer.data["Status"]) == ("SUCCESS", made.id, "Failed")
+    response = resource.update(replaced.id, properties(), properties(**REPLACING["schema"]))
+    assert (response.status, response.id, response.data["Status"]) == ("SUCCESS", made.id, "Failed")
 
 
 def test_a_rollback_after_a_replacement_makes_anew_what_is_gone(resource: CustomResource) -> None:
     made = resource.create()
     replaced = resource.update(made.id, properties(**REPLACING["schema"]))
     resource.delete(made.id)
-    answer = resource.update(replaced.id, properties(), properties(**REPLACING["schema"]))
-    assert answer.status == "SUCCESS"
+    response = resource.update(replaced.id, properties(), properties(**REPLACING["schema"]))
+    assert response.status == "SUCCESS"
     resource.delete(replaced.id)
-    assert list(resource.appfabric.destinations) == [answer.id]
+    assert list(resource.appfabric.destinations) == [response.id]
 
 
 def test_the_rollback_of_a_replacement_that_was_never_answered_deletes_it(resource: CustomResource) -> None:
@@ -372,10 +364,10 @@ def test_the_rollback_of_a_replacement_that_was_never_answered_deletes_it(resour
     resource.time.sleep(60)
     lost = resource.update(made.id, properties(**REPLACING["schema"]))
     assert lost.id in resource.appfabric.destinations
-    # CloudFormation never got that answer
+    # CloudFormation never got that response
     resource.time.sleep(60)
-    answer = resource.update(made.id, properties(), properties(**REPLACING["schema"]))
-    assert (answer.status, answer.id) == ("SUCCESS", made.id)
+    response = resource.update(made.id, properties(), properties(**REPLACING["schema"]))
+    assert (response.status, response.id) == ("SUCCESS", made.id)
     assert set(resource.appfabric.destinations) == {made.id, others.id}
 
 
@@ -385,8 +377,8 @@ def test_a_clean_up_that_fails_does_not_fail_the_rollback(impatient: CustomResou
     lost = impatient.update(made.id, properties(**REPLACING["schema"]))
     impatient.time.sleep(60)
     impatient.appfabric.inject(Fault(operation="DeleteIngestionDestination", error="AccessDeniedException", times=99))
-    answer = impatient.update(made.id, properties(), properties(**REPLACING["schema"]))
-    assert (answer.status, answer.id) == ("SUCCESS", made.id)
+    response = impatient.update(made.id, properties(), properties(**REPLACING["schema"]))
+    assert (response.status, response.id) == ("SUCCESS", made.id)
     assert lost.id in impatient.appfabric.destinations
     assert logs.counted("PossibleOrphans") == 1
 
@@ -403,7 +395,7 @@ def test_a_replacement_taken_from_an_earlier_run_must_be_active(resource: Custom
     earlier = resource.send(event)
     resource.appfabric.destinations[earlier.id].status = "Failed"
     resource.time.sleep(60)
-    answer = resource.send(event)
-    assert (answer.status, answer.id) == ("FAILED", made.id)
+    response = resource.send(event)
+    assert (response.status, response.id) == ("FAILED", made.id)
     resource.update(made.id, properties(), properties(**REPLACING["schema"]))
     assert list(resource.appfabric.destinations) == [made.id]

@@ -13,7 +13,8 @@ from jsonschema import Draft7Validator
 from ingestion_destination.appfabric.destination import Destination
 from ingestion_destination.exceptions import InvalidRequest
 from ingestion_destination.properties import MOST_TAGS, Desired, attributes_of
-from tests.contract.property_sets import (
+from tests.intrinsics import NO_VALUE, every
+from tests.support.property_sets import (
     CONDITIONS,
     FIREHOSE_MODEL,
     GIVEN,
@@ -23,7 +24,6 @@ from tests.contract.property_sets import (
     TYPE,
     Row,
 )
-from tests.intrinsics import NO_VALUE, every
 from tests.template.tools import CFN_LINTS, cfn_lint, run
 
 ROOT = Path(__file__).parents[2]
@@ -124,7 +124,7 @@ def test_the_native_schema(row: Row, native: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("version", CFN_LINTS)
-def test_cfn_lint_blames_nothing_that_is_good(version: str, tmp_path: Path) -> None:
+def test_cfn_lint_reports_nothing_that_is_good(version: str, tmp_path: Path) -> None:
     # Nor by a rule of its own, save that not every row uses every parameter, and needs its Fn::Sub.
     found = cfn_lint(version, json.dumps(template(GOOD)), tmp_path)
     old_names = {NAMES[row.name] for row in GOOD if "old buckets" in row.name}
@@ -133,7 +133,7 @@ def test_cfn_lint_blames_nothing_that_is_good(version: str, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("version", CFN_LINTS)
-def test_cfn_lint_tells_every_wrong_property_with_its_path(version: str, tmp_path: Path) -> None:
+def test_cfn_lint_reports_every_wrong_property_with_its_path(version: str, tmp_path: Path) -> None:
     found = cfn_lint(version, json.dumps(template(BAD)), tmp_path)
     for row in BAD:
         messages = [each.message for each in found if each.path[1] == NAMES[row.name] and each.rule == "E9701"]
@@ -202,7 +202,7 @@ def test_identity_tagging_and_attributes_are_the_native_types(native: dict[str, 
     assert set(native["readOnlyProperties"]) <= set(SCHEMA["readOnlyProperties"])
 
 
-def test_every_attribute_of_an_answer_is_in_the_schema() -> None:
+def test_every_attribute_of_a_response_is_in_the_schema() -> None:
     arn = "arn:aws:appfabric:us-east-1:111122223333:appbundle/{0}/ingestion/{0}/ingestiondestination/{0}"
     returned = {
         "arn": arn.format("44444444-4444-4444-8444-444444444444"),

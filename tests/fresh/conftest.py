@@ -1,4 +1,4 @@
-"""Environments made anew from the registries, with the newest of everything: `make test-all`."""
+"""Environments created from the registries, with the newest of everything: `make test-all`."""
 
 import os
 import subprocess

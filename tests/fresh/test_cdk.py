@@ -13,8 +13,8 @@ from local import release
 from local.appfabric import AppFabricEmulator, serve
 from local.certificates import Certificates
 from local.cloudformation import CloudFormation, emulate
-from tests.contract.laptop import BUNDLE, INGESTION
 from tests.fresh.conftest import command
+from tests.support.properties import BUNDLE, INGESTION
 from tests.template.tools import CFN_LINTS, ROOT, Finding, cfn_lint
 
 pytestmark = pytest.mark.slow
@@ -106,19 +106,27 @@ def test_the_provider_has_no_mistakes(version: str, provider: Synthesized, tmp_p
 
 
 TRAPS = {
-    "resourceType": ("  resourceType: 'Custom::AppFabricIngestionDestination',\n", "", "W9702"),
-    "pascalCaseProperties": ("    AppBundleArn: app", "    appBundleArn: app", "E9701"),
-    "bucket.bucketArn": ("logs.bucketName", "logs.bucketArn", "E9701"),
+    "resourceType": ({"  resourceType: 'Custom::AppFabricIngestionDestination',\n": ""}, "W9702"),
+    "pascalCaseProperties": (
+        {
+            "  properties: {": "  pascalCaseProperties: true,\n  properties: {",
+            "{ AuditLog: { Schema": "{ auditLog: { Schema",
+        },
+        "E9701",
+    ),
+    "bucket.bucketArn": ({"logs.bucketName": "logs.bucketArn"}, "E9701"),
 }
 
 
 @pytest.mark.parametrize("trap", TRAPS)
 def test_each_trap_is_reported(trap: str, typescript: Path, tmp_path: Path) -> None:
-    old, new, rule = TRAPS[trap]
-    source = (typescript / "app.ts").read_text()
-    assert old in source
     assert trap in (ROOT / "docs/cdk.md").read_text()
-    (typescript / "trap.ts").write_text(source.replace(old, new))
+    changes, rule = TRAPS[trap]
+    source = (typescript / "app.ts").read_text()
+    for old, new in changes.items():
+        assert old in source
+        source = source.replace(old, new)
+    (typescript / "trap.ts").write_text(source)
     command("npx", "tsc", cwd=typescript)
     trapped = synthesize("node", "build/trap.js", cwd=typescript, context=CONTEXT)
     assert {each.rule for each in lint("newest", trapped, tmp_path)} == {rule}

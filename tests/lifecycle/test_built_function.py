@@ -17,25 +17,25 @@ from local.appfabric import AppFabricEmulator, Fault, serve
 from local.certificates import Certificates
 from local.response_receiver import ResponseFault, ResponseReceiver
 from local.runtime import Invocation, LambdaRuntime
-from tests.contract.laptop import STACK_ID, processing, properties
+from tests.support.properties import STACK_ID, processing, properties
 
 ARTEFACT = Path(__file__).parents[2] / ".aws-sam" / "build" / "ProviderFunction"
 LIMIT = 8
 
 
 @dataclass
-class Laptop:
-    """The function, its AppFabric and the place for its answers."""
+class Provider:
+    """The function, its AppFabric and the receiver of its responses."""
 
     appfabric: AppFabricEmulator
-    sink: ResponseReceiver
+    receiver: ResponseReceiver
     function: LambdaRuntime
 
-    def event(self, request_type: str, order: tuple[int | ResponseFault, ...] = (), **more: Any) -> dict[str, Any]:
+    def event(self, request_type: str, outcomes: tuple[int | ResponseFault, ...] = (), **more: Any) -> dict[str, Any]:
         request_id = str(uuid.uuid4())
         return {
             "RequestType": request_type,
-            "ResponseURL": self.sink.response_url(outcomes=order, request_id=request_id),
+            "ResponseURL": self.receiver.response_url(outcomes=outcomes, request_id=request_id),
             "StackId": STACK_ID,
             "RequestId": request_id,
             "LogicalResourceId": "Destination",
@@ -45,9 +45,9 @@ class Laptop:
         }
 
     def run(self, event: dict[str, Any]) -> tuple[Invocation, dict[str, Any]]:
-        """Run an event whose answer arrives."""
+        """Invoke the function with an event whose response arrives."""
         invocation = self.function.invoke(event)
-        return invocation, self.sink.wait(event["ResponseURL"], timeout=1).json()
+        return invocation, self.receiver.wait(event["ResponseURL"], timeout=1).json()
 
 
 @pytest.fixture(scope="module")
@@ -57,10 +57,10 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 @pytest.fixture(scope="module")
 def start(certificates: Certificates) -> Iterator[Callable[..., Any]]:
-    with ResponseReceiver(certificates) as sink:
+    with ResponseReceiver(certificates) as receiver:
 
         @contextmanager
-        def start(task_root: Path = ARTEFACT, **environment: str) -> Iterator[Laptop]:
+        def start(task_root: Path = ARTEFACT, **environment: str) -> Iterator[Provider]:
             appfabric = AppFabricEmulator()
             with (
                 serve(appfabric) as endpoint,
@@ -75,37 +75,37 @@ def start(certificates: Certificates) -> Iterator[Callable[..., Any]]:
                     },
                 ) as function,
             ):
-                yield Laptop(appfabric, sink, function)
+                yield Provider(appfabric, receiver, function)
 
         yield start
 
 
 @pytest.fixture(scope="module")
-def shared(start: Callable[..., Any]) -> Iterator[Laptop]:
-    with start() as laptop:
-        yield laptop
+def shared(start: Callable[..., Any]) -> Iterator[Provider]:
+    with start() as provider:
+        yield provider
 
 
 @pytest.fixture
-def laptop(shared: Laptop) -> Laptop:
+def provider(shared: Provider) -> Provider:
     shared.appfabric.reset()
     return shared
 
 
-def test_a_whole_life(laptop: Laptop) -> None:
-    _, made = laptop.run(laptop.event("Create"))
-    assert made["Status"] == "SUCCESS"
-    assert list(laptop.appfabric.destinations) == [made["PhysicalResourceId"]]
+def test_create_replace_and_delete(provider: Provider) -> None:
+    _, created = provider.run(provider.event("Create"))
+    assert created["Status"] == "SUCCESS"
+    assert list(provider.appfabric.destinations) == [created["PhysicalResourceId"]]
     new = properties(ProcessingConfiguration=processing("raw", "json"))
     update = {"ResourceProperties": new, "OldResourceProperties": properties()}
-    _, replaced = laptop.run(laptop.event("Update", PhysicalResourceId=made["PhysicalResourceId"], **update))
+    _, replaced = provider.run(provider.event("Update", PhysicalResourceId=created["PhysicalResourceId"], **update))
     assert replaced["Status"] == "SUCCESS"
-    for answer in (made, replaced):
-        invocation, gone = laptop.run(laptop.event("Delete", PhysicalResourceId=answer["PhysicalResourceId"]))
+    for response in (created, replaced):
+        invocation, gone = provider.run(provider.event("Delete", PhysicalResourceId=response["PhysicalResourceId"]))
         assert gone["Status"] == "SUCCESS"
         assert invocation.payload is None
         assert invocation.seconds < 5
-    assert not laptop.appfabric.destinations
+    assert not provider.appfabric.destinations
 
 
 @pytest.mark.parametrize(
@@ -118,121 +118,126 @@ def test_a_whole_life(laptop: Laptop) -> None:
     ],
     ids=["hang", "throttle", "500", "cut"],
 )
-def test_a_fault_that_stays_is_reported_before_lambdas_limit(laptop: Laptop, fault: Fault) -> None:
-    laptop.appfabric.inject(fault)
-    invocation, answer = laptop.run(laptop.event("Create"))
+def test_a_fault_that_stays_is_reported_before_lambdas_limit(provider: Provider, fault: Fault) -> None:
+    provider.appfabric.inject(fault)
+    invocation, response = provider.run(provider.event("Create"))
     assert invocation.error_type is None
     assert invocation.seconds < LIMIT
-    assert answer["Status"] == "FAILED"
-    assert answer["Reason"].startswith(fault.error or "NetworkFailure")
+    assert response["Status"] == "FAILED"
+    assert response["Reason"].startswith(fault.error or "NetworkFailure")
 
 
-def test_a_response_of_appfabrics_that_trickles_in_is_interrupted_and_its_effect_found(laptop: Laptop) -> None:
-    laptop.appfabric.inject(Fault(operation="CreateIngestionDestination", drip=0.3, times=99))
-    _, answer = laptop.run(laptop.event("Create"))
-    assert (answer["Status"], [answer["PhysicalResourceId"]]) == ("SUCCESS", list(laptop.appfabric.destinations))
+def test_a_response_of_appfabrics_that_trickles_in_is_interrupted_and_its_effect_found(
+    provider: Provider,
+) -> None:
+    provider.appfabric.inject(Fault(operation="CreateIngestionDestination", drip=0.3, times=99))
+    _, response = provider.run(provider.event("Create"))
+    assert (response["Status"], [response["PhysicalResourceId"]]) == (
+        "SUCCESS",
+        list(provider.appfabric.destinations),
+    )
 
 
 @pytest.mark.parametrize(
-    "order", [(503, 503), (ResponseFault.CUT_BEFORE,), (ResponseFault.CUT_AFTER,), (ResponseFault.HANG,)], ids=str
+    "outcomes", [(503, 503), (ResponseFault.CUT_BEFORE,), (ResponseFault.CUT_AFTER,), (ResponseFault.HANG,)], ids=str
 )
-def test_an_answer_that_does_not_get_through_at_first_gets_through(laptop: Laptop, order: Any) -> None:
-    event = laptop.event("Create", order=order)
-    invocation, answer = laptop.run(event)
+def test_a_response_that_does_not_get_through_at_first_gets_through(provider: Provider, outcomes: Any) -> None:
+    event = provider.event("Create", outcomes=outcomes)
+    invocation, response = provider.run(event)
     assert invocation.error_type is None
-    assert answer["Status"] == "SUCCESS"
-    assert len({request.body for request in laptop.sink.requests(event["ResponseURL"])}) == 1
+    assert response["Status"] == "SUCCESS"
+    assert len({request.body for request in provider.receiver.requests(event["ResponseURL"])}) == 1
 
 
-def test_an_answer_that_never_gets_through_is_delivered_by_lambdas_own_retry(laptop: Laptop) -> None:
-    event = laptop.event("Create", order=(500,) * 20)
-    lost = laptop.function.invoke(event)
+def test_a_response_that_never_gets_through_is_delivered_by_lambdas_own_retry(provider: Provider) -> None:
+    event = provider.event("Create", outcomes=(500,) * 20)
+    lost = provider.function.invoke(event)
     assert lost.error_type == "Undelivered"
     assert "Signature" not in str(lost.payload)
     assert lost.seconds < LIMIT
-    retried = {**event, "ResponseURL": laptop.sink.response_url()}
-    _, answer = laptop.run(retried)
-    assert list(laptop.appfabric.destinations) == [answer["PhysicalResourceId"]]
+    retried = {**event, "ResponseURL": provider.receiver.response_url()}
+    _, response = provider.run(retried)
+    assert list(provider.appfabric.destinations) == [response["PhysicalResourceId"]]
 
 
-def test_a_response_that_is_refused_raises_and_nothing_is_changed_after_it(laptop: Laptop) -> None:
-    event = laptop.event("Create", order=(403,) * 20)
-    refused = laptop.function.invoke(event)
+def test_a_response_that_is_refused_raises_and_nothing_is_changed_after_it(provider: Provider) -> None:
+    event = provider.event("Create", outcomes=(403,) * 20)
+    refused = provider.function.invoke(event)
     assert refused.error_type == "Undelivered"
-    assert len(laptop.sink.requests(event["ResponseURL"])) == 1
-    assert [call.operation for call in laptop.appfabric.calls] == ["CreateIngestionDestination"]
+    assert len(provider.receiver.requests(event["ResponseURL"])) == 1
+    assert [call.operation for call in provider.appfabric.calls] == ["CreateIngestionDestination"]
 
 
-def test_a_container_killed_after_its_create_is_made_good_by_the_next_run(start: Callable[..., Any]) -> None:
-    with start() as laptop:
+def test_a_container_killed_after_its_create_is_completed_by_the_next_invocation(start: Callable[..., Any]) -> None:
+    with start() as provider:
         created = threading.Event()
-        laptop.appfabric.subscribe(lambda _: created.set())
-        event = laptop.event("Create", order=(ResponseFault.HANG,))
-        running = threading.Thread(target=lambda: _ignore(lambda: laptop.function.invoke(event)))
+        provider.appfabric.subscribe(lambda _: created.set())
+        event = provider.event("Create", outcomes=(ResponseFault.HANG,))
+        running = threading.Thread(target=lambda: _ignore(lambda: provider.function.invoke(event)))
         running.start()
         assert created.wait(10)
-        laptop.function.kill()
+        provider.function.kill()
         running.join()
-        laptop.function.restart()
-        _, answer = laptop.run({**event, "ResponseURL": laptop.sink.response_url()})
-        assert list(laptop.appfabric.destinations) == [answer["PhysicalResourceId"]]
+        provider.function.restart()
+        _, response = provider.run({**event, "ResponseURL": provider.receiver.response_url()})
+        assert list(provider.appfabric.destinations) == [response["PhysicalResourceId"]]
 
 
-def test_what_a_killed_container_made_is_found_by_the_delete_that_cloudformation_sends(
+def test_what_a_killed_container_created_is_found_by_the_delete_that_cloudformation_sends(
     start: Callable[..., Any],
 ) -> None:
-    with start() as laptop:
+    with start() as provider:
         created = threading.Event()
-        laptop.appfabric.subscribe(lambda _: created.set())
-        event = laptop.event("Create", order=(ResponseFault.HANG,))
-        running = threading.Thread(target=lambda: _ignore(lambda: laptop.function.invoke(event)))
+        provider.appfabric.subscribe(lambda _: created.set())
+        event = provider.event("Create", outcomes=(ResponseFault.HANG,))
+        running = threading.Thread(target=lambda: _ignore(lambda: provider.function.invoke(event)))
         running.start()
         assert created.wait(10)
-        laptop.function.kill()
+        provider.function.kill()
         running.join()
-        laptop.function.restart()
-        made_up = "audit-logs-Destination-1A2B3C4D5E6F"
-        _, answer = laptop.run(laptop.event("Delete", PhysicalResourceId=made_up))
-        assert answer["Status"] == "SUCCESS"
-        assert not laptop.appfabric.destinations
+        provider.function.restart()
+        invented = "audit-logs-Destination-1A2B3C4D5E6F"
+        _, response = provider.run(provider.event("Delete", PhysicalResourceId=invented))
+        assert response["Status"] == "SUCCESS"
+        assert not provider.appfabric.destinations
 
 
-def test_garbage_in_a_warm_container_is_refused_at_once_and_answered_nowhere(laptop: Laptop) -> None:
-    laptop.run(laptop.event("Create"))
-    answered = len(laptop.sink.requests())
-    calls = len(laptop.appfabric.calls)
-    for garbage in (None, [], {}, "text", {"RequestType": "Delete"}, laptop.event("Create") | {"StackId": None}):
-        invocation = laptop.function.invoke(garbage)
+def test_garbage_in_a_warm_container_is_refused_at_once_without_a_response(provider: Provider) -> None:
+    provider.run(provider.event("Create"))
+    responses = len(provider.receiver.requests())
+    calls = len(provider.appfabric.calls)
+    for garbage in (None, [], {}, "text", {"RequestType": "Delete"}, provider.event("Create") | {"StackId": None}):
+        invocation = provider.function.invoke(garbage)
         assert invocation.error_type == "NotARequest"
         assert invocation.seconds < 1
-    assert len(laptop.sink.requests()) == answered
-    assert len(laptop.appfabric.calls) == calls
+    assert len(provider.receiver.requests()) == responses
+    assert len(provider.appfabric.calls) == calls
 
 
-def test_a_region_without_appfabric_is_told_within_seconds(start: Callable[..., Any]) -> None:
+def test_a_region_without_appfabric_is_reported_within_seconds(start: Callable[..., Any]) -> None:
     nowhere = {
         "AWS_ENDPOINT_URL_APPFABRIC": "https://appfabric.eu-central-1.invalid",
         "AWS_REGION": "eu-central-1",
         "AWS_DEFAULT_REGION": "eu-central-1",
     }
-    with start(**nowhere) as laptop:
+    with start(**nowhere) as provider:
         began = time.monotonic()
-        _, answer = laptop.run(laptop.event("Create"))
+        _, response = provider.run(provider.event("Create"))
         assert time.monotonic() - began < LIMIT
-    assert answer["PhysicalResourceId"].startswith("not-created:")
+    assert response["PhysicalResourceId"].startswith("not-created:")
     for region in ("us-east-1", "eu-west-1", "ap-northeast-1"):
-        assert region in answer["Reason"]
+        assert region in response["Reason"]
 
 
 def test_a_function_that_a_variable_keeps_from_starting_says_so(start: Callable[..., Any]) -> None:
-    with start(POWERTOOLS_LOGGER_SAMPLE_RATE="abc") as laptop:
-        invocation, answer = laptop.run(laptop.event("Create"))
-        assert answer["Reason"].startswith("InternalFailure: the function cannot start: ")
-        assert "abc" in answer["Reason"]
+    with start(POWERTOOLS_LOGGER_SAMPLE_RATE="abc") as provider:
+        invocation, response = provider.run(provider.event("Create"))
+        assert response["Reason"].startswith("InternalFailure: the function cannot start: ")
+        assert "abc" in response["Reason"]
         assert "Traceback" in invocation.log
-        delete = laptop.event("Delete", PhysicalResourceId=answer["PhysicalResourceId"])
-        assert laptop.run(delete)[1]["Status"] == "SUCCESS"
-    assert not laptop.appfabric.calls
+        delete = provider.event("Delete", PhysicalResourceId=response["PhysicalResourceId"])
+        assert provider.run(delete)[1]["Status"] == "SUCCESS"
+    assert not provider.appfabric.calls
 
 
 def test_a_function_that_was_deployed_without_its_build_says_so(start: Callable[..., Any], tmp_path: Path) -> None:
@@ -240,10 +245,10 @@ def test_a_function_that_was_deployed_without_its_build_says_so(start: Callable[
     shutil.copytree(ARTEFACT.parents[2] / "src", tmp_path / "src")
     for package in ("crhelper", "boto3", "botocore", "aws_lambda_powertools"):
         (tmp_path / "src" / f"{package}.py").write_text(f"raise ModuleNotFoundError('No module named {package}')")
-    with start(tmp_path / "src") as laptop:
-        _, answer = laptop.run(laptop.event("Create"))
-    assert answer["Status"] == "FAILED"
-    assert answer["Reason"].startswith(
+    with start(tmp_path / "src") as provider:
+        _, response = provider.run(provider.event("Create"))
+    assert response["Status"] == "FAILED"
+    assert response["Reason"].startswith(
         "InternalFailure: the function cannot start: ModuleNotFoundError: No module named"
     )
 
@@ -257,27 +262,27 @@ def test_no_log_line_holds_a_secret_at_debug_with_every_switch_on(start: Callabl
         "AWS_LAMBDA_LOG_FORMAT": "JSON",
         "AWS_SECRET_ACCESS_KEY": "s3cr3t-key",
     }
-    with start(**switches) as laptop:
-        laptop.run(laptop.event("Create", order=(503,)))
-        laptop.run(laptop.event("Create", ResourceProperties=properties(AppBundleIdentifier="s3cr3t-value")))
-        laptop.function.invoke(laptop.event("Create", order=(403,)))
-        laptop.function.invoke(laptop.event("Create") | {"StackId": None})
-        log = laptop.function.log
+    with start(**switches) as provider:
+        provider.run(provider.event("Create", outcomes=(503,)))
+        provider.run(provider.event("Create", ResourceProperties=properties(AppBundleIdentifier="s3cr3t-value")))
+        provider.function.invoke(provider.event("Create", outcomes=(403,)))
+        provider.function.invoke(provider.event("Create") | {"StackId": None})
+        log = provider.function.log
     assert '"level":"DEBUG"' in log or "INFO" in log
     for secret in ("X-Amz-Signature", "X-Amz-Credential", "s3cr3t", "%7CDestination%7C"):
         assert secret not in log
 
 
-def test_under_sam_local_the_answer_is_returned_though_its_address_leads_nowhere(start: Callable[..., Any]) -> None:
-    with start(AWS_SAM_LOCAL="true") as laptop:
+def test_under_sam_local_the_response_is_returned_though_its_url_leads_nowhere(start: Callable[..., Any]) -> None:
+    with start(AWS_SAM_LOCAL="true") as provider:
         for path in sorted((ARTEFACT.parents[2] / "events").glob("*.json")):
-            invocation = laptop.function.invoke(json.loads(path.read_text()))
+            invocation = provider.function.invoke(json.loads(path.read_text()))
             assert invocation.error_type is None, path.name
             assert invocation.payload["Status"] == "SUCCESS", path.name
             assert invocation.seconds < 9, path.name
-            laptop.appfabric.destinations.clear()
-        generated = laptop.event("Create") | {"ResponseURL": "http://pre-signed-S3-url-for-response"}
-        invocation = laptop.function.invoke(generated)
+            provider.appfabric.destinations.clear()
+        generated = provider.event("Create") | {"ResponseURL": "http://pre-signed-S3-url-for-response"}
+        invocation = provider.function.invoke(generated)
         assert invocation.payload["Status"] == "SUCCESS"
 
 

@@ -23,7 +23,7 @@ from local import release
 from local.appfabric import AppFabricEmulator, serve
 from local.certificates import Certificates
 from local.cloudformation import CloudFormation, Stack, emulate
-from tests.contract.laptop import BUNDLE, INGESTION
+from tests.support.properties import BUNDLE, INGESTION
 
 ROOT = Path(__file__).parents[2]
 BUILT = ROOT / ".aws-sam" / "build"

@@ -1,7 +1,7 @@
 """The local CloudFormation keeps AWS's contract for custom resources where ministack alone is looser.
 
-Each test orders from a tiny function what it shall do with a request, and looks at what CloudFormation made
-of it: the stack, its events, and the record of requests and answers.
+Each test sets how a tiny function behaves at a request, and looks at the result: the stack, its events, and the log of
+requests and responses.
 """
 
 import contextlib
@@ -22,22 +22,21 @@ from local.runtime import ROOT
 HANDLER = """
 import json, pathlib, time, urllib.request
 
-runs = {}
+invocations = {}
 
 def lambda_handler(event, context):
-    orders = json.loads(event["ResourceProperties"].get("Orders", "{}"))
-    order = orders.get(event["RequestType"], {})
-    run = runs[event["RequestId"]] = runs.get(event["RequestId"], 0) + 1
-    print("run", run, "of", event["RequestType"], event["LogicalResourceId"])
-    while "until" in order and not pathlib.Path(order["until"]).exists():
+    behavior = json.loads(event["ResourceProperties"].get("Behavior", "{}")).get(event["RequestType"], {})
+    invocation = invocations[event["RequestId"]] = invocations.get(event["RequestId"], 0) + 1
+    print("invocation", invocation, "of", event["RequestType"], event["LogicalResourceId"])
+    while "until" in behavior and not pathlib.Path(behavior["until"]).exists():
         time.sleep(0.01)
-    if run <= order.get("crashes", 0):
-        raise RuntimeError("as ordered")
-    if "mark" in order and not pathlib.Path(order["mark"]).exists():
-        pathlib.Path(order["mark"]).touch()
+    if invocation <= behavior.get("crashes", 0):
+        raise RuntimeError("as asked")
+    if "mark" in behavior and not pathlib.Path(behavior["mark"]).exists():
+        pathlib.Path(behavior["mark"]).touch()
         time.sleep(60)
-    for change in order.get("answers", [{}]):
-        answer = {
+    for change in behavior.get("responses", [{}]):
+        response = {
             "Status": "SUCCESS",
             "PhysicalResourceId": event.get("PhysicalResourceId", "thing-1"),
             "StackId": event["StackId"],
@@ -45,13 +44,13 @@ def lambda_handler(event, context):
             "LogicalResourceId": event["LogicalResourceId"],
             **change,
         }
-        body = json.dumps({key: value for key, value in answer.items() if value is not None})
-        body = order.get("body", body + " " * (order.get("size", 0) - len(body)))
+        body = json.dumps({key: value for key, value in response.items() if value is not None})
+        body = behavior.get("body", body + " " * (behavior.get("size", 0) - len(body)))
         urllib.request.urlopen(urllib.request.Request(
             event["ResponseURL"], body.encode(), {"Content-Type": ""}, method="PUT"
         ))
-    if order.get("crashes after answering"):
-        raise RuntimeError("as ordered")
+    if behavior.get("crashes after responding"):
+        raise RuntimeError("as asked")
 """
 
 FUNCTION: dict[str, Any] = {
@@ -74,7 +73,7 @@ PROVIDER = json.dumps(
 
 MADE_UP_ID = re.compile(r".+-Thing-[A-Z0-9]{12,13}")
 
-FAILED: dict[str, Any] = {"answers": [{"Status": "FAILED", "Reason": "as ordered"}]}
+FAILED: dict[str, Any] = {"responses": [{"Status": "FAILED", "Reason": "as asked"}]}
 
 
 @pytest.fixture(scope="module")
@@ -86,42 +85,42 @@ def cloudformation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudFo
 
 @pytest.fixture(scope="module")
 def service_token(cloudformation: CloudFormation) -> str:
-    """The function, in a stack of its own as in real life."""
+    """The function, in a stack of its own as in real scenario."""
     return cloudformation.create_stack("provider", PROVIDER).outputs["Token"]
 
 
-class Life:
+class Scenario:
     """A stack of a test's own, with what CloudFormation sent for it."""
 
     def __init__(self, cloudformation: CloudFormation, service_token: str) -> None:
         self.cloudformation = cloudformation
         self.service_token = service_token
-        self.name = f"life-{uuid.uuid4().hex[:8]}"
+        self.name = f"scenario-{uuid.uuid4().hex[:8]}"
 
-    def thing(self, orders: dict[str, Any] | None = None, **properties: Any) -> dict[str, Any]:
+    def thing(self, behavior: dict[str, Any] | None = None, **properties: Any) -> dict[str, Any]:
         return {
             "Type": "Custom::Thing",
             "Properties": {
                 "ServiceToken": self.service_token,
                 "ServiceTimeout": 20,
-                "Orders": json.dumps(orders or {}),
+                "Behavior": json.dumps(behavior or {}),
                 **properties,
             },
         }
 
-    def create(self, orders: dict[str, Any] | None = None, **others: dict[str, Any]) -> Stack:
-        self.stack = self.cloudformation.create_stack(self.name, self.template(orders, **others))
+    def create(self, behavior: dict[str, Any] | None = None, **others: dict[str, Any]) -> Stack:
+        self.stack = self.cloudformation.create_stack(self.name, self.template(behavior, **others))
         return self.stack
 
-    def update(self, orders: dict[str, Any] | None = None, **others: dict[str, Any]) -> Stack:
-        self.stack = self.cloudformation.update_stack(self.name, self.template(orders, **others))
+    def update(self, behavior: dict[str, Any] | None = None, **others: dict[str, Any]) -> Stack:
+        self.stack = self.cloudformation.update_stack(self.name, self.template(behavior, **others))
         return self.stack
 
     def delete(self) -> Stack:
         return self.cloudformation.delete_stack(self.name)
 
-    def template(self, orders: dict[str, Any] | None, **others: dict[str, Any]) -> str:
-        return json.dumps({"Resources": {"Thing": self.thing(orders), **others}})
+    def template(self, behavior: dict[str, Any] | None, **others: dict[str, Any]) -> str:
+        return json.dumps({"Resources": {"Thing": self.thing(behavior), **others}})
 
     def requests(self, logical_id: str = "Thing") -> list[CustomResourceRequest]:
         return [
@@ -140,24 +139,24 @@ class Life:
     def statuses(self, logical_id: str) -> list[str]:
         return [e.status for e in self.cloudformation.events(self.stack.id) if e.logical_id == logical_id]
 
-    def wait_for_runs(self, count: int, *, timeout: float = 10) -> None:
+    def wait_for_invocations(self, count: int, *, timeout: float = 10) -> None:
         self.cloudformation.wait(lambda: len(self.requests()[0].invocations) >= count, timeout=timeout)
 
 
 @pytest.fixture
-def life(cloudformation: CloudFormation, service_token: str) -> Life:
-    return Life(cloudformation, service_token)
+def scenario(cloudformation: CloudFormation, service_token: str) -> Scenario:
+    return Scenario(cloudformation, service_token)
 
 
 # The request
 
 
-def test_a_life_from_create_to_delete(life: Life) -> None:
-    assert life.create().status == "CREATE_COMPLETE"
-    assert life.update({"unused": 1}).status == "UPDATE_COMPLETE"
-    assert life.delete().status == "DELETE_COMPLETE"
+def test_a_stack_from_create_to_delete(scenario: Scenario) -> None:
+    assert scenario.create().status == "CREATE_COMPLETE"
+    assert scenario.update({"unused": 1}).status == "UPDATE_COMPLETE"
+    assert scenario.delete().status == "DELETE_COMPLETE"
 
-    create, update, delete = (request.event for request in life.requests())
+    create, update, delete = (request.event for request in scenario.requests())
     assert [create["RequestType"], update["RequestType"], delete["RequestType"]] == [
         "Create",
         "Update",
@@ -170,13 +169,13 @@ def test_a_life_from_create_to_delete(life: Life) -> None:
     assert "OldResourceProperties" not in delete
 
 
-def test_a_request_has_every_field_of_a_real_one(life: Life) -> None:
-    thing = life.thing(Number=14, Switch=True, Nested={"Numbers": [1.5, False]}, Nothing={"Ref": "AWS::NoValue"})
-    life.create(Thing=thing)
+def test_a_request_has_every_field_of_a_real_one(scenario: Scenario) -> None:
+    thing = scenario.thing(Number=14, Switch=True, Nested={"Numbers": [1.5, False]}, Nothing={"Ref": "AWS::NoValue"})
+    scenario.create(Thing=thing)
 
-    (create,) = (request.event for request in life.requests())
+    (create,) = (request.event for request in scenario.requests())
     properties = create["ResourceProperties"]
-    assert create["ServiceToken"] == properties["ServiceToken"] == life.service_token
+    assert create["ServiceToken"] == properties["ServiceToken"] == scenario.service_token
     assert create["ResourceType"] == "Custom::Thing"
     assert uuid.UUID(create["RequestId"])
     assert "X-Amz-Date=" in create["ResponseURL"]
@@ -186,59 +185,61 @@ def test_a_request_has_every_field_of_a_real_one(life: Life) -> None:
     assert "Nothing" not in properties
 
 
-def test_ref_and_getatt_are_what_the_answer_says(life: Life) -> None:
-    first = life.thing({"Create": {"answers": [{"Data": {"Colour": "red"}}]}})
-    second = life.thing(Id={"Ref": "Thing"}, Colour={"Fn::GetAtt": ["Thing", "Colour"]})
+def test_ref_and_getatt_are_what_the_response_says(scenario: Scenario) -> None:
+    first = scenario.thing({"Create": {"responses": [{"Data": {"Color": "red"}}]}})
+    second = scenario.thing(Id={"Ref": "Thing"}, Color={"Fn::GetAtt": ["Thing", "Color"]})
 
-    assert life.create(Thing=first, Second=second).status == "CREATE_COMPLETE"
+    assert scenario.create(Thing=first, Second=second).status == "CREATE_COMPLETE"
 
-    properties = life.requests("Second")[0].event["ResourceProperties"]
-    assert (properties["Id"], properties["Colour"]) == ("thing-1", "red")
+    properties = scenario.requests("Second")[0].event["ResourceProperties"]
+    assert (properties["Id"], properties["Color"]) == ("thing-1", "red")
 
 
-# The answer
+# The response
 
 
 BROKEN = {
     "too long": ({"size": 4097}, "Response object is too long."),
     "no JSON": ({"body": "SUCCESS"}, "Response is not valid JSON"),
     "no object": ({"body": "[]"}, "Response is not valid JSON"),
-    "no status": ({"answers": [{"Status": None}]}, "Invalid Status"),
-    "odd status": ({"answers": [{"Status": "success"}]}, "Invalid Status"),
-    "no id": ({"answers": [{"PhysicalResourceId": None}]}, "Invalid PhysicalResourceId"),
-    "empty id": ({"answers": [{"PhysicalResourceId": ""}]}, "Invalid PhysicalResourceId"),
-    "long id": ({"answers": [{"PhysicalResourceId": "x" * 1025}]}, "Invalid PhysicalResourceId"),
-    "another stack": ({"answers": [{"StackId": "other"}]}, "Invalid StackId"),
-    "another request": ({"answers": [{"RequestId": "other"}]}, "Invalid RequestId"),
-    "another resource": ({"answers": [{"LogicalResourceId": "other"}]}, "Invalid LogicalResourceId"),
-    "no reason": ({"answers": [{"Status": "FAILED"}]}, "Invalid Reason"),
-    "nested data": ({"answers": [{"Data": {"A": {"B": "C"}}}]}, "Value of property Data must be an object"),
+    "no status": ({"responses": [{"Status": None}]}, "Invalid Status"),
+    "odd status": ({"responses": [{"Status": "success"}]}, "Invalid Status"),
+    "no id": ({"responses": [{"PhysicalResourceId": None}]}, "Invalid PhysicalResourceId"),
+    "empty id": ({"responses": [{"PhysicalResourceId": ""}]}, "Invalid PhysicalResourceId"),
+    "long id": ({"responses": [{"PhysicalResourceId": "x" * 1025}]}, "Invalid PhysicalResourceId"),
+    "another stack": ({"responses": [{"StackId": "other"}]}, "Invalid StackId"),
+    "another request": ({"responses": [{"RequestId": "other"}]}, "Invalid RequestId"),
+    "another resource": ({"responses": [{"LogicalResourceId": "other"}]}, "Invalid LogicalResourceId"),
+    "no reason": ({"responses": [{"Status": "FAILED"}]}, "Invalid Reason"),
+    "nested data": ({"responses": [{"Data": {"A": {"B": "C"}}}]}, "Value of property Data must be an object"),
 }
 
 
-@pytest.mark.parametrize(("order", "problem"), BROKEN.values(), ids=BROKEN.keys())
-def test_an_answer_that_breaks_the_contract_fails_the_request(life: Life, order: dict[str, Any], problem: str) -> None:
-    assert life.create({"Create": order}).status == "ROLLBACK_COMPLETE"
+@pytest.mark.parametrize(("behavior", "problem"), BROKEN.values(), ids=BROKEN.keys())
+def test_a_response_that_breaks_the_contract_fails_the_request(
+    scenario: Scenario, behavior: dict[str, Any], problem: str
+) -> None:
+    assert scenario.create({"Create": behavior}).status == "ROLLBACK_COMPLETE"
 
-    assert life.reasons()[0].startswith(problem)
-    assert life.types() == ["Create", "Delete"]
-    assert MADE_UP_ID.fullmatch(life.requests()[1].event["PhysicalResourceId"])
+    assert scenario.reasons()[0].startswith(problem)
+    assert scenario.types() == ["Create", "Delete"]
+    assert MADE_UP_ID.fullmatch(scenario.requests()[1].event["PhysicalResourceId"])
 
 
 @pytest.mark.parametrize(
-    "order", [{"size": 4096}, {"answers": [{"PhysicalResourceId": "x" * 1024}]}], ids=["answer", "id"]
+    "behavior", [{"size": 4096}, {"responses": [{"PhysicalResourceId": "x" * 1024}]}], ids=["response", "id"]
 )
-def test_the_limits_are_inclusive(life: Life, order: dict[str, Any]) -> None:
-    assert life.create({"Create": order}).status == "CREATE_COMPLETE"
+def test_the_limits_are_inclusive(scenario: Scenario, behavior: dict[str, Any]) -> None:
+    assert scenario.create({"Create": behavior}).status == "CREATE_COMPLETE"
 
 
-def test_the_first_answer_counts(life: Life) -> None:
-    order = {"answers": [{"PhysicalResourceId": "first"}, {"Status": "FAILED", "Reason": "second"}]}
+def test_the_first_response_counts(scenario: Scenario) -> None:
+    behavior = {"responses": [{"PhysicalResourceId": "first"}, {"Status": "FAILED", "Reason": "second"}]}
 
-    assert life.create({"Create": order}).status == "CREATE_COMPLETE"
+    assert scenario.create({"Create": behavior}).status == "CREATE_COMPLETE"
 
-    life.wait_for_runs(1)
-    (create,) = life.requests()
+    scenario.wait_for_invocations(1)
+    (create,) = scenario.requests()
     assert len(create.responses) == 2
     assert create.outcome is not None
     assert create.outcome["physical_resource_id"] == "first"
@@ -247,80 +248,80 @@ def test_the_first_answer_counts(life: Life) -> None:
 # Failures
 
 
-def test_a_failed_create_is_deleted_by_the_id_of_its_answer(life: Life) -> None:
-    answer = {"Status": "FAILED", "Reason": "as ordered", "PhysicalResourceId": "half-made"}
+def test_a_failed_create_is_deleted_by_the_id_of_its_response(scenario: Scenario) -> None:
+    response = {"Status": "FAILED", "Reason": "as asked", "PhysicalResourceId": "half-created"}
 
-    assert life.create({"Create": {"answers": [answer]}}).status == "ROLLBACK_COMPLETE"
+    assert scenario.create({"Create": {"responses": [response]}}).status == "ROLLBACK_COMPLETE"
 
-    assert "Message returned: as ordered" in life.reasons()[0]
-    assert life.types() == ["Create", "Delete"]
-    assert life.requests()[1].event["PhysicalResourceId"] == "half-made"
-    assert life.statuses("Thing")[-2:] == ["DELETE_IN_PROGRESS", "DELETE_COMPLETE"]
-
-
-def test_a_failed_create_in_an_update_is_deleted_too(life: Life) -> None:
-    life.create()
-
-    assert life.update(New=life.thing({"Create": FAILED})).status == "UPDATE_ROLLBACK_COMPLETE"
-
-    assert life.types("New") == ["Create", "Delete"]
-    assert life.types() == ["Create"]
+    assert "Message returned: as asked" in scenario.reasons()[0]
+    assert scenario.types() == ["Create", "Delete"]
+    assert scenario.requests()[1].event["PhysicalResourceId"] == "half-created"
+    assert scenario.statuses("Thing")[-2:] == ["DELETE_IN_PROGRESS", "DELETE_COMPLETE"]
 
 
-def test_a_create_that_is_not_answered_in_time_is_deleted_by_a_made_up_id(life: Life) -> None:
-    never = life.thing({"Create": {"answers": []}}, ServiceTimeout=1)
+def test_a_failed_create_in_an_update_is_deleted_too(scenario: Scenario) -> None:
+    scenario.create()
 
-    assert life.create(Thing=never).status == "ROLLBACK_COMPLETE"
+    assert scenario.update(New=scenario.thing({"Create": FAILED})).status == "UPDATE_ROLLBACK_COMPLETE"
 
-    assert "did not receive a response from your Custom Resource" in life.reasons()[0]
-    assert life.types() == ["Create", "Delete"]
-    assert MADE_UP_ID.fullmatch(life.requests()[1].event["PhysicalResourceId"])
-
-
-def test_a_failing_delete_of_a_failed_create_fails_the_rollback(life: Life) -> None:
-    assert life.create({"Create": FAILED, "Delete": FAILED}).status == "ROLLBACK_FAILED"
+    assert scenario.types("New") == ["Create", "Delete"]
+    assert scenario.types() == ["Create"]
 
 
-def test_a_delete_that_is_answered_with_another_id_has_failed(life: Life) -> None:
-    life.create({"Delete": {"answers": [{"PhysicalResourceId": "other"}]}})
+def test_a_create_that_gets_no_response_in_time_is_deleted_by_a_made_up_id(scenario: Scenario) -> None:
+    never = scenario.thing({"Create": {"responses": []}}, ServiceTimeout=1)
 
-    assert life.delete().status == "DELETE_FAILED"
-    assert "PhysicalResourceId" in life.reasons()[0]
+    assert scenario.create(Thing=never).status == "ROLLBACK_COMPLETE"
+
+    assert "did not receive a response from your Custom Resource" in scenario.reasons()[0]
+    assert scenario.types() == ["Create", "Delete"]
+    assert MADE_UP_ID.fullmatch(scenario.requests()[1].event["PhysicalResourceId"])
 
 
-def test_a_failed_update_is_sent_back(life: Life) -> None:
-    life.create()
+def test_a_failing_delete_of_a_failed_create_fails_the_rollback(scenario: Scenario) -> None:
+    assert scenario.create({"Create": FAILED, "Delete": FAILED}).status == "ROLLBACK_FAILED"
 
-    assert life.update({"Update": FAILED}).status == "UPDATE_ROLLBACK_COMPLETE"
 
-    _, update, back = (request.event for request in life.requests())
+def test_a_delete_that_is_responded_to_with_another_id_has_failed(scenario: Scenario) -> None:
+    scenario.create({"Delete": {"responses": [{"PhysicalResourceId": "other"}]}})
+
+    assert scenario.delete().status == "DELETE_FAILED"
+    assert "PhysicalResourceId" in scenario.reasons()[0]
+
+
+def test_a_failed_update_is_sent_back(scenario: Scenario) -> None:
+    scenario.create()
+
+    assert scenario.update({"Update": FAILED}).status == "UPDATE_ROLLBACK_COMPLETE"
+
+    _, update, back = (request.event for request in scenario.requests())
     assert back["RequestType"] == "Update"
     assert back["RequestId"] != update["RequestId"]
     assert back["ResourceProperties"] == update["OldResourceProperties"]
     assert back["OldResourceProperties"] == update["ResourceProperties"]
 
 
-def test_an_update_with_another_id_is_a_replacement(life: Life) -> None:
-    life.create()
+def test_an_update_with_another_id_is_a_replacement(scenario: Scenario) -> None:
+    scenario.create()
 
-    assert life.update({"Update": {"answers": [{"PhysicalResourceId": "thing-2"}]}}).status == "UPDATE_COMPLETE"
+    assert scenario.update({"Update": {"responses": [{"PhysicalResourceId": "thing-2"}]}}).status == "UPDATE_COMPLETE"
 
-    create, _, delete = (request.event for request in life.requests())
+    create, _, delete = (request.event for request in scenario.requests())
     assert delete["RequestType"] == "Delete"
     assert delete["PhysicalResourceId"] == "thing-1"
     assert delete["ResourceProperties"] == create["ResourceProperties"]
 
 
-def test_a_custom_resource_keeps_its_type(life: Life) -> None:
-    life.create()
+def test_a_custom_resource_keeps_its_type(scenario: Scenario) -> None:
+    scenario.create()
 
-    assert life.update(Thing=life.thing() | {"Type": "Custom::Other"}).status == "UPDATE_ROLLBACK_COMPLETE"
-    assert life.types() == ["Create"]
+    assert scenario.update(Thing=scenario.thing() | {"Type": "Custom::Other"}).status == "UPDATE_ROLLBACK_COMPLETE"
+    assert scenario.types() == ["Create"]
 
 
-def test_code_that_is_not_there_fails_the_function_at_once(life: Life) -> None:
-    assert life.create(Function=without_code(life.cloudformation)).status == "ROLLBACK_COMPLETE"
-    assert "The specified key does not exist" in life.reasons("Function")[0]
+def test_code_that_is_not_there_fails_the_function_at_once(scenario: Scenario) -> None:
+    assert scenario.create(Function=without_code(scenario.cloudformation)).status == "ROLLBACK_COMPLETE"
+    assert "The specified key does not exist" in scenario.reasons("Function")[0]
 
 
 def without_code(cloudformation: CloudFormation) -> dict[str, Any]:
@@ -332,34 +333,34 @@ def without_code(cloudformation: CloudFormation) -> dict[str, Any]:
 # The invocation
 
 
-def test_a_run_that_failed_is_repeated_with_the_same_event(life: Life) -> None:
-    assert life.create({"Create": {"crashes": 2}}).status == "CREATE_COMPLETE"
+def test_an_invocation_that_failed_is_retried_with_the_same_event(scenario: Scenario) -> None:
+    assert scenario.create({"Create": {"crashes": 2}}).status == "CREATE_COMPLETE"
 
-    life.wait_for_runs(3)
-    (create,) = life.requests()
-    assert [run["error"] for run in create.invocations] == 2 * ["RuntimeError: as ordered"] + [None]
+    scenario.wait_for_invocations(3)
+    (create,) = scenario.requests()
+    assert [invocation["error"] for invocation in create.invocations] == 2 * ["RuntimeError: as asked"] + [None]
     assert len(create.responses) == 1
 
 
-def test_a_run_that_timed_out_is_repeated(life: Life, tmp_path: Path) -> None:
+def test_an_invocation_that_timed_out_is_retried(scenario: Scenario, tmp_path: Path) -> None:
     short = FUNCTION | {"Properties": FUNCTION["Properties"] | {"Timeout": 3}}
-    thing = life.thing({"Create": {"mark": str(tmp_path / "mark")}}, ServiceToken=arn("Short"))
+    thing = scenario.thing({"Create": {"mark": str(tmp_path / "mark")}}, ServiceToken=arn("Short"))
 
-    assert life.create(Short=short, Thing=thing).status == "CREATE_COMPLETE"
+    assert scenario.create(Short=short, Thing=thing).status == "CREATE_COMPLETE"
 
-    life.wait_for_runs(2)
-    errors = [run["error"] for run in life.requests()[0].invocations]
+    scenario.wait_for_invocations(2)
+    errors = [invocation["error"] for invocation in scenario.requests()[0].invocations]
     assert errors == ["Sandbox.Timedout: Task timed out after 3.00 seconds", None]
 
 
-def test_an_answer_counts_though_its_run_failed(life: Life) -> None:
-    assert life.create({"Create": {"crashes after answering": True}}).status == "CREATE_COMPLETE"
+def test_a_response_counts_though_its_invocation_failed(scenario: Scenario) -> None:
+    assert scenario.create({"Create": {"crashes after responding": True}}).status == "CREATE_COMPLETE"
 
-    life.wait_for_runs(3)
-    assert len(life.requests()[0].responses) == 3
+    scenario.wait_for_invocations(3)
+    assert len(scenario.requests()[0].responses) == 3
 
 
-def test_the_runs_are_as_many_as_configured_and_the_event_goes_to_the_failure_queue(
+def test_the_invocations_are_as_many_as_configured_and_the_event_goes_to_the_failure_queue(
     cloudformation: CloudFormation, service_token: str
 ) -> None:
     config = {
@@ -377,111 +378,115 @@ def test_the_runs_are_as_many_as_configured_and_the_event_goes_to_the_failure_qu
         "Outputs": {"Token": {"Value": arn("Function")}, "Queue": {"Value": {"Ref": "Queue"}}},
     }
     outputs = cloudformation.create_stack("once", json.dumps(provider)).outputs
-    life = Life(cloudformation, outputs["Token"])
+    scenario = Scenario(cloudformation, outputs["Token"])
 
-    life.create(Thing=life.thing({"Create": {"crashes": 1}}, ServiceTimeout=1))
+    scenario.create(Thing=scenario.thing({"Create": {"crashes": 1}}, ServiceTimeout=1))
 
-    assert len(life.requests()[0].invocations) == 1
+    assert len(scenario.requests()[0].invocations) == 1
     queue = cloudformation.client("sqs")
     (message,) = queue.receive_message(QueueUrl=outputs["Queue"], WaitTimeSeconds=5)["Messages"]
-    assert json.loads(message["Body"])["requestPayload"] == life.requests()[0].event
+    assert json.loads(message["Body"])["requestPayload"] == scenario.requests()[0].event
 
 
 def arn(logical_id: str) -> dict[str, list[str]]:
     return {"Fn::GetAtt": [logical_id, "Arn"]}
 
 
-# Resources side by side
+# Resources in parallel
 
 
 @pytest.mark.parametrize("failing", ["A", "Z"])
-def test_a_create_is_cancelled_when_another_one_fails(life: Life, tmp_path: Path, failing: str) -> None:
+def test_a_create_is_cancelled_when_another_one_fails(scenario: Scenario, tmp_path: Path, failing: str) -> None:
     end = tmp_path / "end"
-    slow = life.thing({"Create": {"until": str(end)}})
+    slow = scenario.thing({"Create": {"until": str(end)}})
 
-    stack = life.create(Thing=slow, **{failing: life.thing({"Create": FAILED})})
+    stack = scenario.create(Thing=slow, **{failing: scenario.thing({"Create": FAILED})})
 
     assert stack.status == "ROLLBACK_COMPLETE"
 
-    create, delete = life.requests()
+    create, delete = scenario.requests()
     assert create.outcome is None  # its function is still at work
     assert delete.event["RequestType"] == "Delete"
     assert MADE_UP_ID.fullmatch(delete.event["PhysicalResourceId"])
-    assert life.reasons() == ["Resource creation cancelled"]
-    assert life.types(failing) == ["Create", "Delete"]
-    assert "as ordered" in life.reasons(failing)[0]
+    assert scenario.reasons() == ["Resource creation cancelled"]
+    assert scenario.types(failing) == ["Create", "Delete"]
+    assert "as asked" in scenario.reasons(failing)[0]
 
     end.touch()
-    life.cloudformation.wait(lambda: len(life.requests()[0].responses) == 1, timeout=5)
-    assert life.cloudformation.stack(life.stack.id).status == "ROLLBACK_COMPLETE"
+    scenario.cloudformation.wait(lambda: len(scenario.requests()[0].responses) == 1, timeout=5)
+    assert scenario.cloudformation.stack(scenario.stack.id).status == "ROLLBACK_COMPLETE"
 
 
-def test_what_was_begun_beside_a_failure_is_rolled_back(life: Life) -> None:
-    failing = without_code(life.cloudformation) | {"DependsOn": "Thing"}
+def test_what_was_begun_beside_a_failure_is_rolled_back(scenario: Scenario) -> None:
+    failing = without_code(scenario.cloudformation) | {"DependsOn": "Thing"}
 
-    assert life.create(Zero=life.thing(), Failing=failing).status == "ROLLBACK_COMPLETE"
+    assert scenario.create(Zero=scenario.thing(), Failing=failing).status == "ROLLBACK_COMPLETE"
 
-    assert life.types() == life.types("Zero") == ["Create", "Delete"]
-
-
-def test_a_function_that_is_not_there_is_told(life: Life) -> None:
-    lost = life.thing(ServiceToken=life.service_token + "-lost")
-
-    assert life.create(Lost=lost).status == "ROLLBACK_COMPLETE"
-
-    assert "Lambda function not found" in life.reasons("Lost")[0]
-    assert "Delete" not in life.types("Lost")
+    assert scenario.types() == scenario.types("Zero") == ["Create", "Delete"]
 
 
-def test_nothing_is_begun_after_a_failure(life: Life) -> None:
-    third = life.thing() | {"DependsOn": "Thing"}
+def test_a_function_that_is_not_there_is_reported(scenario: Scenario) -> None:
+    lost = scenario.thing(ServiceToken=scenario.service_token + "-lost")
 
-    life.create(A=life.thing({"Create": FAILED}), Third=third)
+    assert scenario.create(Lost=lost).status == "ROLLBACK_COMPLETE"
 
-    assert life.types("Third") == []
+    assert "Lambda function not found" in scenario.reasons("Lost")[0]
+    assert "Delete" not in scenario.types("Lost")
 
 
-def test_a_resource_waits_for_what_it_depends_on(life: Life) -> None:
-    second = life.thing() | {"DependsOn": "Thing"}
+def test_nothing_is_begun_after_a_failure(scenario: Scenario) -> None:
+    third = scenario.thing() | {"DependsOn": "Thing"}
 
-    assert life.create({"Create": FAILED}, Second=second).status == "ROLLBACK_COMPLETE"
+    scenario.create(A=scenario.thing({"Create": FAILED}), Third=third)
 
-    assert life.types("Second") == []
+    assert scenario.types("Third") == []
+
+
+def test_a_resource_waits_for_what_it_depends_on(scenario: Scenario) -> None:
+    second = scenario.thing() | {"DependsOn": "Thing"}
+
+    assert scenario.create({"Create": FAILED}, Second=second).status == "ROLLBACK_COMPLETE"
+
+    assert scenario.types("Second") == []
 
 
 # The service
 
 
-def test_sam_deploys_and_tells_why_it_failed(cloudformation: CloudFormation, life: Life, tmp_path: Path) -> None:
+def test_sam_deploys_and_reports_why_it_failed(
+    cloudformation: CloudFormation, scenario: Scenario, tmp_path: Path
+) -> None:
     template = tmp_path / "template.json"
     template.write_text(
         json.dumps(
             {
                 "Transform": "AWS::Serverless-2016-10-31",
-                "Parameters": {"Orders": {"Type": "String", "Default": "{}"}},
-                "Resources": {"Thing": life.thing()},
+                "Parameters": {"Behavior": {"Type": "String", "Default": "{}"}},
+                "Resources": {"Thing": scenario.thing()},
                 "Outputs": {"Id": {"Value": {"Ref": "Thing"}}},
             }
-        ).replace('"Orders": "{}"', '"Orders": {"Ref": "Orders"}')
+        ).replace('"Behavior": "{}"', '"Behavior": {"Ref": "Behavior"}')
     )
 
-    stack = cloudformation.deploy(template, stack_name=life.name)
+    stack = cloudformation.deploy(template, stack_name=scenario.name)
 
     assert stack.status == "CREATE_COMPLETE"
     assert stack.outputs == {"Id": "thing-1"}
     with pytest.raises(CloudFormationError, match="UPDATE_ROLLBACK_COMPLETE"):
-        cloudformation.deploy(template, stack_name=life.name, parameters={"Orders": json.dumps({"Update": FAILED})})
-    life.stack = stack
-    assert "Message returned: as ordered" in life.reasons()[0]
+        cloudformation.deploy(
+            template, stack_name=scenario.name, parameters={"Behavior": json.dumps({"Update": FAILED})}
+        )
+    scenario.stack = stack
+    assert "Message returned: as asked" in scenario.reasons()[0]
 
 
-def test_the_functions_log_is_in_its_group(life: Life) -> None:
-    life.create()
-    life.wait_for_runs(1)
-    name = life.service_token.rpartition(":")[2]
+def test_the_functions_log_is_in_its_group(scenario: Scenario) -> None:
+    scenario.create()
+    scenario.wait_for_invocations(1)
+    name = scenario.service_token.rpartition(":")[2]
 
-    life.cloudformation.wait(
-        lambda: "run 1 of Create Thing" in life.cloudformation.function_log(f"/aws/lambda/{name}"), timeout=5
+    scenario.cloudformation.wait(
+        lambda: "invocation 1 of Create Thing" in scenario.cloudformation.function_log(f"/aws/lambda/{name}"), timeout=5
     )
 
 
@@ -527,7 +532,7 @@ def listening() -> set[tuple[str, int]]:
 def test_nothing_is_left_behind(tmp_path: Path) -> None:
     with emulate(certificates=Certificates.create(tmp_path)) as cloudformation:
         token = cloudformation.create_stack("provider", PROVIDER).outputs["Token"]
-        Life(cloudformation, token).create()
+        Scenario(cloudformation, token).create()
         directory = cloudformation.directory
         assert len(working_in(directory)) == 3  # ministack, the emulator and the function
 
@@ -546,7 +551,7 @@ def working_in(directory: Path) -> list[str]:
 
 
 def test_another_version_of_ministack_is_refused() -> None:
-    run = subprocess.run(
+    ended = subprocess.run(
         [str(ROOT / ".venv-cloudformation" / "bin" / "python"), "-c", OTHER_VERSION],
         env={"PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -555,7 +560,7 @@ def test_another_version_of_ministack_is_refused() -> None:
         check=False,
     )
 
-    assert "is for ministack 1.5.33, and this is 9.9.9" in run.stderr
+    assert "is for ministack 1.5.33, and this is 9.9.9" in ended.stderr
 
 
 OTHER_VERSION = """
@@ -570,10 +575,12 @@ ministack_patches.install(custom_resources=None, functions=None, activity=None)
     "wrong", [{"ServiceTimeout": "abc"}, {"ServiceTimeout": 0}, {"ServiceTimeout": 3601}, {"ServiceToken": ""}], ids=str
 )
 def test_what_cloudformation_itself_asks_of_the_properties_is_asked_before_anything_is_sent(
-    life: Life, wrong: dict[str, Any]
+    scenario: Scenario, wrong: dict[str, Any]
 ) -> None:
-    template = {"Resources": {"Thing": life.thing(**wrong)}}
-    life.stack = life.cloudformation.create_stack(life.name, json.dumps(template))
-    assert life.stack.status == "ROLLBACK_COMPLETE"
-    assert any(f"Property {next(iter(wrong))}" in event.reason for event in life.cloudformation.events(life.stack.id))
-    assert not [r for r in life.cloudformation.activity.requests() if r.event["StackId"] == life.stack.id]
+    template = {"Resources": {"Thing": scenario.thing(**wrong)}}
+    scenario.stack = scenario.cloudformation.create_stack(scenario.name, json.dumps(template))
+    assert scenario.stack.status == "ROLLBACK_COMPLETE"
+    assert any(
+        f"Property {next(iter(wrong))}" in event.reason for event in scenario.cloudformation.events(scenario.stack.id)
+    )
+    assert not [r for r in scenario.cloudformation.activity.requests() if r.event["StackId"] == scenario.stack.id]

@@ -1,4 +1,4 @@
-"""The local Lambda runtime and the place for answers behave as the tests and the demo rely on."""
+"""The local Lambda runtime and the response receiver behave as the tests and the demo rely on."""
 
 import http.client
 import ssl
@@ -25,7 +25,7 @@ def lambda_handler(event, context):
     print("running")
     match event.get("do"):
         case "raise":
-            raise ValueError("as ordered")
+            raise ValueError("as asked")
         case "exit":
             os._exit(3)
         case "hang":
@@ -77,9 +77,9 @@ def function(task_root: Path, certificates: Certificates) -> Iterator[LambdaRunt
 
 
 @pytest.fixture
-def sink(certificates: Certificates) -> Iterator[ResponseReceiver]:
-    with ResponseReceiver(certificates) as sink:
-        yield sink
+def receiver(certificates: Certificates) -> Iterator[ResponseReceiver]:
+    with ResponseReceiver(certificates) as receiver:
+        yield receiver
 
 
 # The runtime
@@ -126,7 +126,7 @@ def test_what_the_artefact_lacks_cannot_be_imported(function: LambdaRuntime, mod
 def test_an_exception_is_a_function_error(function: LambdaRuntime) -> None:
     invocation = function.invoke({"do": "raise"})
 
-    assert (invocation.error_type, invocation.error_message) == ("ValueError", "as ordered")
+    assert (invocation.error_type, invocation.error_message) == ("ValueError", "as asked")
     assert "Traceback" in invocation.log
 
 
@@ -197,16 +197,16 @@ def test_a_missing_environment_is_an_error_that_says_what_to_do(
         LambdaRuntime(task_root=task_root, handler="app.lambda_handler").__enter__()
 
 
-# The place for answers
+# The response receiver
 
 
-def test_an_answer_is_recorded_as_it_was_sent(sink: ResponseReceiver, certificates: Certificates) -> None:
-    address = sink.response_url(logical_id="Thing", request_id="r-1")
-    parts = urllib.parse.urlsplit(address)
+def test_a_response_is_recorded_as_it_was_sent(receiver: ResponseReceiver, certificates: Certificates) -> None:
+    url = receiver.response_url(logical_id="Thing", request_id="r-1")
+    parts = urllib.parse.urlsplit(url)
     target = f"{parts.path}?{parts.query}"
 
-    status, _ = send(certificates, address, body='{"é": 1}'.encode())
-    (request,) = sink.requests(address)
+    status, _ = send(certificates, url, body='{"é": 1}'.encode())
+    (request,) = receiver.requests(url)
 
     assert (status, request.outcome, request.stored) == (200, 200, True)
     assert (request.method, request.target) == ("PUT", target)
@@ -216,8 +216,8 @@ def test_an_answer_is_recorded_as_it_was_sent(sink: ResponseReceiver, certificat
     assert abs(request.at - time.time()) < 5
 
 
-def test_an_address_looks_like_cloudformations(sink: ResponseReceiver) -> None:
-    parts = urllib.parse.urlsplit(sink.response_url(logical_id="Thing", request_id="r-1"))
+def test_a_response_url_looks_like_cloudformations(receiver: ResponseReceiver) -> None:
+    parts = urllib.parse.urlsplit(receiver.response_url(logical_id="Thing", request_id="r-1"))
 
     assert parts.path.startswith("/arn%3Aaws%3Acloudformation%3A")
     assert parts.path.endswith("%7CThing%7Cr-1")
@@ -233,94 +233,94 @@ def test_an_address_looks_like_cloudformations(sink: ResponseReceiver) -> None:
         {"edit": lambda target: target.partition("?")[0]},
     ],
 )
-def test_an_address_is_good_for_exactly_itself(
-    sink: ResponseReceiver, certificates: Certificates, change: dict[str, object]
+def test_a_response_url_is_good_for_exactly_itself(
+    receiver: ResponseReceiver, certificates: Certificates, change: dict[str, object]
 ) -> None:
-    address = sink.response_url()
+    url = receiver.response_url()
 
-    assert send(certificates, address, **change)[0] == 403  # type: ignore[arg-type]
-    assert not any(request.stored for request in sink.requests())
+    assert send(certificates, url, **change)[0] == 403  # type: ignore[arg-type]
+    assert not any(request.stored for request in receiver.requests())
 
 
 def test_status_codes_are_given_in_the_order_that_was_asked_for(
-    sink: ResponseReceiver, certificates: Certificates
+    receiver: ResponseReceiver, certificates: Certificates
 ) -> None:
-    address = sink.response_url(outcomes=[503, 403, 200])
+    url = receiver.response_url(outcomes=[503, 403, 200])
 
-    assert [send(certificates, address)[0] for _ in range(4)] == [503, 403, 200, 200]
-    assert [request.stored for request in sink.requests(address)] == [False, False, True, True]
+    assert [send(certificates, url)[0] for _ in range(4)] == [503, 403, 200, 200]
+    assert [request.stored for request in receiver.requests(url)] == [False, False, True, True]
 
 
-def test_a_redirect_leads_to_another_address(sink: ResponseReceiver, certificates: Certificates) -> None:
-    status, location = send(certificates, sink.response_url(outcomes=[ResponseFault.REDIRECT]))
+def test_a_redirect_leads_to_another_url(receiver: ResponseReceiver, certificates: Certificates) -> None:
+    status, location = send(certificates, receiver.response_url(outcomes=[ResponseFault.REDIRECT]))
 
     assert status == 307
     assert send(certificates, str(location))[0] == 200
 
 
 @pytest.mark.parametrize(("fault", "stored"), [(ResponseFault.CUT_BEFORE, False), (ResponseFault.CUT_AFTER, True)])
-def test_a_cut_connection_gives_no_answer(
-    sink: ResponseReceiver, certificates: Certificates, fault: ResponseFault, stored: bool
+def test_a_cut_connection_gives_no_response(
+    receiver: ResponseReceiver, certificates: Certificates, fault: ResponseFault, stored: bool
 ) -> None:
-    address = sink.response_url(outcomes=[fault])
+    url = receiver.response_url(outcomes=[fault])
 
     with pytest.raises((http.client.RemoteDisconnected, ssl.SSLEOFError, ConnectionResetError)):
-        send(certificates, address)
-    assert [request.stored for request in sink.requests(address)] == [stored]
+        send(certificates, url)
+    assert [request.stored for request in receiver.requests(url)] == [stored]
 
 
 @pytest.mark.parametrize(("fault", "stored"), [(ResponseFault.HANG, False), (ResponseFault.DRIP, True)])
-def test_an_answer_that_takes_for_ever_ends_with_the_sink(
+def test_a_response_that_takes_for_ever_ends_with_the_receiver(
     certificates: Certificates, fault: ResponseFault, stored: bool
 ) -> None:
-    with ResponseReceiver(certificates) as sink, ThreadPoolExecutor() as pool:
-        address = sink.response_url(outcomes=[fault])
-        sending = pool.submit(send, certificates, address, timeout=0.3 if fault is ResponseFault.HANG else 5)
+    with ResponseReceiver(certificates) as receiver, ThreadPoolExecutor() as pool:
+        url = receiver.response_url(outcomes=[fault])
+        sending = pool.submit(send, certificates, url, timeout=0.3 if fault is ResponseFault.HANG else 5)
         if fault is ResponseFault.HANG:
             with pytest.raises(TimeoutError):
                 sending.result(timeout=5)
         else:
-            sink.wait(address, timeout=5)
+            receiver.wait(url, timeout=5)
             with pytest.raises(TimeoutError):
                 sending.result(timeout=0.3)
-        assert [request.stored for request in sink.requests(address)] == [stored]
-        sink.__exit__(None, None, None)
+        assert [request.stored for request in receiver.requests(url)] == [stored]
+        receiver.__exit__(None, None, None)
         assert sending.exception(timeout=5) is not None
 
 
-def test_the_first_answer_is_waited_for(sink: ResponseReceiver, certificates: Certificates) -> None:
-    address = sink.response_url(outcomes=[503])
+def test_the_first_response_is_waited_for(receiver: ResponseReceiver, certificates: Certificates) -> None:
+    url = receiver.response_url(outcomes=[503])
     with ThreadPoolExecutor() as pool:
-        waiting = pool.submit(sink.wait, address, timeout=5)
+        waiting = pool.submit(receiver.wait, url, timeout=5)
         for body in (b"1", b"2", b"3"):
-            send(certificates, address, body=body)
+            send(certificates, url, body=body)
 
         assert waiting.result(timeout=5).body == b"2"
-    assert sink.wait(address, timeout=0).body == b"2"
+    assert receiver.wait(url, timeout=0).body == b"2"
 
 
-def test_waiting_is_bounded(sink: ResponseReceiver) -> None:
+def test_waiting_is_bounded(receiver: ResponseReceiver) -> None:
     with pytest.raises(TimeoutError, match=r"0\.05 s"):
-        sink.wait(sink.response_url(), timeout=0.05)
+        receiver.wait(receiver.response_url(), timeout=0.05)
 
 
-def test_an_authority_that_is_not_trusted_is_refused(sink: ResponseReceiver, tmp_path: Path) -> None:
+def test_an_authority_that_is_not_trusted_is_refused(receiver: ResponseReceiver, tmp_path: Path) -> None:
     other = Certificates.create(tmp_path)
 
     with pytest.raises(ssl.SSLCertVerificationError):
-        send(other, sink.response_url())
+        send(other, receiver.response_url())
 
 
-def test_a_function_reaches_the_sink(function: LambdaRuntime, sink: ResponseReceiver) -> None:
-    address = sink.response_url()
+def test_a_function_reaches_the_receiver(function: LambdaRuntime, receiver: ResponseReceiver) -> None:
+    url = receiver.response_url()
 
-    assert not function.invoke({"do": "put", "ResponseURL": address}).failed
-    assert sink.wait(address, timeout=5).body == b"{}"
+    assert not function.invoke({"do": "put", "ResponseURL": url}).failed
+    assert receiver.wait(url, timeout=5).body == b"{}"
 
 
 def send(
     certificates: Certificates,
-    address: str,
+    url: str,
     *,
     body: bytes = b"{}",
     method: str = "PUT",
@@ -328,8 +328,8 @@ def send(
     edit: Callable[[str], str] = str,
     timeout: float = 5,
 ) -> tuple[int, str | None]:
-    """Send one request; the status and the Location of the answer."""
-    parts = urllib.parse.urlsplit(address)
+    """Send one request; the status and the Location of the response."""
+    parts = urllib.parse.urlsplit(url)
     trust = ssl.create_default_context(cafile=certificates.ca)
     connection = http.client.HTTPSConnection(parts.netloc, context=trust, timeout=timeout)
     try:
@@ -343,7 +343,7 @@ def send(
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    """Poll what no event tells: another process's file or end."""
+    """Poll what no event reports: another process's file or end."""
     deadline = time.monotonic() + 5
     while not condition():
         assert time.monotonic() < deadline

@@ -261,6 +261,10 @@ def test_a_template_of_the_users_from_its_first_deployment_to_its_deletion(
     assert "The bucket is full" in rehearsed.stdout
     assert "/a b" in make("local-destinations").stdout
 
+    unheard = make("local-deploy", f"TEMPLATE={template}", "FAIL=TagResource:AccessDeniedException")
+    assert unheard.returncode == 2
+    assert "✗ my-own-1 is up to date: TagResource was not called" in unheard.stdout
+
     deleted = make("local-delete", "STACK=my-own-1")
     assert deleted.returncode == 0, deleted.stdout + deleted.stderr
     assert "✓ my-own-1 is deleted" in deleted.stdout
@@ -281,6 +285,20 @@ def test_a_create_that_fails_has_to_be_deleted_first(environment: Terminal, tmp_
     assert make("local-delete", "STACK=fails").returncode == 0
 
 
+def test_ctrl_c_ends_a_deployment_without_a_traceback(environment: Terminal, tmp_path: Path) -> None:
+    template = tmp_path / "interrupted.yaml"
+    template.write_text(EXAMPLE.read_text())
+    deployment = Terminal("make", "local-deploy", f"TEMPLATE={template}", columns=120)
+    deployment.wait_for("AuditLogs                  CREATE_COMPLETE")
+    below = processes_below(deployment.pid)
+    deployment.interrupt()
+    assert "Traceback" not in deployment.output
+    assert len(below) >= 2  # python and sam
+    assert not any(Path(f"/proc/{pid}").exists() for pid in below)
+    environment.wait_for("interrupted     CREATE_COMPLETE")  # CloudFormation goes on, as on AWS
+    assert make("local-delete", "STACK=interrupted").returncode == 0
+
+
 def test_a_destination_that_no_stack_resource_holds_is_marked(environment: Terminal, shell: Any) -> None:
     parents = f"--app-bundle-identifier {BUNDLE} --ingestion-identifier {INGESTION}"
     configuration = (
@@ -295,14 +313,20 @@ def test_a_destination_that_no_stack_resource_holds_is_marked(environment: Termi
     owner = {f"{tag}:StackId": gone, f"{tag}:LogicalResourceId": "Destination"}
     tags = json.dumps([{"key": key, "value": value} for key, value in owner.items()])
     shell(f"aws appfabric tag-resource --resource-arn {arn} --tags '{tags}'")
-    assert "NOT HELD by a stack resource: Destination in the stack gone is gone" in make("local-destinations").stdout
+    listed = make("local-destinations").stdout
+    assert "NOT HELD by a stack resource: Destination in the stack gone is gone" in listed
+    assert shell(f"python {ROOT}/scripts/list_destinations.py --region {REGION}") == listed  # as for a real account
     shell(f"aws appfabric delete-ingestion-destination {parents} --ingestion-destination-identifier {arn}")
 
 
 ELSEWHERE = BUNDLE.replace(REGION, "us-east-1")
+FOLDER_ITSELF = "."
 BROKEN: dict[str, Any] = {
     "no file": (None, {}, "nowhere.yaml: No such file or directory"),
     "no YAML": ("Resources: [", {}, ":1:13 does not parse: "),
+    "no JSON": ('{"Resources":\n\t{"A": }}', {}, ":2:8 does not parse: Expecting value"),
+    "no text": ("Resources: \x00", {}, " does not parse: "),
+    "a folder": (FOLDER_ITSELF, {}, ": Is a directory"),
     "no template": ("Parameters: {}\n", {}, " is not a template: it has no Resources"),
     "another Region": (EXAMPLE, {"PARAMS": f"AppBundleArn={ELSEWHERE}"}, "AppBundleArn names us-east-1, and the"),
     "an unknown parameter": (EXAMPLE, {"PARAMS": "Formt=json"}, "has no parameter Formt; it has ProviderStackName, "),
@@ -318,8 +342,8 @@ BROKEN: dict[str, Any] = {
 def test_bad_input_gets_one_clear_line(
     environment: Terminal, tmp_path: Path, template: str | Path | None, variables: dict[str, str], message: str
 ) -> None:
-    path = tmp_path / ("nowhere.yaml" if template is None else "template.yaml")
-    if template is not None:
+    path = tmp_path / {None: "nowhere.yaml", FOLDER_ITSELF: ""}.get(template, "template.yaml")
+    if template not in (None, FOLDER_ITSELF):
         path.write_text(template if isinstance(template, str) else template.read_text())
     arguments = [f"{name}={value}" for name, value in variables.items()]
     assert message in only_line(make("local-deploy", f"TEMPLATE={path}", *arguments))
@@ -347,9 +371,21 @@ def test_a_second_one_says_that_one_is_running(environment: Terminal, ports: tup
 
 
 def test_it_listens_on_this_machine_only(environment: Terminal, ports: tuple[int, int]) -> None:
-    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    listening = {int(row[1][9:], 16): row[1][:8] for row in rows if row[3] == "0A"}
-    assert listening[ports[0]] == listening[ports[1]] == "0100007F"
+    listening = [each for pid in processes_below(environment.pid) for each in listening_of(pid)]
+    assert set(ports) <= {port for _, port in listening}
+    assert len(listening) > 4  # the receiver of responses and the function's runtime as well
+    assert {address for address, _ in listening} == {"0100007F"}  # 127.0.0.1
+
+
+def listening_of(pid: int) -> list[tuple[str, int]]:
+    """Address and port of every TCP socket that a process listens on."""
+    sockets = set()
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            sockets.add(descriptor.readlink().name)
+    rows = [line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]]
+    own = [row[1].split(":") for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in sockets]
+    return [(address, int(port, 16)) for address, port in own]
 
 
 def test_its_view_has_one_line_for_each_event_within_the_terminal(environment: Terminal, tmp_path: Path) -> None:

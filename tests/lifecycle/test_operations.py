@@ -21,8 +21,8 @@ from local.appfabric import AppFabricEmulator, Call, Fault, serve
 from local.certificates import Certificates
 from local.cloudformation import CloudFormation, Stack, emulate
 from local.cloudformation.client import _BUCKET as BUCKET
-from tests.contract.laptop import BUNDLE, properties, to_bucket
 from tests.lifecycle.pages import ROOT, blocks, commands, run
+from tests.support.properties import BUNDLE, properties, to_bucket
 
 PROVIDER = "appfabric-ingestion-destination"
 PAGE = "operating.md"

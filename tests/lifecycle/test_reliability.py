@@ -1,7 +1,7 @@
-"""The most telling lives, for real: whole stacks, the built function under Lambda's runtime, containers killed.
+"""The most telling scenarios, for real: whole stacks, the built function under Lambda's runtime, containers killed.
 
 tests/simulation plays thousands of such scenarios. Here CloudFormation is ministack with AWS's contract,
-Lambda runs again what died, and `kill` ends the processes of the function's container where they are. Each life has a
+Lambda retries what died, and `kill` ends the processes of the function's container where they are. Each scenario has a
 function and an AppFabric of its own, so that several are played at the same time. All log all that they can.
 """
 
@@ -21,7 +21,7 @@ from local.appfabric import AppFabricEmulator, Call, Fault, Outcome, serve
 from local.certificates import Certificates
 from local.cloudformation import CloudFormation, Stack, emulate
 from local.processes import kill_session
-from tests.contract.laptop import INGESTION, processing, properties, to_stream
+from tests.support.properties import INGESTION, processing, properties, to_stream
 
 ARTEFACT = Path(__file__).parents[2] / ".aws-sam" / "build" / "ProviderFunction"
 LIMIT = 12
@@ -39,7 +39,7 @@ EVERYTHING_LOGGED = {
 }
 
 
-class Life:
+class Scenario:
     """A stack, its function and its AppFabric, beside destinations of others."""
 
     def __init__(self, name: str, cloudformation: CloudFormation, appfabric: AppFabricEmulator, token: str) -> None:
@@ -57,7 +57,7 @@ class Life:
         appfabric.place(arn=OF_ANOTHER_STACK, tags=tags, **placed)
 
     def resource(self, **changed: Any) -> dict[str, Any]:
-        # Longer than all runs of an event take; 30 s before it the looks of a Delete end.
+        # Longer than all invocations of an event take.
         wanted = properties(ServiceToken=self._token, ServiceTimeout=60, **changed)
         return {"Type": "Custom::AppFabricIngestionDestination", "Properties": wanted}
 
@@ -107,140 +107,145 @@ class Life:
             if each["ResourceStatus"] != "DELETE_COMPLETE"
         }
 
-    def was_run_again(self, request_type: str) -> bool:
-        """Whether Lambda ran a request of a type more than once; a run is noted when it has ended."""
+    def was_retried(self, request_type: str) -> bool:
+        """Whether Lambda retried a request of a type; an invocation is logged when it has ended."""
 
-        def again() -> bool:
+        def retried() -> bool:
             return any(
                 len(request.invocations) > 1
                 for request in self.cloudformation.activity.requests()
                 if request.event["StackId"] == self.stack.id and request.event["RequestType"] == request_type
             )
 
-        self.cloudformation.wait(again, timeout=20)
+        self.cloudformation.wait(retried, timeout=20)
         return True
 
     def log(self) -> str:
-        return self.cloudformation.function_log(f"/aws/lambda/{self._token.rpartition(':')[2]}")
+        """What the function logged. A container's log arrives a moment after its response, and makes the log group."""
+        group = f"/aws/lambda/{self._token.rpartition(':')[2]}"
+        groups = self.cloudformation.client("logs").describe_log_groups
+        self.cloudformation.wait(lambda: bool(groups(logGroupNamePrefix=group)["logGroups"]), timeout=20)
+        return self.cloudformation.function_log(group)
 
 
 def _template(resources: dict[str, Any]) -> str:
     return json.dumps({"Resources": resources})
 
 
-def dies_before_its_create_took_effect(life: Life) -> None:
-    killed = life.kill_at("CreateIngestionDestination", after=False)
-    assert life.create().status == "CREATE_COMPLETE"
+def dies_before_its_create_took_effect(scenario: Scenario) -> None:
+    killed = scenario.kill_at("CreateIngestionDestination", after=False)
+    assert scenario.create().status == "CREATE_COMPLETE"
     assert killed.is_set()
-    assert life.was_run_again("Create")
+    assert scenario.was_retried("Create")
 
 
-def dies_after_its_create_took_effect(life: Life) -> None:
-    killed = life.kill_at("CreateIngestionDestination", after=True)
-    assert life.create().status == "CREATE_COMPLETE"
+def dies_after_its_create_took_effect(scenario: Scenario) -> None:
+    killed = scenario.kill_at("CreateIngestionDestination", after=True)
+    assert scenario.create().status == "CREATE_COMPLETE"
     assert killed.is_set()
-    assert life.was_run_again("Create")
-    assert len(life.ours()) == 1
+    assert scenario.was_retried("Create")
+    assert len(scenario.ours()) == 1
 
 
-def dies_and_is_throttled_then(life: Life) -> None:
-    killed = life.kill_at("CreateIngestionDestination", after=True)
-    life.appfabric.inject(Fault(operation="CreateIngestionDestination", error="ThrottlingException", skip=1, times=3))
-    assert life.create().status == "CREATE_COMPLETE"
+def dies_and_is_throttled_then(scenario: Scenario) -> None:
+    killed = scenario.kill_at("CreateIngestionDestination", after=True)
+    throttled = Fault(operation="CreateIngestionDestination", error="ThrottlingException", skip=1, times=3)
+    scenario.appfabric.inject(throttled)
+    assert scenario.create().status == "CREATE_COMPLETE"
     assert killed.is_set()
 
 
-def is_cancelled_while_its_create_runs(life: Life) -> None:
-    life.appfabric.inject(Fault(operation="CreateIngestionDestination", delay=3))
-    wrong = life.resource(DestinationConfiguration=WRONG)
-    assert life.create(Destination=life.resource(), Wrong=wrong).status == "ROLLBACK_COMPLETE"
-    assert not life.ours()
+def is_cancelled_while_its_create_runs(scenario: Scenario) -> None:
+    scenario.appfabric.inject(Fault(operation="CreateIngestionDestination", delay=3))
+    wrong = scenario.resource(DestinationConfiguration=WRONG)
+    assert scenario.create(Destination=scenario.resource(), Wrong=wrong).status == "ROLLBACK_COMPLETE"
+    assert not scenario.ours()
 
 
-def is_cancelled_and_its_container_dies(life: Life) -> None:
-    """Lambda runs the Create again, while the Delete has found and deleted what the first run made."""
-    life.appfabric.inject(Fault(operation="CreateIngestionDestination", delay=2, after=True))
-    killed = life.kill_at("CreateIngestionDestination", after=True)
-    wrong = life.resource(DestinationConfiguration=WRONG)
-    assert life.create(Destination=life.resource(), Wrong=wrong).status == "ROLLBACK_COMPLETE"
+def is_cancelled_and_its_container_dies(scenario: Scenario) -> None:
+    """Lambda retries the Create, while the Delete has found and deleted what the first invocation created."""
+    scenario.appfabric.inject(Fault(operation="CreateIngestionDestination", delay=2, after=True))
+    killed = scenario.kill_at("CreateIngestionDestination", after=True)
+    wrong = scenario.resource(DestinationConfiguration=WRONG)
+    assert scenario.create(Destination=scenario.resource(), Wrong=wrong).status == "ROLLBACK_COMPLETE"
     assert killed.is_set()
-    assert life.was_run_again("Create")
-    assert not life.ours()
+    assert scenario.was_retried("Create")
+    assert not scenario.ours()
 
 
-def has_no_answer_to_its_create(life: Life) -> None:
-    life.appfabric.inject(Fault(operation="CreateIngestionDestination", hang=60, times=99))
-    assert life.create().status == "ROLLBACK_COMPLETE"
-    assert not life.ours()
+def has_no_response_to_its_create(scenario: Scenario) -> None:
+    scenario.appfabric.inject(Fault(operation="CreateIngestionDestination", hang=60, times=99))
+    assert scenario.create().status == "ROLLBACK_COMPLETE"
+    assert not scenario.ours()
 
 
-def fails_to_become_active(life: Life) -> None:
-    life.appfabric.inject(Outcome(operation="CreateIngestionDestination", status="Failed", status_reason="Full"))
-    assert life.create().status == "ROLLBACK_COMPLETE"
-    assert not life.ours()
+def fails_to_become_active(scenario: Scenario) -> None:
+    scenario.appfabric.inject(Outcome(operation="CreateIngestionDestination", status="Failed", status_reason="Full"))
+    assert scenario.create().status == "ROLLBACK_COMPLETE"
+    assert not scenario.ours()
 
 
-def dies_in_the_middle_of_a_change(life: Life) -> None:
-    life.create()
-    killed = life.kill_at("UpdateIngestionDestination", after=True)
-    moved = life.resource(DestinationConfiguration=to_stream("elsewhere"), Tags=[{"Key": "a", "Value": "1"}])
-    assert life.update(Destination=moved).status == "UPDATE_COMPLETE"
+def dies_in_the_middle_of_a_change(scenario: Scenario) -> None:
+    scenario.create()
+    killed = scenario.kill_at("UpdateIngestionDestination", after=True)
+    moved = scenario.resource(DestinationConfiguration=to_stream("elsewhere"), Tags=[{"Key": "a", "Value": "1"}])
+    assert scenario.update(Destination=moved).status == "UPDATE_COMPLETE"
     assert killed.is_set()
-    assert life.was_run_again("Update")
-    (arn,) = life.ours()
-    assert life.appfabric.destinations[arn].tags["a"] == "1"
-    assert "elsewhere" in str(life.appfabric.destinations[arn].destination)
+    assert scenario.was_retried("Update")
+    (arn,) = scenario.ours()
+    assert scenario.appfabric.destinations[arn].tags["a"] == "1"
+    assert "elsewhere" in str(scenario.appfabric.destinations[arn].destination)
 
 
-def dies_in_the_middle_of_a_replacement(life: Life) -> None:
-    life.create()
-    (old,) = life.ours()
-    killed = life.kill_at("CreateIngestionDestination", after=True)
-    assert life.update(Destination=life.resource(**RAW)).status == "UPDATE_COMPLETE"
+def dies_in_the_middle_of_a_replacement(scenario: Scenario) -> None:
+    scenario.create()
+    (old,) = scenario.ours()
+    killed = scenario.kill_at("CreateIngestionDestination", after=True)
+    assert scenario.update(Destination=scenario.resource(**RAW)).status == "UPDATE_COMPLETE"
     assert killed.is_set()
-    assert life.was_run_again("Update")
-    assert len(life.ours() - {old}) == 1
+    assert scenario.was_retried("Update")
+    assert len(scenario.ours() - {old}) == 1
 
 
-def cannot_be_replaced(life: Life) -> None:
-    life.create()
-    before = life.ours()
-    life.appfabric.inject(Outcome(operation="CreateIngestionDestination", status="Failed", status_reason="Full"))
-    assert life.update(Destination=life.resource(**RAW)).status == "UPDATE_ROLLBACK_COMPLETE"
-    assert life.ours() == before
+def cannot_be_replaced(scenario: Scenario) -> None:
+    scenario.create()
+    before = scenario.ours()
+    scenario.appfabric.inject(Outcome(operation="CreateIngestionDestination", status="Failed", status_reason="Full"))
+    assert scenario.update(Destination=scenario.resource(**RAW)).status == "UPDATE_ROLLBACK_COMPLETE"
+    assert scenario.ours() == before
 
 
-def is_replaced_and_rolled_back(life: Life) -> None:
-    life.create()
-    before = life.ours()
-    wrong = life.resource(DestinationConfiguration=WRONG) | {"DependsOn": "Destination"}
-    assert life.update(Destination=life.resource(**RAW), Wrong=wrong).status == "UPDATE_ROLLBACK_COMPLETE"
-    assert life.ours() == before
+def is_replaced_and_rolled_back(scenario: Scenario) -> None:
+    scenario.create()
+    before = scenario.ours()
+    wrong = scenario.resource(DestinationConfiguration=WRONG) | {"DependsOn": "Destination"}
+    assert scenario.update(Destination=scenario.resource(**RAW), Wrong=wrong).status == "UPDATE_ROLLBACK_COMPLETE"
+    assert scenario.ours() == before
 
 
-def dies_after_its_delete_took_effect(life: Life) -> None:
-    life.create()
-    killed = life.kill_at("DeleteIngestionDestination", after=True)
-    assert life.delete().status == "DELETE_COMPLETE"
+def dies_after_its_delete_took_effect(scenario: Scenario) -> None:
+    scenario.create()
+    killed = scenario.kill_at("DeleteIngestionDestination", after=True)
+    assert scenario.delete().status == "DELETE_COMPLETE"
     assert killed.is_set()
-    assert life.was_run_again("Delete")
+    assert scenario.was_retried("Delete")
 
 
-def cannot_be_deleted_at_first(life: Life) -> None:
-    life.create()
-    life.appfabric.inject(Fault(operation="DeleteIngestionDestination", error="ThrottlingException", times=9999))
-    assert life.delete().status == "DELETE_FAILED"
-    assert life.ours()
-    life.appfabric.clear_injections()
+def cannot_be_deleted_at_first(scenario: Scenario) -> None:
+    scenario.create()
+    scenario.appfabric.inject(Fault(operation="DeleteIngestionDestination", error="ThrottlingException", times=9999))
+    assert scenario.delete().status == "DELETE_FAILED"
+    assert scenario.ours()
+    scenario.appfabric.clear_injections()
 
 
-LIVES = (
+SCENARIOS = (
     dies_before_its_create_took_effect,
     dies_after_its_create_took_effect,
     dies_and_is_throttled_then,
     is_cancelled_while_its_create_runs,
     is_cancelled_and_its_container_dies,
-    has_no_answer_to_its_create,
+    has_no_response_to_its_create,
     fails_to_become_active,
     dies_in_the_middle_of_a_change,
     dies_in_the_middle_of_a_replacement,
@@ -251,19 +256,19 @@ LIVES = (
 )
 
 
-def live(play: Callable[[Life], None], cloudformation: CloudFormation) -> str:
-    """One life to its end; what must hold after each; its log."""
-    name = play.__name__.replace("_", "-")
+def run(steps: Callable[[Scenario], None], cloudformation: CloudFormation) -> str:
+    """Run one scenario to its end, check what must hold after each, and return its log."""
+    name = steps.__name__.replace("_", "-")
     appfabric = AppFabricEmulator()
     with serve(appfabric) as endpoint:
-        life = Life(name, cloudformation, appfabric, _function(cloudformation, name, endpoint))
-        play(life)
-        if cloudformation.stack(life.stack.id).status != "DELETE_COMPLETE":
-            assert life.ours() <= life.ids()
-            assert life.delete().status == "DELETE_COMPLETE"
-        assert not life.ours()
+        scenario = Scenario(name, cloudformation, appfabric, _function(cloudformation, name, endpoint))
+        steps(scenario)
+        if cloudformation.stack(scenario.stack.id).status != "DELETE_COMPLETE":
+            assert scenario.ours() <= scenario.ids()
+            assert scenario.delete().status == "DELETE_COMPLETE"
+        assert not scenario.ours()
         assert {HAND_MADE, OF_ANOTHER_STACK} == appfabric.destinations.keys()
-        return life.log()
+        return scenario.log()
 
 
 def _function(cloudformation: CloudFormation, name: str, endpoint: str) -> str:
@@ -283,14 +288,14 @@ def _function(cloudformation: CloudFormation, name: str, endpoint: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def lives(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[str]]]:
+def scenarios(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[str]]]:
     certificates = Certificates.create(tmp_path_factory.mktemp("certificates"))
     with emulate(certificates=certificates, retry_seconds=0.5) as cloudformation:
         clients = {service: cloudformation.client(service) for service in ("s3", "cloudformation", "logs")}
         clients["s3"].create_bucket(Bucket="code")
         clients["s3"].put_object(Bucket="code", Key="function.zip", Body=_zip(ARTEFACT))
         with ThreadPoolExecutor(max_workers=5) as pool:
-            yield {play.__name__: pool.submit(live, play, cloudformation) for play in LIVES}
+            yield {steps.__name__: pool.submit(run, steps, cloudformation) for steps in SCENARIOS}
 
 
 def _zip(folder: Path) -> bytes:
@@ -301,13 +306,15 @@ def _zip(folder: Path) -> bytes:
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize("play", LIVES, ids=lambda play: play.__name__)
-def test_a_resource_that(lives: dict[str, Future[str]], play: Callable[[Life], None]) -> None:
-    lives[play.__name__].result(timeout=120)
+@pytest.mark.parametrize("steps", SCENARIOS, ids=lambda steps: steps.__name__)
+def test_a_resource_that(scenarios: dict[str, Future[str]], steps: Callable[[Scenario], None]) -> None:
+    scenarios[steps.__name__].result(timeout=120)
 
 
-def test_no_log_of_any_holds_a_secret(lives: dict[str, Future[str]]) -> None:
-    logs = "\n".join(life.result(timeout=120) for life in lives.values() if not life.exception(timeout=120))
+def test_no_log_of_any_holds_a_secret(scenarios: dict[str, Future[str]]) -> None:
+    logs = "\n".join(
+        scenario.result(timeout=120) for scenario in scenarios.values() if not scenario.exception(timeout=120)
+    )
     assert '"level":"DEBUG"' in logs or "DEBUG" in logs
     assert "deleted an orphaned ingestion destination" in logs
     for secret in ("X-Amz-Signature", "X-Amz-Credential", "s3cr3t", "%7C"):

@@ -36,6 +36,7 @@ from local.appfabric.destinations import Destination
 from local.appfabric.errors import ServiceError, not_found
 from local.appfabric.responses import members_of
 from tests.simulation.scheduler import FOREVER, Killed, Scheduler, Task
+from tests.support.troubleshooting import is_explained
 
 START = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 RETRY_DELAYS = (60.0, 120.0)
@@ -430,7 +431,7 @@ class Simulation:
         self.scheduler = Scheduler()
         self.timeout = timeout
         self.behavior = behavior or Behavior()
-        self.appfabric = appfabric.AppFabricEmulator(now=self.appfabric_now, clock=lambda: self.scheduler.now)
+        self.appfabric = appfabric.AppFabricEmulator(now=self.appfabric_now)
         self.appfabric.page_size = 2
         self.plans: list[Plan] = []
         self.requests: dict[str, Request] = {}
@@ -440,7 +441,7 @@ class Simulation:
         self.names: dict[str, str] = {}
         self.unreadable: set[str] = set()
         self.trace: list[str] = []
-        self._past = appfabric.AppFabricEmulator(now=self.appfabric_now, clock=lambda: self.scheduler.now)
+        self._past = appfabric.AppFabricEmulator(now=self.appfabric_now)
         self._past.page_size, self._past.pages = 2, self.appfabric.pages
         self._snapshots: list[tuple[float, dict[str, Destination]]] = [(-FOREVER, {})]
         self._destinations_created = 0
@@ -777,7 +778,7 @@ class Simulation:
         assert len(body) <= 4096
         assert {said[name] == event[name] for name in ("StackId", "RequestId", "LogicalResourceId")} == {True}
         assert 0 < len(said["PhysicalResourceId"].encode()) <= 1024
-        assert said["Status"] == "SUCCESS" or said["Reason"]
+        assert said["Status"] == "SUCCESS" or is_explained(said["Reason"])
         if request.type == "Delete" or (request.type == "Update" and said["Status"] == "FAILED"):
             assert said["PhysicalResourceId"] == event["PhysicalResourceId"], "another id would be a replacement"
         if request.response is None:
@@ -985,6 +986,8 @@ def installed() -> Iterator[None]:
         patch.setattr(observability.logger.registered_handler, "emit", _emit)
         patch.setattr(observability.logger._logger, "propagate", False)
         patch.setattr(operations, "uuid4", _uuid)
+        # Scenarios change it.
+        patch.setattr(operations, "DESTINATIONS_PER_INGESTION", operations.DESTINATIONS_PER_INGESTION)
         patch.setattr(operations.secrets, "token_urlsafe", lambda: str(_uuid()))
         # An invocation that dies does so in an exception, whose traceback nobody reads.
         if hasattr(provider, "traceback"):

@@ -88,7 +88,7 @@ def duplicate_whose_destination_is_gone(violation: Violation, facts: Facts) -> b
     removals += [facts.removal(creation.request.id)]  # what an Update re-creates
     gone = any(removal and (removal.effect_at or 0) <= (creation.effect_at or 0) for removal in removals)
     gone = gone or any(facts.by_hand(call.arn, "deleted") for call in earlier)
-    late = creation.request.over is not None and creation.invocation.began >= creation.request.over
+    late = creation.request.over is not None and creation.effect_at >= creation.request.over
     return (gone and creation.invocation.age <= FIRST_WITHIN + SECOND) or (late and not creation.heard)
 
 
@@ -150,6 +150,8 @@ def duplicate_update_after_a_rollback_without_changes(violation: Violation, fact
     changes = facts.changes(violation.arn)
     if violation.kind == "tags":
         changes = [call for call in changes if violation.key in _keys_of(call)]
+    elif violation.kind == "target":
+        changes = [call for call in changes if call.operation == "UpdateIngestionDestination"]
     if violation.kind not in {"target", "tags", "retained", "loan"} or not changes:
         return False
     last = changes[-1]
@@ -158,7 +160,8 @@ def duplicate_update_after_a_rollback_without_changes(violation: Violation, fact
     if last.operation in {"TagResource", "UntagResource"} or last.invocation.began < last.request.over:
         return True
     later = [r for r in facts.requests if r.number > last.request.number and r.id == violation.arn and r.succeeded]
-    quiet = [r for r in later if r.type == "Update" and not any(call.request is r for call in changes)]
+    moves = [call.request for call in changes if call.operation == "UpdateIngestionDestination"]
+    quiet = [r for r in later if r.type == "Update" and r not in moves]
     return bool(later) and len(quiet) == len(later)
 
 

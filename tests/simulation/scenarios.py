@@ -24,6 +24,8 @@ from tests.simulation.aws import CALL_FAULTS, PUT_FAULTS, Behavior, Fault, Plan,
 from tests.simulation.cloudformation import CREATE_FIRST, DELETE_FIRST, UPDATE_IT, Options, Stack
 from tests.simulation.invariants import PREFIX, Facts, HandChange, Violation, user_tags, violations
 from tests.simulation.residuals import EXCUSED, explain
+from tests.support import properties as support
+from tests.support.properties import INGESTION, OTHER_INGESTION, processing, tag_list, to_bucket, to_stream
 
 PROFILES = {
     "ci": settings(
@@ -39,9 +41,6 @@ PROFILES = {
 }
 PROFILES["soak"] = settings(PROFILES["ci"], max_examples=50_000, derandomize=False)
 
-BUNDLE = "arn:aws:appfabric:us-east-1:111122223333:appbundle/11111111-1111-4111-8111-111111111111"
-INGESTION = f"{BUNDLE}/ingestion/22222222-2222-4222-8222-222222222222"
-OTHER_INGESTION = f"{BUNDLE}/ingestion/33333333-3333-4333-8333-333333333333"
 LOGICAL_IDS = ("Destination", "Dest", "Destination2")
 STACKS = ("audit", "audit-Dest")
 HAND_MADE = (
@@ -57,33 +56,7 @@ played: Counter[str] = Counter()
 
 def properties(**changed: Any) -> dict[str, Any]:
     """Valid properties; `None` takes one out."""
-    every = {
-        "ServiceToken": "arn:aws:lambda:us-east-1:111122223333:function:provider",
-        "ServiceTimeout": "720",
-        "AppBundleIdentifier": BUNDLE,
-        "IngestionIdentifier": INGESTION,
-        "ProcessingConfiguration": processing("ocsf", "json"),
-        "DestinationConfiguration": to_bucket("one"),
-        **changed,
-    }
-    return {name: value for name, value in every.items() if value is not None}
-
-
-def to_bucket(name: str, prefix: str | None = None) -> dict[str, Any]:
-    bucket = {"BucketName": name} | ({"Prefix": prefix} if prefix else {})
-    return {"AuditLog": {"Destination": {"S3Bucket": bucket}}}
-
-
-def to_stream(name: str) -> dict[str, Any]:
-    return {"AuditLog": {"Destination": {"FirehoseStream": {"StreamName": name}}}}
-
-
-def processing(schema: str, form: str) -> dict[str, Any]:
-    return {"AuditLog": {"Schema": schema, "Format": form}}
-
-
-def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
-    return [{"Key": key, "Value": value} for key, value in tags.items()]
+    return support.properties(**{"DestinationConfiguration": to_bucket("one"), **changed})
 
 
 def _one_of(everything: list[Any]) -> st.SearchStrategy[Any]:
@@ -334,7 +307,7 @@ class Scenario(RuleBasedStateMachine):
                     self.go(lambda s=stack: s.delete(Options()))  # type: ignore[misc]
                     # A Delete that could not read everything, and found nothing, has to fail.
                     if stack.state != "none" and not self.simulation.unreadable:
-                        self._judge(Violation("stack", f"stack {stack.name} cannot be deleted"))
+                        self._check(Violation("stack", f"stack {stack.name} cannot be deleted"))
         except BaseException:
             self.simulation.scheduler.kill_all()
             raise
@@ -412,7 +385,7 @@ class Scenario(RuleBasedStateMachine):
             self.simulation.scheduler.run()
             self.simulation.plans.clear()
             for violation in violations(self.facts):
-                self._judge(violation)
+                self._check(violation)
         except AssertionError:
             raise
         except BaseException as failure:
@@ -420,7 +393,7 @@ class Scenario(RuleBasedStateMachine):
                 note("\n".join(["The trace:", *self.simulation.trace, f"=> {failure}"]))
             raise
 
-    def _judge(self, violation: Violation) -> None:
+    def _check(self, violation: Violation) -> None:
         """Excuse a violation that is a residual, and what follows from it."""
         subjects = {violation.arn, violation.resource, violation.invocation} - {"", ("", ""), None}
         if subjects & self._excused_subjects:

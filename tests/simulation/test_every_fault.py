@@ -15,17 +15,8 @@ import pytest
 
 from tests.simulation.aws import CALL_FAULTS, NOTHING_WRONG, PUT_FAULTS, Fault, Plan, installed
 from tests.simulation.cloudformation import Options
-from tests.simulation.scenarios import (
-    FOR_THE_STACK,
-    HAND_MADE,
-    OTHER_INGESTION,
-    Scenario,
-    processing,
-    properties,
-    tag_list,
-    to_bucket,
-    to_stream,
-)
+from tests.simulation.scenarios import FOR_THE_STACK, HAND_MADE, Scenario, properties
+from tests.support.properties import OTHER_INGESTION, processing, tag_list, to_bucket, to_stream
 
 OLD = properties(DestinationConfiguration=to_bucket("old", prefix="p"), Tags=tag_list({"gone": "1", "changed": "1"}))
 STEPS: dict[str, dict[str, Any]] = {

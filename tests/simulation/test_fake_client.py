@@ -21,7 +21,8 @@ from local import appfabric
 from local.appfabric import Fault, Outcome, operations
 from tests.simulation.aws import Behavior, Client, Invocation, Plan, Request, Simulation, installed
 from tests.simulation.aws import Fault as Planned
-from tests.simulation.scenarios import BUNDLE, HAND_MADE, INGESTION, OTHER_INGESTION
+from tests.simulation.scenarios import HAND_MADE
+from tests.support.properties import BUNDLE, INGESTION, OTHER_INGESTION
 
 ARN = HAND_MADE[0]
 GONE = f"{INGESTION}/ingestiondestination/99999999-9999-4999-8999-000000000000"
@@ -217,13 +218,13 @@ def test_a_token_that_is_used_again(pair: Pair) -> None:
 
 
 def test_the_quota(pair: Pair) -> None:
-    answers = [
+    responses = [
         pair.call("create_ingestion_destination", CREATES | {"clientToken": f"{n:08d}-0000-4000-8000-000000000000"})
         for n in range(6)
     ]
-    for fake, real in answers:
+    for fake, real in responses:
         assert fake == real
-    assert answers[-1][1][1] == "ServiceQuotaExceededException"
+    assert responses[-1][1][1] == "ServiceQuotaExceededException"
 
 
 @pytest.mark.parametrize("gets", [0, 1])

@@ -10,18 +10,8 @@ import pytest
 from local.appfabric import Outcome
 from tests.simulation.aws import Behavior, Fault, Invocation, Plan, Request, installed
 from tests.simulation.cloudformation import CREATE_FIRST, UPDATE_IT, Options
-from tests.simulation.scenarios import (
-    HAND_MADE,
-    NOT,
-    OTHER_INGESTION,
-    TO_THE_END,
-    Scenario,
-    processing,
-    properties,
-    tag_list,
-    to_bucket,
-    to_stream,
-)
+from tests.simulation.scenarios import HAND_MADE, NOT, TO_THE_END, Scenario, properties
+from tests.support.properties import OTHER_INGESTION, processing, tag_list, to_bucket, to_stream
 
 NO_RESPONSE_ARRIVES = Plan(puts=(Fault(0, "500", 999),))
 DIES_BEFORE_ITS_RESPONSE = Plan(puts=(Fault(0, "the container dies before it is stored"),))
@@ -281,6 +271,23 @@ def test_what_the_next_create_adopted_just_now_is_not_released(deployment: Deplo
     deployment.create(Plan(calls=(Fault(5, "403"),)), wanted=ADOPTS, preserve=True)
     deployment.update(wanted=ADOPTS, continues=CREATE_FIRST)
     assert deployment.id == HAND_MADE[0]
+
+
+def test_a_destination_is_not_taken_for_deleted_while_reads_are_behind() -> None:
+    """It was read once; the next reading is an older one, and so is the List."""
+    deployment = Deployment(Behavior(lags=(0, 3, 3)))
+    pending = Outcome(operation="CreateIngestionDestination", pending_gets=3)
+    deployment.scenario.go(lambda: deployment.stack.create({"Destination": properties()}, Options()), [], [pending])
+    deployment.scenario.teardown()
+    assert [request.type for request in deployment.requests if not request.succeeded] == []
+
+
+@pytest.mark.parametrize("at", range(1, 6))
+def test_what_an_earlier_invocation_created_is_not_skipped_because_it_cannot_be_read_once(at: int) -> None:
+    deployment = Deployment(Behavior(tokens="forgotten"))
+    unreadable_once = Plan(calls=(Fault(at, "403"),))
+    deployment.create(DIES_BEFORE_ITS_RESPONSE, unreadable_once)
+    deployment.scenario.teardown()
 
 
 # CloudFormation cancels an Update in progress when something else fails, and the function knows nothing of it.

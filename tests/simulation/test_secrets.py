@@ -9,8 +9,9 @@ import pytest
 from ingestion_destination.observability import logger
 from tests.simulation.aws import Plan, installed
 from tests.simulation.cloudformation import Options
-from tests.simulation.scenarios import Scenario, properties, to_bucket
+from tests.simulation.scenarios import Scenario, properties
 from tests.simulation.test_every_fault import CASES, Step
+from tests.support.properties import to_bucket
 
 SECRET = "s3cr3t"
 WRONG = [
@@ -31,8 +32,8 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     everybody.setFormatter(logger.registered_formatter)
     monkeypatch.setattr(logging.root, "level", logging.DEBUG)
     logging.root.addHandler(everybody)
-    with installed():
-        monkeypatch.setattr(logger.registered_handler, "emit", everybody.emit)
+    with installed(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(logger.registered_handler, "emit", everybody.emit)
         level = logger.log_level
         logger.setLevel(logging.DEBUG)
         try:

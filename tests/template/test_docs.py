@@ -1,18 +1,23 @@
-"""The documents are as the sources are: the reference is made of the schema, every message has its remedy."""
+"""The documents are as the sources are: the reference is made of the schema, and every link leads somewhere."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from docs.generate import EXAMPLES, PAGE, SCHEMA, reference
-from ingestion_destination.appfabric.errors import _BY_CODE, IdempotentParameterMismatch
-from ingestion_destination.exceptions import NameResolutionFailure
-from tests.messages import error_classes, families
 
 ROOT = Path(__file__).parents[2]
+DECISIONS = ROOT / "docs" / "decisions"
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "lint/README.md", ROOT / "tests/README.md"])
+NOT_IN_GIT = {"dist"}
+# A release in a command, a file's name or a manifest: not the changelog's history.
+RELEASE = (
+    r"(?:appfabric[-_]ingestion[-_]destination-|rev: v|\n  \"version\": \"|"
+    r"cfn-lint-appfabric-ingestion-destination\"\nversion = \")(\d+\.\d+\.\d+)"
+)
 TROUBLESHOOTING = (ROOT / "docs" / "troubleshooting.md").read_text()
-CLOUDFORMATIONS_OWN = "## CloudFormation's own messages"
 
 
 def test_the_reference_is_made_of_the_schema() -> None:
@@ -31,18 +36,63 @@ def test_every_example_is_named_in_the_reference() -> None:
     assert set(EXAMPLES) == {path.stem for path in (ROOT / "examples").glob("*.yaml")}
 
 
-@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.stem)
-def test_every_link_leads_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)]+)\)", page.read_text()):
-        if not target.startswith("https://docs.aws.amazon.com/"):
-            name, _, anchor = target.partition("#")
-            assert (page.parent / name).exists(), target
-            assert not anchor or anchor in anchors(page.parent / name if name else page), target
-
-
 def anchors(page: Path) -> set[str]:
+    """What a link into a page can name: its headings, as GitHub writes them."""
     headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", page.read_text()):
+        if not target.startswith("https://"):
+            path, _, anchor = target.partition("#")
+            leads_to = page.parent / path if path else page
+            assert leads_to.exists(), target
+            assert not anchor or anchor in anchors(leads_to), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_path_that_a_page_names_is_there(page: Path) -> None:
+    for path in re.findall(r"`((?:docs|lint|local|scripts|src|tests)/[\w./-]+)`", page.read_text()):
+        assert (ROOT / path).exists(), path
+
+
+def test_the_architecture_names_every_module_and_every_folder() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "src/ingestion_destination").rglob("*.py")}
+    assert {name for name in modules if not name.endswith("__init__.py")} == set(
+        re.findall(r"\]\(\.\./(src/ingestion_destination/[\w/]+\.py)\)", text)
+    )
+    tree = text.partition("## The repository")[2]
+    folders = {path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".")}
+    assert folders - NOT_IN_GIT <= set(re.findall(r"^([a-z]+)/ ", tree, re.MULTILINE))
+
+
+def test_the_decisions_are_numbered_and_listed() -> None:
+    listed = re.findall(
+        r"^\| \[(\d+)\]\((.*)\) \| (.*) \| (.*) \|$", (DECISIONS / "README.md").read_text(), re.MULTILINE
+    )
+    assert [int(number) for number, *_ in listed] == list(range(1, len(listed) + 1))
+    assert [name for _, name, *_ in listed] == sorted(path.name for path in DECISIONS.glob("[0-9]*.md"))
+    for number, name, title, status in listed:
+        text = (DECISIONS / name).read_text()
+        assert text.startswith(f"# {number}. {title}\n\nStatus: {status}\n"), name
+        assert name.startswith(f"{int(number):04d}-")
+        headings = re.findall(r"^## (.*)$", text, re.MULTILINE)
+        assert (headings[0], headings[1], headings[-1]) == ("Context", "Decision", "Consequences"), name
+
+
+def test_the_pages_and_the_examples_name_this_one_version() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    places = [*PAGES, ROOT / "examples/cdk/typescript/package.json", ROOT / "uv.lock"]
+    named = {
+        (path.relative_to(ROOT).as_posix(), version)
+        for path in places
+        for version in re.findall(RELEASE, path.read_text())
+    }
+    assert {path for path, _ in named} >= {"README.md", "uv.lock"}
+    assert {(path, version) for path, version in named if version != project["version"]} == set()
 
 
 @pytest.mark.parametrize(("language", "program"), [("typescript", "app.ts"), ("python", "app.py")])
@@ -51,39 +101,6 @@ def test_the_cdk_apps_are_those_of_the_examples(language: str, program: str) -> 
     assert f"```{language}\n{source}```\n" in (ROOT / "docs/cdk.md").read_text()
 
 
-def messages() -> set[str]:
-    """The first column of the tables of what the provider says."""
-    own, _, _ = TROUBLESHOOTING.partition(CLOUDFORMATIONS_OWN)
-    return set(re.findall(r"^\| `([^`]+)` \|", own, re.MULTILINE))
-
-
-def test_every_message_of_the_source_has_its_remedy() -> None:
-    assert families() - messages() == set()
-
-
-def test_no_remedy_is_for_a_message_that_there_is_not() -> None:
-    assert messages() - families() == set()
-
-
-def test_every_error_class_and_every_code_of_appfabrics_is_explained() -> None:
-    for name in error_classes() - {
-        "HandlerError",
-        NameResolutionFailure.__name__,
-        IdempotentParameterMismatch.__name__,
-    }:
-        assert f"`{name}:`" in TROUBLESHOOTING or f"(`{name}`)" in TROUBLESHOOTING, name
-    for code, error in _BY_CODE.items():
-        assert f"| `{code}:` (`{error.__name__}`) |" in TROUBLESHOOTING
-
-
 def test_every_attribute_is_named_where_one_is_missing() -> None:
     for path in SCHEMA["readOnlyProperties"]:
         assert f"`{path.rpartition('/')[2]}`" in TROUBLESHOOTING
-
-
-def test_every_family_is_found() -> None:
-    """So that a change of how errors are made cannot empty the search."""
-    found = families()
-    assert len(found) > 30
-    assert "the destination is Failed: …" in found
-    assert "….Key is a duplicate of an earlier tag key" in found

@@ -59,6 +59,12 @@ S3_BUCKET = "S3Bucket:\n              BucketName: !Ref Logs\n              Prefi
 TOKEN = "ServiceToken: !ImportValue appfabric-ingestion-destination-ServiceToken"
 TYPE = "Type: Custom::AppFabricIngestionDestination"
 TOPIC = "\n  Topic: { Type: AWS::SNS::Topic, Condition: IsProd }\n  Destination:"
+FUNCTION = """
+  Function:
+    Type: AWS::Lambda::Function
+    Condition: IsProd
+    Properties: { Code: { ImageUri: !Ref Name }, PackageType: Image, Role: !Ref Name }
+  Destination:"""
 STREAM = "\n  Stream: { Type: AWS::KinesisFirehose::DeliveryStream, Condition: IsProd }\n  Destination:"
 TO_THE_STREAM = "FirehoseStream: { StreamName: !GetAtt Stream.Arn }"
 FOR_EACH = """\
@@ -134,7 +140,7 @@ WRONG = (
         "parents: an ingestion of another app bundle",
         {f"{BUNDLE}\n": f"{BUNDLE.replace('1111-4111', '9999-4111')}\n"},
         "E9701",
-        "IngestionArn must be of an ingestion in the app bundle that AppBundleArn names",
+        "IngestionArn must belong to the app bundle that AppBundleArn specifies",
         "IngestionArn: ",
     ),
     Case(
@@ -155,7 +161,7 @@ WRONG = (
         "parents: an ingestion of another app bundle, with Fn::Sub",
         {INGESTION: f"!Sub {sub(INGESTION.replace('1111-4111', '9999-4111'))}"},
         "E9701",
-        "IngestionArn must be of an ingestion in the app bundle that AppBundleArn names",
+        "IngestionArn must belong to the app bundle that AppBundleArn specifies",
         "IngestionArn: ",
     ),
     Case("parents: another service", {f"{BUNDLE}\n": "arn:aws:iam::1:x\n"}, "E9701", "the ARN of an app b", "AppBund"),
@@ -212,6 +218,13 @@ WRONG = (
         "ServiceToken",
     ),
     Case(
+        "the name of a function as ServiceToken",
+        {"\n  Destination:": FUNCTION, TOKEN: "ServiceToken: !Ref Function"},
+        "E9703",
+        "the ARN of the provider's function",
+        "ServiceToken",
+    ),
+    Case(
         "the name of the export as ServiceToken",
         {TOKEN: "ServiceToken: appfabric-ingestion-destination-ServiceToken"},
         "E9703",
@@ -245,6 +258,8 @@ RIGHT = (
     Case("a dynamic reference", {BUCKET: 'BucketName: "{{resolve:ssm:/logs/bucket}}"'}),
     Case("no prefix by condition", {"Prefix: saas": "Prefix: !If [HasPrefix, saas, !Ref AWS::NoValue]"}),
     Case("a literal function", {TOKEN: "ServiceToken: arn:aws:lambda:us-east-1:111122223333:function:appfabric"}),
+    Case("Fn::Join of parts", {BUCKET: "BucketName: !Join [-, [!Ref AWS::AccountId, !Ref Name, logs]]"}),
+    Case("a function's ARN", {"\n  Destination:": FUNCTION, TOKEN: "ServiceToken: !GetAtt Function.Arn"}),
     Case("a token by Fn::Sub", {TOKEN: "ServiceToken: !Sub arn:${AWS::Partition}:lambda:${AWS::Region}:1:function:f"}),
     Case("a token from a parameter", {TOKEN: "ServiceToken: !Ref Name"}),
     Case("parents from parameters", {f"{BUNDLE}\n": "!Ref Name\n", INGESTION: "!Sub ${Name}/ingestion/1"}),

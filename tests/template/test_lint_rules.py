@@ -58,7 +58,7 @@ MARK = re.compile(r"^(.*?)# wrong: (.*)$")
 
 @both
 @pytest.mark.parametrize("transform", ["[]", "AWS::Serverless-2016-10-31"], ids=["plain", "SAM"])
-def test_what_is_wrong_is_told_at_its_line(version: str, transform: str, tmp_path: Path) -> None:
+def test_what_is_wrong_is_reported_at_its_line(version: str, transform: str, tmp_path: Path) -> None:
     text = WRONG.format(transform=transform).replace("Transform: []\n", "")
     found = [each for each in cfn_lint(version, text, tmp_path) if each.rule in {"E9701", "E9702"}]
     marks = {number: MARK.match(line) for number, line in enumerate(text.splitlines(), 1)}
@@ -186,13 +186,13 @@ Resources:
 
 
 @both
-def test_nothing_is_told_of_what_a_transform_or_a_mapping_gives(version: str, tmp_path: Path) -> None:
+def test_nothing_is_reported_of_what_a_transform_or_a_mapping_gives(version: str, tmp_path: Path) -> None:
     found = cfn_lint(version, EXPANDED, tmp_path)
     assert [each for each in found if each.rule[1:].startswith("97") or each.rule == "E0002"] == []
 
 
 @both
-def test_nothing_is_told_of_a_template_full_of_functions(version: str, tmp_path: Path) -> None:
+def test_nothing_is_reported_of_a_template_full_of_functions(version: str, tmp_path: Path) -> None:
     found = cfn_lint(version, RIGHT, tmp_path)
     assert [each for each in found if each.rule[1:].startswith("97") or each.rule == "E0002"] == []
 
@@ -241,10 +241,10 @@ Resources:
 """
     found = [each for each in cfn_lint(version, text, tmp_path) if each.rule.endswith("9701")]
     assert {each.rule for each in found} == {"W9701"}
-    for index, (said, told) in enumerate(SERVICE_TIMEOUTS.items()):
+    for index, (said, words) in enumerate(SERVICE_TIMEOUTS.items()):
         messages = [each.message for each in found if each.path[1] == f"Row{index}"]
-        assert len(messages) == bool(told), said
-        assert all(told in message for message in messages), said
+        assert len(messages) == bool(words), said
+        assert all(words in message for message in messages), said
 
 
 @both
@@ -267,13 +267,15 @@ def test_sam_validate_obeys_the_rules(tmp_path: Path) -> None:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, tmp_path / name)
     (tmp_path / "template.yaml").write_text(WRONG.format(transform="AWS::Serverless-2016-10-31"))
-    told = run(ROOT / ".venv-sam/bin/sam", "validate", "--lint", codes=(1,), cwd=tmp_path, env={"HOME": str(tmp_path)})
-    assert "IngestionArm is unknown, did you mean IngestionArn?" in told
-    assert told.count("E9701") >= 7
+    output = run(
+        ROOT / ".venv-sam/bin/sam", "validate", "--lint", codes=(1,), cwd=tmp_path, env={"HOME": str(tmp_path)}
+    )
+    assert "IngestionArm is unknown, did you mean IngestionArn?" in output
+    assert output.count("E9701") >= 7
 
 
 @both
-def test_rules_asked_for_twice_tell_once(version: str, tmp_path: Path) -> None:
+def test_rules_given_twice_report_once(version: str, tmp_path: Path) -> None:
     """By .cfnlintrc and on the command line."""
     text = WRONG.format(transform="AWS::Serverless-2016-10-31")
     once = cfn_lint(version, text, tmp_path)

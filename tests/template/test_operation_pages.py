@@ -11,8 +11,9 @@ from samtranslator.yaml_helper import yaml_parse
 from ingestion_destination.cloudformation.delivery import Undelivered
 from local import release
 from tests.conftest import Logs
-from tests.contract.laptop import CustomResource, processing, properties
 from tests.intrinsics import Template
+from tests.support.custom_resource import CustomResource
+from tests.support.properties import processing, properties
 from tests.template.tools import run
 
 ROOT = Path(__file__).parents[2]

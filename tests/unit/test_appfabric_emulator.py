@@ -76,16 +76,13 @@ CORRECT: dict[str, dict[str, Any]] = {
 
 
 class Clock:
-    """A wall clock and a monotonic one that only `sleep` moves."""
+    """A clock that only `sleep` moves."""
 
     def __init__(self) -> None:
         self.passed = 0.0
 
     def now(self) -> datetime:
         return STARTED + timedelta(seconds=self.passed)
-
-    def monotonic(self) -> float:
-        return self.passed
 
     def sleep(self, seconds: float) -> None:
         self.passed += seconds
@@ -95,13 +92,13 @@ class NoConnection:
     """The line of a call that no fault may disturb."""
 
     def wait(self, seconds: float) -> None:
-        pytest.fail("no fault was ordered")
+        pytest.fail("no fault was injected")
 
     def hang(self, seconds: float) -> Any:
-        pytest.fail("no fault was ordered")
+        pytest.fail("no fault was injected")
 
     def cut(self) -> Any:
-        pytest.fail("no fault was ordered")
+        pytest.fail("no fault was injected")
 
 
 @pytest.fixture
@@ -111,7 +108,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def service(clock: Clock) -> AppFabricEmulator:
-    return AppFabricEmulator(now=clock.now, clock=clock.monotonic, sleep=clock.sleep)
+    return AppFabricEmulator(now=clock.now, sleep=clock.sleep)
 
 
 @pytest.fixture(scope="session")
@@ -167,7 +164,7 @@ def get(client: Any, arn: str) -> dict[str, Any]:
 
 
 def send(service: AppFabricEmulator, operation: str, request: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-    """Send parameters that a client might refuse to send, or to serialise."""
+    """Send parameters that a client might refuse to send, or to serialize."""
     members = MODEL_DATA["shapes"][MODEL_DATA["operations"][operation]["input"]["shape"]]["members"]
     outside = {name: value for name, value in request.items() if "location" in members[name]}
     body = {name: value for name, value in request.items() if name not in outside}
@@ -202,7 +199,7 @@ def placed(service: AppFabricEmulator, **changes: Any) -> str:
 # A destination's life
 
 
-def test_a_created_destination_is_answered_as_the_model_and_the_documentation_say(client: Any) -> None:
+def test_a_created_destination_is_returned_as_the_model_and_the_documentation_say(client: Any) -> None:
     response = client.create_ingestion_destination(**NEW, tags=[{"key": "team", "value": "audit"}])
 
     arn = response["ingestionDestination"].pop("arn")
@@ -361,7 +358,7 @@ def test_calls_without_a_token_each_make_a_destination(service: AppFabricEmulato
     assert len(service.destinations) == 2
 
 
-def test_a_token_is_answered_although_the_ingestion_is_full(local: Any) -> None:
+def test_a_token_is_recognized_although_the_ingestion_is_full(local: Any) -> None:
     first = create(local, clientToken=TOKEN)
     for _ in range(4):
         create(local)
@@ -432,7 +429,7 @@ def test_reserved_tag_keys_are_refused(local: Any, service: AppFabricEmulator, k
 # Listing
 
 
-def test_a_list_is_answered_in_pages_of_arns(client: Any, service: AppFabricEmulator) -> None:
+def test_a_list_comes_in_pages_of_arns(client: Any, service: AppFabricEmulator) -> None:
     service.page_size = 2
     arns = {create(client) for _ in range(5)}
     create(client, ingestionIdentifier=TOKEN)
@@ -480,7 +477,7 @@ def test_a_page_token_is_for_its_own_list_only(local: Any, service: AppFabricEmu
     assert code(made_up) == code(of_another) == (400, "ValidationException")
 
 
-# The model as the judge
+# The model validates
 
 
 def walk(shape_name: str, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], dict[str, Any]]]:
@@ -556,7 +553,7 @@ def breaches(operation: str) -> Iterator[Any]:
 @pytest.mark.parametrize(
     ("operation", "request_", "blamed"), [case for operation in OPERATIONS for case in breaches(operation)]
 )
-def test_each_constraint_of_the_model_is_judged(operation: str, request_: dict[str, Any], blamed: str) -> None:
+def test_each_constraint_of_the_model_is_validated(operation: str, request_: dict[str, Any], blamed: str) -> None:
     service = AppFabricEmulator()
     placed(service)
     before = dict(service.destinations)
@@ -572,7 +569,7 @@ def test_each_constraint_of_the_model_is_judged(operation: str, request_: dict[s
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_a_correct_request_is_answered_with_the_status_and_the_members_of_the_model(operation: str) -> None:
+def test_a_correct_request_gets_the_status_and_the_members_of_the_model(operation: str) -> None:
     service = AppFabricEmulator()
     placed(service, tags={"team": "audit"})
     shape = MODEL.operation_model(operation).output_shape
@@ -615,7 +612,7 @@ def texts(**limits: int) -> st.SearchStrategy[str]:
 
 
 def values(shape_name: str) -> st.SearchStrategy[Any]:
-    """Anything that botocore can serialise as a shape, whether or not it keeps the shape's constraints."""
+    """Anything that botocore can serialize as a shape, whether or not it keeps the shape's constraints."""
     shape = MODEL_DATA["shapes"][shape_name]
     match shape["type"]:
         case "structure":
@@ -687,7 +684,7 @@ def test_an_operation_that_is_not_emulated_says_so_with_an_error_that_it_has(cli
 
 
 @pytest.mark.parametrize("error", [shape.name for shape in MODEL.error_shapes])
-def test_every_modelled_error_reaches_the_client_whole(client: Any, service: AppFabricEmulator, error: str) -> None:
+def test_every_modeled_error_reaches_the_client_whole(client: Any, service: AppFabricEmulator, error: str) -> None:
     shape = MODEL.shape_for(error)
     operation = next(name for name in CORRECT if error in errors_of(name))
     service.inject(Fault(operation=operation, error=error, retry_after=7))
@@ -703,7 +700,7 @@ def test_every_modelled_error_reaches_the_client_whole(client: Any, service: App
     assert response.get("retryAfterSeconds") == (7 if "retryAfterSeconds" in shape.members else None)
 
 
-def test_an_ordered_error_has_the_message_and_members_ordered(client: Any, service: AppFabricEmulator) -> None:
+def test_an_injected_error_has_its_message_and_members(client: Any, service: AppFabricEmulator) -> None:
     service.inject(
         Fault(
             operation="CreateIngestionDestination",
@@ -720,7 +717,7 @@ def test_an_ordered_error_has_the_message_and_members_ordered(client: Any, servi
     assert (refused["resourceId"], refused["resourceType"]) == ("this one", "X")
 
 
-def test_an_error_outside_the_model_has_the_status_ordered(client: Any, service: AppFabricEmulator) -> None:
+def test_an_error_outside_the_model_has_the_status_given(client: Any, service: AppFabricEmulator) -> None:
     service.inject(Fault(error="ServiceUnavailable", http_status=503, message="later", retry_after=2))
 
     refused = refusal(client.list_ingestion_destinations, **PARENTS)
@@ -755,7 +752,7 @@ def test_a_fault_lets_calls_pass_strikes_and_is_over(local: Any, service: AppFab
     assert [call.status for call in service.calls] == [201, 200, 500, 500, 200]
 
 
-def test_faults_strike_in_the_sequence_ordered(service: AppFabricEmulator) -> None:
+def test_faults_strike_in_the_sequence_injected(service: AppFabricEmulator) -> None:
     service.inject(Fault(error="ThrottlingException", times=2))
     service.inject(Fault(operation="ListIngestionDestinations", error="InternalServerException"))
 
@@ -810,7 +807,7 @@ def test_a_cut_after_the_effect_swallows_a_refusal_as_well(local: Any, service: 
 
 
 @pytest.mark.parametrize(("after", "made"), [(False, 0), (True, 1)])
-def test_a_hang_in_process_takes_the_seconds_ordered(
+def test_a_hang_in_process_takes_the_seconds_given(
     local: Any, service: AppFabricEmulator, clock: Clock, after: bool, made: int
 ) -> None:
     service.inject(Fault(hang=3, after=after))
@@ -865,13 +862,13 @@ def test_a_delay_over_http_is_real_time(remote: Any, service: AppFabricEmulator)
     assert create(remote) in service.destinations
 
 
-def test_a_dripping_answer_arrives_whole(client: Any, service: AppFabricEmulator) -> None:
+def test_a_dripping_response_arrives_whole(client: Any, service: AppFabricEmulator) -> None:
     service.inject(Fault(drip=0.0))
 
     assert create(client) in service.destinations
 
 
-def test_a_dripping_answer_takes_its_time(local: Any, service: AppFabricEmulator, clock: Clock) -> None:
+def test_a_dripping_response_takes_its_time(local: Any, service: AppFabricEmulator, clock: Clock) -> None:
     service.inject(Fault(drip=0.5))
 
     create(local)
@@ -889,12 +886,12 @@ def test_a_dripping_answer_takes_its_time(local: Any, service: AppFabricEmulator
         {"operation": "CreateIngestionDestinations", "cut": True},
     ],
 )
-def test_an_order_that_makes_no_sense_is_refused(fault: dict[str, Any]) -> None:
+def test_a_fault_that_makes_no_sense_is_refused(fault: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"fault is exactly one|not in the service model|no operation"):
         Fault(**fault)
 
 
-def test_orders_can_be_cancelled(local: Any, service: AppFabricEmulator) -> None:
+def test_injected_faults_can_be_cleared(local: Any, service: AppFabricEmulator) -> None:
     service.inject(Fault(cut=True))
     service.inject(Outcome(operation="CreateIngestionDestination", status="Failed"))
 
@@ -903,7 +900,7 @@ def test_orders_can_be_cancelled(local: Any, service: AppFabricEmulator) -> None
     assert get(local, create(local))["status"] == "Active"
 
 
-def test_a_rate_limit_throttles_and_tells_when_to_come_back(
+def test_a_rate_limit_throttles_and_says_when_to_come_back(
     local: Any, service: AppFabricEmulator, clock: Clock
 ) -> None:
     service.rate_limit = RateLimit(rate=0.5, burst=2)
@@ -1150,7 +1147,7 @@ def test_a_connection_is_kept_for_the_next_call(url: str, service: AppFabricEmul
 
 
 @pytest.mark.parametrize("fault", [{"hang": 60.0}, {"hang": 60.0, "after": True}, {"delay": 3600.0}, {"drip": 3600.0}])
-def test_the_server_closes_promptly_while_a_call_is_unanswered(fault: dict[str, Any]) -> None:
+def test_the_server_closes_promptly_while_a_call_has_no_response(fault: dict[str, Any]) -> None:
     arrived = threading.Event()
 
     def now() -> datetime:
@@ -1191,7 +1188,7 @@ def test_a_client_that_leaves_a_hanging_call_can_call_again(
     assert [(call.status, call.error) for call in service.calls] == [(None, "hang"), (201, None)]
 
 
-def test_faults_are_ordered_and_cancelled_over_http(remote: Any, url: str) -> None:
+def test_faults_are_injected_and_cleared_over_http(remote: Any, url: str) -> None:
     fault = {"operation": "ListIngestionDestinations", "error": "ThrottlingException", "retry_after": 3, "times": 9}
 
     assert ask(url, "POST", "/_emulator/faults", [fault]) == (200, {})
@@ -1202,7 +1199,7 @@ def test_faults_are_ordered_and_cancelled_over_http(remote: Any, url: str) -> No
     remote.list_ingestion_destinations(**PARENTS)
 
 
-def test_outcomes_are_ordered_over_http(remote: Any, url: str) -> None:
+def test_outcomes_are_injected_over_http(remote: Any, url: str) -> None:
     outcome = {"operation": "CreateIngestionDestination", "status": "Failed", "status_reason": "full"}
 
     assert ask(url, "POST", "/_emulator/outcomes", [outcome]) == (200, {})
@@ -1263,13 +1260,13 @@ def test_a_reset_over_http_forgets_everything(url: str, service: AppFabricEmulat
         ("DELETE", "/_emulator/calls", None),
     ],
 )
-def test_a_mistaken_order_over_http_is_refused_and_changes_nothing(
+def test_a_mistaken_injection_over_http_is_refused_and_changes_nothing(
     url: str, remote: Any, service: AppFabricEmulator, *, method: str, target: str, body: Any
 ) -> None:
-    status, told = ask(url, method, target, body)
+    status, said = ask(url, method, target, body)
 
     assert status == 400
-    assert told["message"]
+    assert said["message"]
     assert not service.destinations
     remote.list_ingestion_destinations(**PARENTS)
 

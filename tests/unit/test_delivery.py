@@ -1,4 +1,4 @@
-"""An answer on the wire: to the byte-exact address, verified, bounded, never hammered."""
+"""An response on the wire: to the byte-exact address, verified, bounded, never hammered."""
 
 import ssl
 import time

@@ -27,8 +27,8 @@ UNKNOWN_HOST = NameResolutionError("appfabric.eu-central-1.amazonaws.com", None,
     [
         (
             EndpointConnectionError(endpoint_url="https://x", error=UNKNOWN_HOST),
-            "NetworkFailure: AppFabric's address in eu-central-1 cannot be resolved; "
-            "it is offered in us-east-1, eu-west-1, ap-northeast-1 only",
+            "NetworkFailure: cannot resolve AppFabric's endpoint in eu-central-1; "
+            "AppFabric is available in us-east-1, eu-west-1, ap-northeast-1 only",
         ),
         (
             EndpointConnectionError(endpoint_url="https://x"),
@@ -38,13 +38,19 @@ UNKNOWN_HOST = NameResolutionError("appfabric.eu-central-1.amazonaws.com", None,
         (TimeoutError("cut"), "NetworkFailure: no response to Op (TimeoutError)"),
         (
             ParamValidationError(report="Invalid type for parameter x, value: s3cr3t"),
-            "InternalFailure: botocore refuses the parameters of Op",
+            "InternalFailure: botocore rejected the parameters of Op",
         ),
         (NoRegionError(), "InternalFailure: Op could not be called: You must specify a region."),
-        (ValueError("s3cr3t"), "InternalFailure: Op ended in ValueError"),
+        (ValueError("s3cr3t"), "InternalFailure: Op failed with ValueError"),
         (
             ClientError({"Error": {"Code": "500", "Message": ""}, "ResponseMetadata": {"HTTPStatusCode": 500}}, "Op"),
-            "ServiceInternalError: Op ended in HTTP 500",
+            "ServiceInternalError: Op failed with HTTP 500",
+        ),
+        (
+            ClientError(
+                {"Error": {"Code": "403", "Message": "Forbidden"}, "ResponseMetadata": {"HTTPStatusCode": 403}}, "Op"
+            ),
+            "AccessDenied: Op failed with HTTP 403: Forbidden",
         ),
         (
             ClientError(

@@ -20,7 +20,7 @@ from local.response_receiver import ResponseReceiver
 
 @dataclass
 class Proxy:
-    """One that connects to wherever it is asked to."""
+    """One that connects to wherever it is asked to; once it is closed, nothing of it is left."""
 
     asked: list[str] = field(default_factory=list)
     status: str = "200 OK"
@@ -28,29 +28,42 @@ class Proxy:
     def __post_init__(self) -> None:
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"127.0.0.1:{self._socket.getsockname()[1]}"
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._clients: list[socket.socket] = []
+        self._threads = [threading.Thread(target=self._serve)]
+        self._threads[0].start()
 
     def _serve(self) -> None:
         with suppress(OSError):
             while True:
                 client, _ = self._socket.accept()
-                threading.Thread(target=self._connect, args=(client,), daemon=True).start()
+                self._clients.append(client)
+                self._threads.append(threading.Thread(target=self._connect, args=(client,)))
+                self._threads[-1].start()
 
     def _connect(self, client: socket.socket) -> None:
-        head = b""
-        while b"\r\n\r\n" not in head:
-            head += client.recv(4096)
-        self.asked.append(head.decode())
-        client.sendall(f"HTTP/1.1 {self.status}\r\n\r\n".encode())
-        if self.status.startswith("200"):
-            host, _, port = head.split()[1].decode().partition(":")
-            server = socket.create_connection((host, int(port)))
-            for one, other in ((client, server), (server, client)):
-                threading.Thread(target=_copy, args=(one, other), daemon=True).start()
-        else:
-            client.close()
+        with client:
+            head = b""
+            while b"\r\n\r\n" not in head:
+                if not (data := client.recv(4096)):
+                    return
+                head += data
+            self.asked.append(head.decode())
+            client.sendall(f"HTTP/1.1 {self.status}\r\n\r\n".encode())
+            if self.status.startswith("200"):
+                host, _, port = head.split()[1].decode().partition(":")
+                with socket.create_connection((host, int(port))) as server:
+                    back = threading.Thread(target=_copy, args=(server, client))
+                    back.start()
+                    _copy(client, server)
+                    back.join()
 
     def close(self) -> None:
+        # The end of a connection wakes whoever waits for it; closing a socket wakes nobody.
+        for each in (self._socket, *self._clients):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
         self._socket.close()
 
 
@@ -58,6 +71,8 @@ def _copy(one: socket.socket, other: socket.socket) -> None:
     with suppress(OSError):
         while data := one.recv(65536):
             other.sendall(data)
+    with suppress(OSError):
+        other.shutdown(socket.SHUT_WR)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 
 from ingestion_destination.cloudformation.request import Request
 from ingestion_destination.cloudformation.response import MOST_BYTES, Response
-from tests.contract.laptop import CustomResource
+from tests.support.custom_resource import CustomResource
 
 
 def request(**changed: Any) -> Request:

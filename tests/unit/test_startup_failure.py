@@ -8,7 +8,7 @@ import pytest
 
 from ingestion_destination.cloudformation.request import NotARequest
 from ingestion_destination.startup_failure import StartupFailure
-from tests.contract.laptop import Context, CustomResource, FakeTime
+from tests.support.custom_resource import Context, CustomResource, FakeTime
 
 CAUSE = ModuleNotFoundError("No module named 'boto3'")
 

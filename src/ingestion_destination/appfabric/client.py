@@ -10,7 +10,7 @@ import json
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import boto3
 from botocore.config import Config
@@ -27,7 +27,12 @@ from ingestion_destination.exceptions import (
     NotFound,
     NotStabilized,
 )
+from ingestion_destination.observability import logger
 from ingestion_destination.trust_store import amazon_roots
+
+if TYPE_CHECKING:
+    from types_boto3_appfabric import AppFabricClient
+    from types_boto3_appfabric.type_defs import ListIngestionDestinationsRequestTypeDef, TagTypeDef
 
 T = TypeVar("T")
 
@@ -53,20 +58,20 @@ class Connection:
     """
 
     def __init__(self) -> None:
-        self._client: Any = None
+        self._client: AppFabricClient | None = None
         self._amazon_roots = amazon_roots()
 
-    def __call__(self) -> Any:
+    def __call__(self) -> AppFabricClient:
         """The client."""
         if self._client is None:
             self._client = self._connect()
         return self._client
 
-    def _connect(self) -> Any:
+    def _connect(self) -> AppFabricClient:
         botocore = get_session()
         # A bundle that AWS_CA_BUNDLE or a profile names takes the place of all roots: botocore's way.
         verify = None if botocore.get_config_variable("ca_bundle") else self._amazon_roots
-        client = boto3.Session(botocore_session=botocore).client(
+        client: AppFabricClient = boto3.Session(botocore_session=botocore).client(
             "appfabric",
             config=Config(
                 connect_timeout=5, read_timeout=LONGEST_CALL, retries={"mode": "standard", "total_max_attempts": 1}
@@ -109,12 +114,14 @@ class AppFabric:
         clock: How time passes.
         ends: By the monotonic clock; no call begins after it, and one in flight is interrupted then.
         container_age: Seconds since this container started.
+        attempted: Called after each attempt of a call, with its failure or None.
     """
 
-    client: Callable[[], Any]
+    client: Callable[[], AppFabricClient]
     clock: Clock
     ends: float
     container_age: Callable[[], float]
+    attempted: Callable[[HandlerError | None], None]
 
     def until(self, ends: float) -> AppFabric:
         """The same until another moment."""
@@ -140,17 +147,18 @@ class AppFabric:
             tags: All of its tags.
             token: The client token; the same one creates one destination, for as long as AppFabric remembers it.
         """
-        parameters = {
-            "appBundleIdentifier": parents.app_bundle,
-            "ingestionIdentifier": parents.ingestion,
-            "processingConfiguration": processing.to_configuration(),
-            "destinationConfiguration": target.to_configuration(),
-            "tags": _to_tag_list(tags),
-            "clientToken": token,
-        }
         return self._call(
             "CreateIngestionDestination",
-            lambda client: _destination(client.create_ingestion_destination(**parameters)),
+            lambda client: _destination(
+                client.create_ingestion_destination(
+                    appBundleIdentifier=parents.app_bundle,
+                    ingestionIdentifier=parents.ingestion,
+                    processingConfiguration=processing.to_configuration(),
+                    destinationConfiguration=target.to_configuration(),
+                    tags=_to_tag_list(tags),
+                    clientToken=token,
+                )
+            ),
             retries_in_doubt=False,
         )
 
@@ -199,14 +207,17 @@ class AppFabric:
 
     def destinations(self, parents: Parents) -> Iterator[DestinationArn]:
         """The destinations of an ingestion; none when the ingestion is gone."""
-        query = {"appBundleIdentifier": parents.app_bundle, "ingestionIdentifier": parents.ingestion}
+        query: ListIngestionDestinationsRequestTypeDef = {
+            "appBundleIdentifier": parents.app_bundle,
+            "ingestionIdentifier": parents.ingestion,
+        }
         while True:
             try:
                 page = self._call("ListIngestionDestinations", lambda client: _page(client, query))
             except (NotFound, InvalidRequest):  # the ingestion is gone, in either way of saying it
                 return
             for summary in page["ingestionDestinations"]:
-                if arn := DestinationArn.parse(str(summary.get("arn"))):
+                if arn := DestinationArn.of(summary):
                     yield arn
             if not page.get("nextToken"):
                 return
@@ -219,22 +230,27 @@ class AppFabric:
 
         Raises:
             NotStabilized: The status is Failed, or the time is up.
-            NotFound: The destination is gone.
+            NotFound: The destination is gone, and was so for a while.
         """
-        began, seen, pause = self.clock.monotonic(), False, 0.2
+        began, pause = self.clock.monotonic(), 0.2
+        seen, missing_since = False, float("inf")
         while destination.status != "Active":
             if destination.status == "Failed":
                 reason = destination.status_reason or "no reason was given"
                 raise NotStabilized(f"the destination is Failed: {reason}")
             if self.clock.monotonic() + pause >= self.ends:
-                raise NotStabilized("AppFabric did not say in time that the destination is Active")
+                raise NotStabilized("timed out waiting for the destination to become Active")
             self.clock.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
             try:
-                destination, seen = self._get(destination.arn), True
+                destination = self._get(destination.arn)
+                seen, missing_since = True, float("inf")
             except NotFound:
-                known = seen or self.clock.monotonic() - began > UNKNOWN_AFTER_CREATE_FOR
+                now = self.clock.monotonic()
+                known = seen or now - began > UNKNOWN_AFTER_CREATE_FOR
                 if known and not self._is_listed(destination.arn):
+                    missing_since = min(missing_since, now)
+                if now - missing_since >= CONSISTENT_AFTER:
                     raise NotFound("the destination was deleted before it became Active") from None
         return destination
 
@@ -264,7 +280,7 @@ class AppFabric:
             self.clock.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
-    def _call(self, operation: str, send: Callable[[Any], T], *, retries_in_doubt: bool = True) -> T:
+    def _call(self, operation: str, send: Callable[[AppFabricClient], T], *, retries_in_doubt: bool = True) -> T:
         """One call, retried until it succeeds, is refused, or no further attempt would end in time."""
         began, pause, in_doubt = self.clock.monotonic(), FIRST_BACK_OFF, False
         while (left := self.ends - self.clock.monotonic()) > 0:
@@ -273,9 +289,13 @@ class AppFabric:
                 client = self.client()
                 region = client.meta.region_name
                 with self.clock.interrupt_after(min(LONGEST_CALL, max(left / 2, 1.0), left)):
-                    return send(client)
+                    result = send(client)
             except Exception as error:
                 failure = translate(error, operation=operation, region=region)
+                self.attempted(failure)
+            else:
+                self.attempted(None)
+                return result
             in_doubt = failure.in_doubt = failure.in_doubt or in_doubt
             if in_doubt and not retries_in_doubt:
                 raise failure
@@ -284,9 +304,15 @@ class AppFabric:
             room = patience - self.clock.monotonic() - failure.retry_after - 1
             if room <= 0:
                 raise failure
+            logger.warning(
+                "sending a call again",
+                operation=operation,
+                reason=failure.reason,
+                appfabric_request_id=failure.service_request_id,
+            )
             self.clock.sleep(failure.retry_after + min(random.uniform(0, pause), room))  # noqa: S311
             pause = min(2 * pause, LONGEST_BACK_OFF)
-        raise NotStabilized(f"no time was left for {operation}", in_doubt=in_doubt)
+        raise NotStabilized(f"no time was left to call {operation}", in_doubt=in_doubt)
 
     def _patience(self, failure: HandlerError, time: float) -> float:
         """For how many seconds a call that fails like this is retried, of the time that it had."""
@@ -304,14 +330,14 @@ def _destination(returned: Mapping[str, Any]) -> Destination:
     return destination
 
 
-def _page(client: Any, query: Mapping[str, str]) -> Mapping[str, Any]:
+def _page(client: AppFabricClient, query: ListIngestionDestinationsRequestTypeDef) -> Mapping[str, Any]:
     page: Mapping[str, Any] = client.list_ingestion_destinations(**query)
     if page.get("ingestionDestinations") is None:
         raise UnreadableResponse
     return page
 
 
-def _to_tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
+def _to_tag_list(tags: Mapping[str, str]) -> list[TagTypeDef]:
     """Tags as the API takes them; in the same order every time, so that the same request has the same bytes."""
     return [{"key": key, "value": tags[key]} for key in sorted(tags)]
 

@@ -9,7 +9,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types_boto3_appfabric.type_defs import (
+        DestinationConfigurationTypeDef,
+        ProcessingConfigurationTypeDef,
+        S3BucketTypeDef,
+    )
 
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _IN_REGION = r"arn:aws[a-z-]*:appfabric:(?P<region>[a-z0-9-]+):[0-9]{12}"
@@ -38,6 +45,11 @@ class DestinationArn:
         """None for anything that is not the ARN of an ingestion destination."""
         match = ARN.fullmatch(text)
         return cls(text=text, **match.groupdict()) if match else None
+
+    @classmethod
+    def of(cls, returned: Mapping[str, Any]) -> DestinationArn | None:
+        """The ARN of a destination, or of a summary of one, that AppFabric returned."""
+        return cls.parse(str(returned.get("arn")))
 
     def __str__(self) -> str:
         return self.text
@@ -69,9 +81,9 @@ class Processing:
     schema: str
     format: str
 
-    def to_configuration(self) -> dict[str, Any]:
+    def to_configuration(self) -> ProcessingConfigurationTypeDef:
         """The API's ProcessingConfiguration."""
-        return {"auditLog": {"schema": self.schema, "format": self.format}}
+        return {"auditLog": {"schema": self.schema, "format": self.format}}  # type: ignore[typeddict-item]  # validated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,10 +93,12 @@ class S3Bucket:
     bucket_name: str
     prefix: str | None = None
 
-    def to_configuration(self) -> dict[str, Any]:
+    def to_configuration(self) -> DestinationConfigurationTypeDef:
         """The API's DestinationConfiguration."""
-        prefix = {} if self.prefix is None else {"prefix": self.prefix}
-        return {"auditLog": {"destination": {"s3Bucket": {"bucketName": self.bucket_name, **prefix}}}}
+        bucket: S3BucketTypeDef = {"bucketName": self.bucket_name}
+        if self.prefix is not None:
+            bucket["prefix"] = self.prefix
+        return {"auditLog": {"destination": {"s3Bucket": bucket}}}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +107,7 @@ class FirehoseStream:
 
     stream_name: str
 
-    def to_configuration(self) -> dict[str, Any]:
+    def to_configuration(self) -> DestinationConfigurationTypeDef:
         """The API's DestinationConfiguration."""
         return {"auditLog": {"destination": {"firehoseStream": {"streamName": self.stream_name}}}}
 
@@ -128,7 +142,7 @@ class Destination:
         Args:
             returned: The member ingestionDestination of the operation's output, as boto3 returns it.
         """
-        arn = DestinationArn.parse(str(returned.get("arn")))
+        arn = DestinationArn.of(returned)
         processing = (returned.get("processingConfiguration") or {}).get("auditLog")
         destination = (returned.get("destinationConfiguration") or {}).get("auditLog")
         if arn is None or processing is None or destination is None:

@@ -77,6 +77,8 @@ def translate(error: Exception, *, operation: str, region: str) -> HandlerError:
     else:
         failure = _translate(error, operation, region)
     failure.in_doubt = may_have_taken_effect(error)
+    if isinstance(error, ClientError):
+        failure.service_request_id = error.response.get("ResponseMetadata", {}).get("RequestId")
     return failure
 
 
@@ -120,21 +122,21 @@ def _translate(error: Exception, operation: str, region: str) -> HandlerError:
     if isinstance(error, (NoConnectionError, HTTPClientError, TimeoutError)):
         return NetworkFailure(f"no response to {operation} ({type(error).__name__})")
     if isinstance(error, ParamValidationError):  # its text says the values
-        return InternalFailure(f"botocore refuses the parameters of {operation}")
+        return InternalFailure(f"botocore rejected the parameters of {operation}")
     if isinstance(error, BotoCoreError):
         return InternalFailure(f"{operation} could not be called: {error}")
-    return InternalFailure(f"{operation} ended in {type(error).__name__}")
+    return InternalFailure(f"{operation} failed with {type(error).__name__}")
 
 
 def _unresolved(region: str) -> HandlerError:
     if region not in REGIONS:
         return NameResolutionFailure(
-            f"AppFabric's address in {region} cannot be resolved; it is offered in {', '.join(REGIONS)} only",
+            f"cannot resolve AppFabric's endpoint in {region}; AppFabric is available in {', '.join(REGIONS)} only",
             cause="NetworkFailure",
         )
     return NameResolutionFailure(
-        f"AppFabric's address in {region} cannot be resolved, although AppFabric is offered there: check the DNS of the"
-        " function's VPC, the variable AWS_USE_FIPS_ENDPOINT and the provider's parameter AppFabricEndpointUrl",
+        f"cannot resolve AppFabric's endpoint in {region}: check the DNS of the function's VPC, the variable"
+        " AWS_USE_FIPS_ENDPOINT and the provider's parameter AppFabricEndpointUrl",
         cause="NetworkFailure",
     )
 
@@ -145,10 +147,13 @@ def _translate_refusal(error: ClientError, operation: str) -> HandlerError:
     status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     default = ServiceInternalError if status >= 500 else _BY_STATUS.get(status, GeneralServiceException)
     known = IdempotentParameterMismatch if code.startswith("IdempotentParameterMismatch") else default
-    message = response.get("Error", {}).get("Message") or f"{operation} ended in HTTP {status}"
+    message = str(response.get("Error", {}).get("Message") or "")
+    has_code = code.isidentifier()  # without one in the response botocore may give the status as the code
+    if not (has_code and message):
+        message = f"{operation} failed with HTTP {status}" + (f": {message}" if message else "")
     return _BY_CODE.get(code, known)(
         message + _details(response),
-        cause=code if code.isidentifier() else None,  # without a body botocore gives the status as the code
+        cause=code if has_code else None,
         retry_after=_retry_after(response),
     )
 

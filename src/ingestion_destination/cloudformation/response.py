@@ -64,67 +64,71 @@ class Response:
         return body
 
 
+@dataclass(frozen=True, kw_only=True)
+class Handling:
+    """What one invocation does.
+
+    Attributes:
+        handle: Returns the response to the request.
+        timed_out: Returns the response when that takes too long.
+        send: Delivers a response.
+        watchdog_after: Seconds after which it takes too long.
+    """
+
+    handle: Callable[[], Response]
+    timed_out: Callable[[], Response]
+    send: Callable[[Response], None]
+    watchdog_after: float
+
+
 class Responder(CfnResource):
     """crhelper, made once and copied for each invocation, so that invocations share nothing."""
 
-    _handle: Callable[[], Response]
-    _timed_out: Callable[[], Response]
-    _deliver: Callable[[Response], None]
-    _watchdog_after: float
+    _handling: Handling
     _response: Response
     _sending: threading.Lock
     _sent: bool
 
-    def __init__(self) -> None:
-        # crhelper makes three clients for its polling, which this resource does not use, unless this is set.
-        before = os.environ.get("AWS_SAM_LOCAL")
-        os.environ["AWS_SAM_LOCAL"] = "true"
-        try:
-            # Levels stay as they are: crhelper's own default is DEBUG, for everybody.
-            super().__init__(log_level=logging.root.level, sleep_on_delete=0)  # type: ignore[arg-type]
-        finally:
-            os.environ.pop("AWS_SAM_LOCAL") if before is None else os.environ.update(AWS_SAM_LOCAL=before)
-
-    def respond(  # noqa: PLR0913 - what an invocation is made of
-        self,
-        event: Mapping[str, Any],
-        context: Any,
-        *,
-        handle: Callable[[], Response],
-        timed_out: Callable[[], Response],
-        send: Callable[[Response], None],
-        watchdog_after: float,
-    ) -> None:
-        """Call `handle` and send its response, or that of `timed_out` if it takes longer than `watchdog_after` s."""
+    def respond(self, event: Mapping[str, Any], context: Any, handling: Handling) -> None:
+        """Send one response, whichever of crhelper's paths leads to it."""
         invocation = copy.copy(self)
-        invocation._handle, invocation._timed_out, invocation._deliver = handle, timed_out, send
-        invocation._watchdog_after, invocation._sending, invocation._sent = watchdog_after, threading.Lock(), False
+        invocation._handling, invocation._sending, invocation._sent = handling, threading.Lock(), False
         for register in (invocation.create, invocation.update, invocation.delete):
             register(invocation._run)
         invocation(event, context)
 
     def _run(self, _event: Any, _context: Any) -> str:
-        self._response = self._handle()
+        self._response = self._handling.handle()
         return self._response.physical_resource_id
 
     def _send(self, status: str | None = None, _reason: str = "", _send_response: object = None) -> None:
-        """The one place through which each of crhelper's paths responds."""
-        self._send_once(lambda: self._timed_out() if status else self._response)
+        self._send_once(lambda: self._handling.timed_out() if status else self._response)
 
     def _timeout(self) -> None:
-        self._send_once(self._timed_out)
+        self._send_once(self._handling.timed_out)
 
     def _send_once(self, response: Callable[[], Response]) -> None:
         with self._sending:
             if not self._sent:
                 self._sent = True
-                self._deliver(response())
+                self._handling.send(response())
 
     def _set_timeout(self) -> None:
         """A watchdog: every call is interrupted long before, save one that Python cannot interrupt."""
-        self._timer = threading.Timer(max(self._watchdog_after, 0), self._timeout)
+        self._timer = threading.Timer(max(self._handling.watchdog_after, 0), self._timeout)
         self._timer.daemon = True
         self._timer.start()
 
     def _log_setup(self, event: Any, context: Any) -> None:
         """Logging is Powertools' and stays as it is."""
+
+
+def make_responder() -> Responder:
+    """Make crhelper's object, without the three clients for its polling, which this resource does not use."""
+    before = os.environ.get("AWS_SAM_LOCAL")
+    os.environ["AWS_SAM_LOCAL"] = "true"  # what crhelper asks for that
+    try:
+        # Levels stay as they are: crhelper's own default is DEBUG, for everybody.
+        return Responder(log_level=logging.root.level, sleep_on_delete=0)  # type: ignore[arg-type]
+    finally:
+        os.environ.pop("AWS_SAM_LOCAL") if before is None else os.environ.update(AWS_SAM_LOCAL=before)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.contract.laptop import BUNDLE, INGESTION, OTHER_INGESTION, STACK_ID, processing, to_bucket, to_stream
+from tests.support.properties import BUNDLE, INGESTION, OTHER_INGESTION, STACK_ID, processing, to_bucket, to_stream
 
 TYPE = "Custom::AppFabricIngestionDestination"
 UUID_OF_BUNDLE = BUNDLE.rpartition("/")[2]
@@ -114,7 +114,7 @@ def api_names(bundle: Any, ingestion: Any) -> dict[str, Any]:
     return {"AppBundleArn": REMOVED, "IngestionArn": REMOVED, **names}
 
 
-OURS = True  # what the native type takes and this one tells before a stack fails
+OURS = True  # what the native type takes and this one reports before a deployment fails
 
 ROWS = (
     # Good

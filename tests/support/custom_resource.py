@@ -1,4 +1,4 @@
-"""CloudFormation's side of the contract, in-process: requests as it sends them, answers as it reads them.
+"""CloudFormation's side of the contract, in-process: requests as it sends them, responses as it reads them.
 
 Time is the tests' own: nothing sleeps, and a call that would be cut is cut.
 """
@@ -21,11 +21,7 @@ from ingestion_destination.cloudformation.delivery import Undelivered
 from ingestion_destination.deadline import Clock
 from ingestion_destination.provider import Provider
 from local import appfabric
-
-BUNDLE = "arn:aws:appfabric:us-east-1:111122223333:appbundle/11111111-1111-4111-8111-111111111111"
-INGESTION = f"{BUNDLE}/ingestion/22222222-2222-4222-8222-222222222222"
-OTHER_INGESTION = f"{BUNDLE}/ingestion/33333333-3333-4333-8333-333333333333"
-STACK_ID = "arn:aws:cloudformation:us-east-1:111122223333:stack/audit-logs/51af3dc0-da77-11e4-872e-1234567db123"
+from tests.support.properties import STACK_ID, properties
 
 MUTATING = {
     "CreateIngestionDestination",
@@ -34,33 +30,6 @@ MUTATING = {
     "TagResource",
     "UntagResource",
 }
-
-
-def properties(**changed: Any) -> dict[str, Any]:
-    """Valid properties; `None` takes one out."""
-    all_of_them = {
-        "ServiceToken": "arn:aws:lambda:us-east-1:111122223333:function:provider",
-        "ServiceTimeout": "720",
-        "AppBundleIdentifier": BUNDLE,
-        "IngestionIdentifier": INGESTION,
-        "ProcessingConfiguration": {"AuditLog": {"Schema": "ocsf", "Format": "json"}},
-        "DestinationConfiguration": to_bucket("audit-logs", prefix="saas"),
-        **changed,
-    }
-    return {name: value for name, value in all_of_them.items() if value is not None}
-
-
-def to_bucket(name: str, prefix: str | None = None) -> dict[str, Any]:
-    bucket = {"BucketName": name} | ({"Prefix": prefix} if prefix else {})
-    return {"AuditLog": {"Destination": {"S3Bucket": bucket}}}
-
-
-def to_stream(name: str) -> dict[str, Any]:
-    return {"AuditLog": {"Destination": {"FirehoseStream": {"StreamName": name}}}}
-
-
-def processing(schema: str, form: str) -> dict[str, Any]:
-    return {"AuditLog": {"Schema": schema, "Format": form}}
 
 
 @dataclass
@@ -112,7 +81,7 @@ class Context:
 
 
 @dataclass(frozen=True)
-class Answer:
+class ReceivedResponse:
     """What CloudFormation reads."""
 
     status: str
@@ -126,14 +95,14 @@ class Answer:
 
 @dataclass
 class Mailbox:
-    """Where answers are put; `refuse` says why, one a try, the next ones are not taken."""
+    """Where responses are put; `refuse` says why, one a try, the next ones are not taken."""
 
     time: FakeTime
     received: list[tuple[str, bytes]] = field(default_factory=list)
     refuse: list[Undelivered] = field(default_factory=list)
 
     def put(self, address: str, body: bytes, *, ends: float) -> None:
-        assert self.time.clock() <= ends, "answered too late"
+        assert self.time.clock() <= ends, "responded too late"
         if self.refuse:
             raise self.refuse.pop(0)
         self.received.append((address, body))
@@ -144,7 +113,7 @@ class CustomResource:
 
     def __init__(self, *, timeout: float = 300, logical_id: str = "Destination") -> None:
         self.time = FakeTime()
-        self.appfabric = appfabric.AppFabricEmulator(now=self.time.now, clock=self.time.clock, sleep=self.time.sleep)
+        self.appfabric = appfabric.AppFabricEmulator(now=self.time.now, sleep=self.time.sleep)
         self.mailbox = Mailbox(self.time)
         self.timeout = timeout
         self.logical_id = logical_id
@@ -175,7 +144,7 @@ class CustomResource:
         event = {
             "RequestType": request_type,
             "ServiceToken": properties()["ServiceToken"],
-            "ResponseURL": f"https://answers.example/{request_id}%7CDestination?X-Amz-Date={signed}"
+            "ResponseURL": f"https://responses.example/{request_id}%7CDestination?X-Amz-Date={signed}"
             "&X-Amz-Signature=0123456789abcdef",
             "StackId": STACK_ID,
             "RequestId": request_id,
@@ -186,15 +155,15 @@ class CustomResource:
         }
         return {name: value for name, value in event.items() if value is not None}
 
-    def send(self, event: dict[str, Any]) -> Answer:
-        """Run an event, which must be answered exactly once, in time and as CloudFormation documents."""
+    def send(self, event: dict[str, Any]) -> ReceivedResponse:
+        """Run an event, which must be responded exactly once, in time and as CloudFormation documents."""
         before, began = len(self.mailbox.received), self.time.passed
         result = self.provider(event, Context(self.time, self.timeout))
         assert result is None
         (received,) = self.mailbox.received[before:]
         return self.read(event, received, self.time.passed - began)
 
-    def read(self, event: dict[str, Any], received: tuple[str, bytes], seconds: float) -> Answer:
+    def read(self, event: dict[str, Any], received: tuple[str, bytes], seconds: float) -> ReceivedResponse:
         address, raw = received
         body = json.loads(raw)
         assert address == event["ResponseURL"]
@@ -208,7 +177,7 @@ class CustomResource:
         assert body["Status"] == "SUCCESS" or body["Reason"]
         assert body["NoEcho"] is False
         assert seconds < self.timeout
-        return Answer(
+        return ReceivedResponse(
             status=body["Status"],
             id=body["PhysicalResourceId"],
             reason=body["Reason"],
@@ -218,10 +187,12 @@ class CustomResource:
             seconds=seconds,
         )
 
-    def create(self, request: dict[str, Any] | None = None, **changed: Any) -> Answer:
+    def create(self, request: dict[str, Any] | None = None, **changed: Any) -> ReceivedResponse:
         return self.send(self.event("Create", ResourceProperties=request or properties(), **changed))
 
-    def update(self, id: str, new: dict[str, Any], old: dict[str, Any] | None = None, **changed: Any) -> Answer:
+    def update(
+        self, id: str, new: dict[str, Any], old: dict[str, Any] | None = None, **changed: Any
+    ) -> ReceivedResponse:
         return self.send(
             self.event(
                 "Update",
@@ -232,7 +203,7 @@ class CustomResource:
             )
         )
 
-    def delete(self, id: str, request: dict[str, Any] | None = None, **changed: Any) -> Answer:
+    def delete(self, id: str, request: dict[str, Any] | None = None, **changed: Any) -> ReceivedResponse:
         return self.send(
             self.event("Delete", PhysicalResourceId=id, ResourceProperties=request or properties(), **changed)
         )

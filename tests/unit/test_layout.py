@@ -1,0 +1,90 @@
+"""Which module may know which: dependencies point one way, and each library has its place. See docs/architecture.md."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SRC = Path(__file__).parents[2] / "src"
+PACKAGE = "ingestion_destination"
+# From the top: a module imports only what stands in a later row.
+ROWS = [
+    {"app"},
+    {"provider"},
+    {"startup_failure", "lifecycle"},
+    {"rollback", "creation"},
+    {"orphans"},
+    {"adoption", "observation", "search"},
+    {"invocation"},
+    {"properties"},
+    {"ownership", "validation", "journal"},
+    {"cloudformation.response", "appfabric.client"},
+    {"cloudformation.request", "cloudformation.delivery", "appfabric.destination", "appfabric.errors"},
+    {"trust_store", "observability", "deadline", "exceptions"},
+]
+ROW_OF = {module: number for number, row in enumerate(ROWS) for module in row}
+PATHS = {
+    ".".join(path.relative_to(SRC).with_suffix("").parts).removeprefix(f"{PACKAGE}."): path
+    for path in SRC.rglob("*.py")
+    if (path.name != "__init__.py" and path.parent != SRC) or path.name == "app.py"
+}
+
+
+def imports(module: str) -> Iterator[str]:
+    """What a module imports when it runs, its own package's modules without the package's name."""
+    for node in _run(ast.parse(PATHS[module].read_text())):
+        if isinstance(node, ast.Import) or (isinstance(node, ast.ImportFrom) and node.module == PACKAGE):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield str(node.module).removeprefix(f"{PACKAGE}.")
+
+
+def _run(node: ast.AST) -> Iterator[ast.AST]:
+    for child in ast.iter_child_nodes(node):
+        if not (isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test)):
+            yield child
+            yield from _run(child)
+
+
+def test_every_module_has_its_row() -> None:
+    assert PATHS.keys() == ROW_OF.keys()
+
+
+@pytest.mark.parametrize("module", sorted(PATHS))
+def test_dependencies_point_one_way(module: str) -> None:
+    known = {each for each in imports(module) if each in ROW_OF}
+    assert not {each for each in known if ROW_OF[each] <= ROW_OF[module]}
+
+
+@pytest.mark.parametrize(("one", "other"), [("appfabric", "cloudformation"), ("cloudformation", "appfabric")])
+def test_the_service_and_the_protocol_do_not_know_each_other(one: str, other: str) -> None:
+    modules = [module for module in PATHS if module.startswith(f"{one}.")]
+    assert modules
+    for module in modules:
+        assert not [each for each in imports(module) if each.startswith(other)], module
+
+
+@pytest.mark.parametrize(
+    ("library", "homes"),
+    [
+        ("boto3", {"appfabric.client"}),
+        ("botocore", {"appfabric.client", "appfabric.errors"}),
+        ("urllib3", {"appfabric.errors"}),
+        ("crhelper", {"cloudformation.response"}),
+        ("aws_lambda_powertools", {"observability"}),
+    ],
+)
+def test_each_library_is_known_in_one_place(library: str, homes: set[str]) -> None:
+    assert {module for module in PATHS if library in {each.partition(".")[0] for each in imports(module)}} == homes
+
+
+@pytest.mark.parametrize("module", ["cloudformation.request", "cloudformation.delivery"])
+def test_what_responds_when_nothing_else_can_be_imported_needs_the_standard_library_alone(module: str) -> None:
+    assert {each.partition(".")[0] for each in imports(module)} <= sys.stdlib_module_names
+
+
+def test_nothing_that_is_shipped_knows_what_is_not() -> None:
+    for module in PATHS:
+        assert not {each.partition(".")[0] for each in imports(module)} & {"bench", "docs", "local", "tests"}, module
