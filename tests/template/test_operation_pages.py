@@ -10,6 +10,7 @@ from samtranslator.yaml_helper import yaml_parse
 
 from ingestion_destination.cloudformation.delivery import Undelivered
 from local import release
+from local.appfabric import Fault
 from tests.conftest import Logs
 from tests.intrinsics import Template
 from tests.support.custom_resource import CustomResource
@@ -177,6 +178,7 @@ def _holds(test: str, line: dict[str, Any]) -> bool:
 def lines(resource: CustomResource, logs: Logs) -> list[dict[str, Any]]:
     """What the function logs of a wrong template, of an undelivered response and of a possible orphan."""
     resource.create(properties(ProcessingConfiguration=processing("OCSF", "json")))
+    resource.appfabric.inject(Fault(operation="CreateIngestionDestination", error="ThrottlingException"))
     resource.mailbox.refuse.append(Undelivered("example.com responded with HTTP 403", refused=True))
     with pytest.raises(Undelivered):
         resource.create()
@@ -199,6 +201,8 @@ FOUND = [
     ("What happened to one resource", 3, {"RequestType": "Create"}),
     ("What failed, by cause", 1, {"RequestType": "Create", "cause": "InvalidRequest", "failures": 1}),
     ("Responses that were not delivered", 1, {"status": "SUCCESS", "reason": "example.com responded with HTTP 403"}),
+    ("How long requests took", 5, {"RequestType": "Delete", "status": "SUCCESS"}),
+    ("Calls that were sent again", 1, {"operation": "CreateIngestionDestination"}),
     ("Possible orphans", 1, {"LogicalResourceId": "Destination"}),
     ("All invocations of one request", 1, {"level": "ERROR", "function_request_id": "lambda-request"}),
 ]
