@@ -43,13 +43,13 @@ LAMBDAS = {  # what a function finds in its environment, and what the template s
     "AWS_LAMBDA_FUNCTION_NAME": "ProviderFunction",
     "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
     "AWS_LAMBDA_LOG_FORMAT": "JSON",
+    "AWS_LAMBDA_LOG_LEVEL": "INFO",
     "AWS_REGION": "us-east-1",
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_ACCESS_KEY_ID": "ASIAEXAMPLE",
     "AWS_SECRET_ACCESS_KEY": "secret",
     "AWS_SESSION_TOKEN": "token",
     "AWS_EC2_METADATA_DISABLED": "true",
-    "POWERTOOLS_LOG_LEVEL": "INFO",
 }
 
 

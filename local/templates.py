@@ -20,7 +20,7 @@ from local.regions import RegionMismatch, region_of
 from local.runtime import ROOT
 
 _CFN_LINT = ROOT / ".venv-sam" / "bin" / "cfn-lint"
-_RULES = ROOT / "lint" / "cfn-lint"
+_RULES = ROOT / "lint" / "cfn_lint_appfabric_ingestion_destination"
 _TYPE = "Custom::AppFabricIngestionDestination"
 _STACK_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,127}")
 # Parameters that mean an app bundle or an ingestion: AppBundleArn, IngestionIdentifier, MyAppBundleId and the like.

@@ -86,12 +86,22 @@ class Functions:
                 region=config["FunctionArn"].split(":")[3],
                 environment={
                     "SSL_CERT_FILE": str(self._ca),
-                    "AWS_LAMBDA_LOG_FORMAT": config["LoggingConfig"].get("LogFormat", "Text"),
-                    **(config["Environment"].get("Variables") or {}),
+                    **_logging_variables(config["LoggingConfig"]),
+                    **((config.get("Environment") or {}).get("Variables") or {}),
                 },
             ).__enter__()
             self._all.append(environment)
         return environment
+
+
+def _logging_variables(config: Mapping[str, str]) -> dict[str, str]:
+    """What tells the runtime and the code how to log; the level is Lambda's only where the format is JSON.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
+    """
+    if config.get("LogFormat") != "JSON":
+        return {"AWS_LAMBDA_LOG_FORMAT": "Text"}
+    return {"AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": config.get("ApplicationLogLevel", "INFO")}
 
 
 def _configuration(config: Mapping[str, Any]) -> str:

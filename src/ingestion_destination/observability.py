@@ -10,7 +10,9 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 SERVICE = "appfabric-ingestion-destination"
 
-logger = Logger(service=SERVICE)
+# With another timestamp than RFC 3339's, Lambda would take each line for INFO and filter it by that:
+# https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
+logger = Logger(service=SERVICE, use_rfc3339=True, utc=True)
 _metrics = Metrics(namespace="CustomAppFabricIngestionDestination", service=SERVICE)
 
 # Nobody needs to read at each start where the credentials were found, nor their use at DEBUG.

@@ -207,6 +207,17 @@ def test_a_create_loads_nothing_more_and_makes_no_other_tls_context(
 # --- botocore's data
 
 
+@pytest.mark.parametrize("service", ["secretsmanager", "ssm", "s3"])
+def test_a_layer_that_asks_this_boto3_for_another_service_fails(service: str) -> None:
+    """As docs/operating.md says of layers and wrappers."""
+    code = (
+        "import boto3, sys\n"
+        "try: print(boto3.client(sys.argv[1]))\n"
+        "except Exception as error: print('\"' + type(error).__name__ + '\"')"
+    )
+    assert run(code, service) == "UnknownServiceError"
+
+
 def test_crhelper_starts_with_what_is_left_of_botocores_data() -> None:
     code = """
 import json, logging

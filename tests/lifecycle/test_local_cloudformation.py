@@ -490,6 +490,29 @@ def test_the_functions_log_is_in_its_group(scenario: Scenario) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("config", "level"),
+    [
+        ({}, None),
+        ({"LogFormat": "JSON"}, "INFO"),
+        ({"LogFormat": "JSON", "ApplicationLogLevel": "WARN"}, "WARN"),
+    ],
+    ids=str,
+)
+def test_a_function_finds_its_log_level_in_its_environment(
+    cloudformation: CloudFormation, config: dict[str, str], level: str | None
+) -> None:
+    code = "import os\ndef lambda_handler(event, context): return os.environ.get('AWS_LAMBDA_LOG_LEVEL')"
+    properties = {**FUNCTION["Properties"], "Code": {"ZipFile": code}, **({"LoggingConfig": config} if config else {})}
+    template = {
+        "Resources": {"Function": {**FUNCTION, "Properties": properties}},
+        "Outputs": {"Name": {"Value": {"Ref": "Function"}}},
+    }
+    stack = cloudformation.create_stack(f"logs-{uuid.uuid4().hex[:8]}", json.dumps(template))
+    invoked = cloudformation.client("lambda").invoke(FunctionName=stack.outputs["Name"])
+    assert json.loads(invoked["Payload"].read()) == level
+
+
 def test_it_listens_on_this_machine_only_and_at_its_own_port(tmp_path: Path) -> None:
     before = listening()
     with emulate(certificates=Certificates.create(tmp_path)) as cloudformation:

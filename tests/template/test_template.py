@@ -7,10 +7,12 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.loaders import Loader
 from samtranslator.yaml_helper import yaml_parse
 
-from ingestion_destination import __version__
+from ingestion_destination import __version__, observability
 from ingestion_destination.cloudformation.delivery import RESPOND_WITHIN
+from ingestion_destination.cloudformation.request import REQUEST_TYPES
 from ingestion_destination.deadline import CREATE_WITHIN, SEARCH_WITHIN, Deadline
 from tests.intrinsics import Template
 from tests.template.tools import run
@@ -127,8 +129,17 @@ def test_the_log_group_is_the_stacks_own_and_ends_with_it(resources: dict[str, A
     assert deployed["ProviderLogGroup"]["Properties"] == {"RetentionInDays": 30}
     assert resources["ProviderFunction"]["Properties"]["LoggingConfig"] == {
         "LogFormat": "JSON",
+        "ApplicationLogLevel": {"Ref": "LogLevel"},
         "LogGroup": {"Ref": "ProviderLogGroup"},
     }
+
+
+def test_every_log_level_is_one_of_lambdas_own(source: dict[str, Any]) -> None:
+    """With JSON logs Lambda's level is in force: it drops lines below it, and Powertools takes it for its own."""
+    logging_config = Loader().load_service_model("lambda", "service-2")["shapes"]["ApplicationLogLevel"]
+    assert set(source["Parameters"]["LogLevel"]["AllowedValues"]) <= set(logging_config["enum"])
+    variables = source["Resources"]["ProviderFunction"]["Properties"]["Environment"]["Variables"]
+    assert "POWERTOOLS_LOG_LEVEL" not in variables
 
 
 def test_no_switch_that_logs_events_is_on(resources: dict[str, Any]) -> None:
@@ -136,17 +147,44 @@ def test_no_switch_that_logs_events_is_on(resources: dict[str, Any]) -> None:
     assert not {"POWERTOOLS_LOGGER_LOG_EVENT", "POWERTOOLS_DEV", "POWERTOOLS_DEBUG"} & set(variables)
 
 
-def test_the_failure_queue_is_encrypted_tls_only_and_has_no_reader(
-    resources: dict[str, Any], deployed: dict[str, Any]
-) -> None:
+def test_the_failure_queue_is_encrypted_and_keeps_messages_for_a_long_weekend(deployed: dict[str, Any]) -> None:
     assert deployed["FailureQueue"]["Properties"] == {
         "SqsManagedSseEnabled": True,
-        "MessageRetentionPeriod": 14 * 86400,
+        "MessageRetentionPeriod": 4 * 86400,
     }
-    (statement,) = resources["FailureQueuePolicy"]["Properties"]["PolicyDocument"]["Statement"]
-    assert statement["Effect"] == "Deny"
-    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
-    assert "sqs:ReceiveMessage" not in json.dumps(resources)
+
+
+READER = "arn:aws:iam::111122223333:role/on-call"
+MAY_RECEIVE = """
+import json, sys
+from ministack.core.iam_evaluator import EvalContext, resource_policy_allows
+policy, action, principal, tls = json.loads(sys.argv[1])
+context = EvalContext(
+    principal_arn=principal, principal_type="Role", principal_account="111122223333", action=action,
+    resource_arn="FailureQueue.Arn", region="us-east-1", secure_transport=tls)
+print(resource_policy_allows(json.dumps(policy), context, True))
+"""
+
+
+@pytest.mark.parametrize(
+    ("reader", "action", "principal", "tls", "allowed"),
+    [
+        ("", "sqs:ReceiveMessage", "arn:aws:iam::111122223333:role/admin", True, False),
+        ("", "sqs:SendMessage", "arn:aws:iam::111122223333:role/provider", True, True),
+        ("", "sqs:SendMessage", "arn:aws:iam::111122223333:role/provider", False, False),
+        (READER, "sqs:ReceiveMessage", "arn:aws:iam::111122223333:role/admin", True, False),
+        (READER, "sqs:ReceiveMessage", READER, True, True),
+        (READER, "sqs:ReceiveMessage", READER, False, False),
+        (READER, "sqs:PurgeQueue", "arn:aws:iam::111122223333:role/admin", True, True),
+    ],
+)
+def test_the_failure_queue_is_received_from_by_its_reader_only(
+    template: dict[str, Any], reader: str, action: str, principal: str, tls: bool, allowed: bool
+) -> None:
+    """As ministack's evaluator of policies finds, for somebody whose own policies allow everything."""
+    policy = Template(template, FailureQueueReaderArn=reader).resources()["FailureQueuePolicy"]["Properties"]
+    case = json.dumps([policy["PolicyDocument"], action, principal, tls])
+    assert run(ROOT / ".venv-cloudformation/bin/python", "-c", MAY_RECEIVE, case).strip() == str(allowed)
 
 
 def test_the_times_fit_each_other(resources: dict[str, Any]) -> None:
@@ -154,11 +192,11 @@ def test_the_times_fit_each_other(resources: dict[str, Any]) -> None:
     invoke = resources["ProviderFunctionEventInvokeConfig"]["Properties"]
     deadline = Deadline.of(now=0, remaining=timeout, age=0, service_timeout=720, deletes=True)
     assert (timeout, invoke["MaximumRetryAttempts"], invoke["MaximumEventAgeInSeconds"]) == (300, 2, 360)
-    # Three runs that each give an response up fit the event's greatest age
+    # Three invocations that each give a response up fit the event's greatest age
     assert 3 * RESPOND_WITHIN + sum(LAMBDA_RETRIES_AFTER) <= invoke["MaximumEventAgeInSeconds"]
     # A Delete searches longer than any create call can last, and within its own invocation
     assert CREATE_WITHIN < SEARCH_WITHIN <= deadline.search_ends < deadline.work_ends < timeout
-    # The last run has ended before CloudFormation gives up
+    # The last invocation has ended before CloudFormation gives up
     for example in sorted((ROOT / "examples").glob("*.yaml")):
         for service_timeout in re.findall(r"ServiceTimeout: (\d+)", example.read_text()):
             assert invoke["MaximumEventAgeInSeconds"] + timeout < int(service_timeout)
@@ -202,7 +240,7 @@ def test_by_default_no_resource_is_more_than_before_there_were_parameters(deploy
     assert (function["MemorySize"], function["Timeout"]) == (256, 300)
     assert "ReservedConcurrentExecutions" not in function
     assert "PermissionsBoundary" not in deployed["ProviderRole"]["Properties"]
-    assert function["Environment"]["Variables"]["POWERTOOLS_LOG_LEVEL"] == "INFO"
+    assert function["LoggingConfig"]["ApplicationLogLevel"] == "INFO"
 
 
 def test_the_role_can_be_scoped_to_a_bundle_buckets_and_streams(template: dict[str, Any]) -> None:
@@ -211,8 +249,15 @@ def test_the_role_can_be_scoped_to_a_bundle_buckets_and_streams(template: dict[s
     by_sid = {each["Sid"]: each["Resource"] for each in statements_of(scoped.resources())}
     # A statement that names the destination alone fails: an action needs the bundle and the ingestion as well.
     assert by_sid["IngestionDestinations"] == [BUNDLE, f"{BUNDLE}/*"]
-    assert by_sid["BucketIsThere"] == [bucket, f"{bucket}-raw"]
-    assert by_sid["StreamIsThere"] == by_sid["StreamIsManaged"] == [stream]
+    assert by_sid["TagsOfIngestionDestinations"] == f"{BUNDLE}/ingestion/*/ingestiondestination/*"
+    assert by_sid["BucketExists"] == [bucket, f"{bucket}-raw"]
+    assert by_sid["StreamExists"] == by_sid["StreamIsManaged"] == [stream]
+
+
+def test_only_destinations_may_be_tagged(statements: list[dict[str, Any]]) -> None:
+    (tags,) = (each for each in statements if "appfabric:TagResource" in actions(each))
+    assert set(actions(tags)) == {"appfabric:ListTagsForResource", "appfabric:TagResource", "appfabric:UntagResource"}
+    assert tags["Resource"].endswith(":appbundle/*/ingestion/*/ingestiondestination/*")
 
 
 def test_a_key_is_granted_only_where_one_is_given(template: dict[str, Any], statements: list[dict[str, Any]]) -> None:
@@ -220,11 +265,13 @@ def test_a_key_is_granted_only_where_one_is_given(template: dict[str, Any], stat
         return [s for s in statements_of(Template(template, **parameters).resources()) if s not in statements]
 
     assert more() == []
-    (bundles,) = more(AppBundleKmsKeyArn=KEY)
-    assert set(actions(bundles)) == {"kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"}
+    bundles, grants = more(AppBundleKmsKeyArn=KEY)
+    assert set(actions(bundles)) == {"kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"}
+    assert actions(grants) == ["kms:CreateGrant"]
+    assert grants["Condition"] == {"Bool": {"kms:GrantIsForAWSResource": "true"}}
     (own,) = more(KmsKeyArn=KEY)
     assert set(actions(own)) == {"kms:Decrypt", "kms:GenerateDataKey"}
-    assert bundles["Resource"] == own["Resource"] == KEY
+    assert bundles["Resource"] == grants["Resource"] == own["Resource"] == KEY
 
 
 def test_a_key_encrypts_the_log_group_and_the_queue(template: dict[str, Any]) -> None:
@@ -248,7 +295,7 @@ def test_an_organisations_wishes_are_parameters(template: dict[str, Any]) -> Non
     function = resources["ProviderFunction"]["Properties"]
     assert resources["ProviderRole"]["Properties"]["PermissionsBoundary"] == boundary
     assert resources["ProviderLogGroup"]["Properties"]["RetentionInDays"] == 365
-    assert function["Environment"]["Variables"]["POWERTOOLS_LOG_LEVEL"] == "DEBUG"
+    assert function["LoggingConfig"]["ApplicationLogLevel"] == "DEBUG"
     assert (function["MemorySize"], function["ReservedConcurrentExecutions"]) == (512, 5)
     assert function["FunctionName"] == "appfabric"
 
@@ -273,17 +320,61 @@ print(function.functionname, function.memory, function.timeout, *map(repr, funct
 
 def test_sam_local_reads_every_value_of_the_function() -> None:
     """It cannot read all functions: a name of Fn::If and AWS::NoValue ends every `sam local invoke`."""
-    told = run(ROOT / ".venv-sam/bin/python", "-c", PRINT_FUNCTION, cwd=ROOT).split()
-    assert told[0].startswith("appfabric-destination-")
-    assert told[1:] == ["256", "300", "''", "'appfabric-ingestion-destination'", "'INFO'"]
+    read = run(ROOT / ".venv-sam/bin/python", "-c", PRINT_FUNCTION, cwd=ROOT).split()
+    assert read[0].startswith("appfabric-destination-")
+    assert read[1:] == ["256", "300", "''", "'appfabric-ingestion-destination'"]
+
+
+TOPIC = "arn:aws:sns:us-east-1:111122223333:on-call"
 
 
 def test_no_alarm_without_a_topic(template: dict[str, Any], deployed: dict[str, Any]) -> None:
-    topic = "arn:aws:sns:us-east-1:111122223333:on-call"
-    alarm = Template(template, AlarmTopicArn=topic).resources()["FailureAlarm"]["Properties"]
-    assert "FailureAlarm" not in deployed
-    assert alarm["AlarmActions"] == [topic]
-    assert alarm["Dimensions"] == [{"Name": "QueueName", "Value": "FailureQueue.QueueName"}]
+    resources = Template(template, AlarmTopicArn=TOPIC).resources()
+    alarms = {name: each["Properties"] for name, each in resources.items() if name not in deployed}
+    assert set(alarms) == {"FailureAlarm", "ResponsesUndeliveredAlarm", "PossibleOrphansAlarm"}
+    assert all(alarm["AlarmActions"] == [TOPIC] for alarm in alarms.values())
+    queue = alarms["FailureAlarm"]
+    assert queue["Dimensions"] == [{"Name": "QueueName", "Value": "FailureQueue.QueueName"}]
+    # How many are in the queue would keep the alarm on until somebody purges it.
+    assert (queue["MetricName"], queue["Statistic"]) == ("NumberOfMessagesSent", "Sum")
+
+
+@pytest.fixture
+def written(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    """What CloudWatch makes metrics of when each that the source names is counted."""
+    for name in metrics():
+        observability.count(name)
+    observability.flush()
+    return dict(json.loads(capsys.readouterr().out.splitlines()[-1]))
+
+
+def metrics() -> set[str]:
+    """Every metric of the source; a request's outcome is counted by its type."""
+    source = "".join(path.read_text() for path in (ROOT / "src/ingestion_destination").rglob("*.py"))
+    outcomes = {f"{kind}{end}" for kind in (*REQUEST_TYPES, "Unknown") for end in ("Succeeded", "Failed")}
+    return {*re.findall(r'\bcount\("(\w+)"\)', source), *outcomes}
+
+
+def test_alarms_and_the_dashboard_read_metrics_that_the_function_writes(
+    template: dict[str, Any], written: dict[str, Any]
+) -> None:
+    (directive,) = written["_aws"]["CloudWatchMetrics"]
+    assert directive["Dimensions"] == [["service"]]
+    exist = {(directive["Namespace"], each["Name"]) for each in directive["Metrics"]}
+    resources = Template(template, AlarmTopicArn=TOPIC, Dashboard="true").resources()
+    read = [
+        (alarm["Properties"]["Namespace"], alarm["Properties"]["MetricName"], *alarm["Properties"]["Dimensions"])
+        for alarm in resources.values()
+        if alarm["Type"] == "AWS::CloudWatch::Alarm"
+    ]
+    widgets = json.loads(resources["ProviderDashboard"]["Properties"]["DashboardBody"])["widgets"]
+    for widget in widgets:
+        for namespace, name, dimension, value in widget["properties"].get("metrics", []):
+            read.append((namespace, name, {"Name": dimension, "Value": value}))
+    own = [each for each in read if not each[0].startswith("AWS/")]
+    assert {each[:2] for each in own} <= exist
+    assert all(each[2] == {"Name": "service", "Value": written["service"]} for each in own)
+    assert {name for _, name, _ in own} == metrics() - {"UnknownSucceeded", "UnknownFailed"}
 
 
 def test_every_parameter_is_explained_grouped_and_has_a_default(source: dict[str, Any]) -> None:
@@ -299,6 +390,26 @@ def test_every_parameter_is_explained_grouped_and_has_a_default(source: dict[str
     }.items():
         assert f"Empty for {wide}" in source["Parameters"][name]["Description"]
     assert "Never change it" in source["Parameters"]["FunctionName"]["Description"]
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "taken"),
+    [
+        ("AppFabricEndpointUrl", "", True),
+        ("AppFabricEndpointUrl", "http://127.0.0.1:4571", True),
+        ("AppFabricEndpointUrl", "127.0.0.1:4571", False),
+        ("AppFabricEndpointUrl", "https://example.com/ ", False),
+        ("FailureQueueReaderArn", "", True),
+        ("FailureQueueReaderArn", READER, True),
+        ("FailureQueueReaderArn", "arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/on-call", True),
+        ("FailureQueueReaderArn", "arn:aws:sts::111122223333:assumed-role/on-call/session", False),
+        ("FailureQueueReaderArn", "*", False),
+    ],
+)
+def test_a_parameter_takes_what_its_pattern_allows(
+    source: dict[str, Any], parameter: str, value: str, taken: bool
+) -> None:
+    assert bool(re.fullmatch(source["Parameters"][parameter]["AllowedPattern"], value)) == taken
 
 
 def test_the_repository_has_one_version(source: dict[str, Any]) -> None:
