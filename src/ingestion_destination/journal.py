@@ -17,12 +17,14 @@ class Entry:
         create_in_doubt: Whether the request may have created or adopted a destination that is not known.
         adopting: The destination that the request adopts, when it adopts one.
         moved: The destination as it was before this invocation pointed it elsewhere.
+        overtaken: Whether a later request has been here, so that what was done may be relied on.
     """
 
     created: DestinationArn | None = None
     create_in_doubt: bool = False
     adopting: DestinationArn | None = None
     moved: Destination | None = None
+    overtaken: bool = False
 
 
 class Journal:

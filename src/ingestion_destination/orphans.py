@@ -69,6 +69,7 @@ class Orphans:
             )
             return
         if overtaken:
+            self.invocation.journal.record(overtaken=True)
             raise self.invocation.overtaken()
         live = {owned.arn for owned in found} | self.search.unreadable.keys() | {result.arn}
         if replaced and replaced not in live:

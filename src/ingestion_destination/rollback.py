@@ -14,12 +14,16 @@ from ingestion_destination.orphans import delete_orphan
 def roll_back(invocation: Invocation) -> None:
     """Restore what this invocation moved, and delete what it created, unless another one may have responded with it.
 
-    What cannot be undone is reported. Nothing is waited for: a bucket that was broken before may be broken still.
+    Nothing is undone once a later request has been here: it may rest on what another invocation responded with. What
+    cannot be undone is reported. Nothing is waited for: a bucket that was broken before may be broken still.
 
     Args:
         invocation: With the journal of what it did.
     """
     done, appfabric = invocation.journal.entry, invocation.appfabric.until(invocation.deadline.rollback_ends)
+    if done.overtaken:
+        report_unfinished(done)
+        return
     if done.moved:
         _restore(done.moved, appfabric)
     if done.created and invocation.request.is_first:

@@ -1,5 +1,6 @@
 """Who created what: retained, adopted, successors and others' destinations are left alone, orphans are not."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -350,6 +351,19 @@ def test_switching_back_within_the_hour_with_another_tag_is_no_rollback(resource
     response = resource.update(replaced.id, tagged, RAW)
     assert response.id not in {first.id, replaced.id}
     assert resource.tags_of(response.id) == {"a": "1"}
+
+
+def test_an_update_that_sees_a_later_request_undoes_nothing(resource: CustomResource, logs: Logs) -> None:
+    """It may be a duplicate, and the other invocation have responded with the destination."""
+    current = resource.create()
+    later = resource.time.now() + timedelta(seconds=5)
+    successor = resource.ownership_tags("a-later-request", replaces=current.id, requested_at=later)
+    resource.place(OTHERS, tags=successor)
+    response = resource.update(current.id, RAW, properties())
+    assert (response.status, response.id) == ("FAILED", current.id)
+    (created,) = resource.appfabric.destinations.keys() - {current.id, OTHERS}
+    assert created in {error.get("arn") for error in logs.errors()}
+    assert "DeleteIngestionDestination" not in resource.mutations()
 
 
 # One odd response is not believed

@@ -160,8 +160,11 @@ def duplicate_update_after_a_rollback_without_changes(violation: Violation, fact
     if last.operation in {"TagResource", "UntagResource"} or last.invocation.began < last.request.over:
         return True
     later = [r for r in facts.requests if r.number > last.request.number and r.id == violation.arn and r.succeeded]
-    moves = [call.request for call in changes if call.operation == "UpdateIngestionDestination"]
-    quiet = [r for r in later if r.type == "Update" and r not in moves]
+    moves = [call for call in changes if call.operation == "UpdateIngestionDestination" and call.request in later]
+    if any(last.invocation.began < (move.effect_at or 0) for move in moves):
+        return True  # it had read the destination before
+    moved = [move.request for move in moves]
+    quiet = [r for r in later if r.type == "Update" and r not in moved]
     return bool(later) and len(quiet) == len(later)
 
 
@@ -187,9 +190,17 @@ def rollback_onto_a_broken_bucket(_violation: Violation, _facts: Facts) -> bool:
 
 @_residual(10)
 def equal_tag_by_hand(violation: Violation, facts: Facts) -> bool:
-    """A tag that somebody put on by hand with the very value that the template then drops is taken off."""
+    """A tag that the template drops is taken off though somebody put it on by hand: with that value, or just before."""
     if violation.kind != "hand tag":
         return False
+    untagging = [call for call in facts.changes(violation.arn) if violation.key in _keys_of(call)]
+    by_hand = [c.at for c in facts.hand if (c.arn, c.key, c.kind) == (violation.arn, violation.key, "tagged")]
+    if any(
+        at <= (call.effect_at or 0) <= call.invocation.began + 2 * LAG and at >= call.invocation.began - LAG
+        for call in untagging
+        for at in by_hand
+    ):
+        return True
     values = {c.value for c in facts.hand if (c.arn, c.key, c.kind) == (violation.arn, violation.key, "tagged")}
     return any(
         tags_of(request.event.get("OldResourceProperties", {})).get(violation.key) in values
