@@ -64,9 +64,10 @@ class Orphans:
                     # The Delete of this id follows, but it may come with the new properties, which lead elsewhere.
                     self._delete_what_is_of_the_create(old, set())
         except HandlerError as failure:  # the update itself is done
-            report_possible_orphan(
-                None, f"what an earlier update may have left cannot be searched for: {failure.reason}"
-            )
+            # What the Create before a marker adopted is known; what it created is not.
+            adopted = old.adopt if old and self.owner.may_have_left_a_destination(self.id) else None
+            reason = f"what an earlier update may have left cannot be searched for: {failure.reason}"
+            report_possible_orphan(adopted, reason)
             return
         if overtaken:
             self.invocation.journal.record(overtaken=True)
