@@ -76,22 +76,20 @@ def _settle(destination: Destination, desired: Desired, invocation: Invocation) 
     first seconds is visible afterwards, unless it has just restored the destination: then it is over.
     """
     clock, deadline, wait = invocation.appfabric.clock, invocation.deadline, CONSISTENT_AFTER
-    if destination.target != desired.target or not _was_updated_just_now(destination, invocation):
+    restored = destination.target == desired.target and _was_updated_since(-RESTORED_WITHIN, destination, invocation)
+    if not restored:
         wait += max(deadline.early_ends + CLOCK_TOLERANCE - clock.monotonic(), 0)
-    clock.sleep(min(wait, (deadline.work_ends - clock.monotonic()) / 2))
-
-
-def _was_updated_just_now(destination: Destination, invocation: Invocation) -> bool:
-    updated_at, signed_at = destination.updated_at, invocation.request.signed_at
-    if updated_at is None or updated_at == destination.created_at or signed_at is None:
-        return False
-    return (signed_at - updated_at).total_seconds() <= RESTORED_WITHIN
+    clock.sleep(max(min(wait, (deadline.work_ends - clock.monotonic()) / 2), 0))
 
 
 def may_have_been_touched(destination: Destination, invocation: Invocation) -> bool:
     """Whether an earlier invocation of this request, or a later request, may have updated the destination."""
+    return not invocation.request.is_first and _was_updated_since(-CLOCK_TOLERANCE, destination, invocation)
+
+
+def _was_updated_since(seconds: float, destination: Destination, invocation: Invocation) -> bool:
+    """Whether a destination was updated, after its creation, later than so many seconds after the request was made."""
     updated_at, signed_at = destination.updated_at, invocation.request.signed_at
-    if invocation.request.is_first or not (updated_at and signed_at):
+    if updated_at is None or updated_at == destination.created_at or signed_at is None:
         return False
-    since = (updated_at - signed_at).total_seconds()
-    return since >= -CLOCK_TOLERANCE and updated_at != destination.created_at
+    return (updated_at - signed_at).total_seconds() >= seconds

@@ -1,0 +1,41 @@
+"""How long an Update waits for what it reads, at the end of its time."""
+
+from types import SimpleNamespace
+from typing import Any
+
+from ingestion_destination.appfabric.destination import Destination, DestinationArn
+from ingestion_destination.deadline import Clock, Deadline
+from ingestion_destination.observation import observe
+from ingestion_destination.properties import Desired
+from tests.support.properties import INGESTION, processing, properties
+
+ARN = f"{INGESTION}/ingestiondestination/44444444-4444-4444-8444-444444444444"
+
+
+def test_an_update_whose_last_reading_took_all_of_its_time_does_not_wait() -> None:
+    """`time.sleep` raises ValueError for less than nothing."""
+    slept: list[float] = []
+    desired, old = (Desired.parse(properties(ProcessingConfiguration=processing(x, "json"))) for x in ("ocsf", "raw"))
+    live = Destination.parse(
+        {
+            "arn": ARN,
+            "processingConfiguration": desired.processing.to_configuration(),
+            "destinationConfiguration": desired.target.to_configuration(),
+        }
+    )
+    invocation: Any = SimpleNamespace(
+        appfabric=SimpleNamespace(
+            clock=Clock(monotonic=lambda: 300.001, sleep=slept.append), get=lambda _: live, tags=lambda _: {}
+        ),
+        deadline=Deadline(
+            early_ends=10, create_ends=200, search_ends=200, work_ends=300, rollback_ends=310, response_ends=320
+        ),
+        old=old,
+        request=SimpleNamespace(signed_at=None),
+    )
+    arn = DestinationArn.parse(ARN)
+    assert arn
+    observed = observe(arn, desired, invocation)
+    assert observed
+    assert observed.destination == live
+    assert slept == [0]
