@@ -56,9 +56,9 @@ class Invocation:
             return True
         return not self.request.is_first
 
-    @staticmethod
-    def overtaken() -> ResourceConflict:
-        """The failure of a request that CloudFormation has given up, as a later one shows."""
+    def overtaken(self) -> ResourceConflict:
+        """Record that a later request has been here; the failure of this one, which CloudFormation has given up."""
+        self.journal.record(overtaken=True)
         return ResourceConflict("superseded by a later request: CloudFormation canceled this one, or it arrived late")
 
     def within(self, seconds: float) -> Invocation:

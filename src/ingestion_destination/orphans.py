@@ -70,7 +70,6 @@ class Orphans:
             report_possible_orphan(adopted, reason)
             return
         if overtaken:
-            self.invocation.journal.record(overtaken=True)
             raise self.invocation.overtaken()
         live = {owned.arn for owned in found} | self.search.unreadable.keys() | {result.arn}
         if replaced and replaced not in live:

@@ -84,7 +84,13 @@ class Provider:
             outbox.ends = now + min(EXPIRED_RESPONSE_WITHIN, remaining / 2)
             outbox.send(_expired(request))
         else:
-            self._fulfill(request, deadline, outbox, calls, event=event, context=context)
+            invocation = Invocation(
+                request=request,
+                appfabric=self._appfabric(deadline, calls),
+                journal=Journal(),
+                deadline=deadline,
+            )
+            self._fulfill(invocation, outbox, event, context)
         logger.info(
             "request completed",
             status=outbox.response.status,
@@ -119,30 +125,22 @@ class Provider:
         )
         return request
 
-    def _fulfill(  # noqa: PLR0913 - what an invocation is made of
-        self,
-        request: Request,
-        deadline: Deadline,
-        outbox: Outbox,
-        calls: Calls,
-        *,
-        event: Mapping[str, Any],
-        context: Any,
-    ) -> None:
-        """Let crhelper call the handler and send its response, or the watchdog's."""
-        appfabric = AppFabric(
+    def _appfabric(self, deadline: Deadline, calls: Calls) -> AppFabric:
+        return AppFabric(
             client=self.client,
             clock=self.clock,
             ends=deadline.work_ends,
             container_age=lambda: self.clock.monotonic() - self.started,
             attempted=calls.add,
         )
-        invocation = Invocation(request=request, appfabric=appfabric, journal=Journal(), deadline=deadline)
+
+    def _fulfill(self, invocation: Invocation, outbox: Outbox, event: Mapping[str, Any], context: Any) -> None:
+        """Let crhelper call the handler and send its response, or the watchdog's."""
         handling = Handling(
             handle=lambda: _handle(invocation),
-            timed_out=lambda: _timed_out(request, invocation.journal.entry),
+            timed_out=lambda: _timed_out(invocation),
             send=outbox.send,
-            watchdog_after=deadline.watchdog - self.clock.monotonic(),
+            watchdog_after=invocation.deadline.watchdog - self.clock.monotonic(),
         )
         _responder.respond(event, context, handling)
 
@@ -210,8 +208,9 @@ def _handle(invocation: Invocation) -> Response:
     return _failed(invocation.request, invocation.journal.entry, failure)
 
 
-def _timed_out(request: Request, done: Entry) -> Response:
+def _timed_out(invocation: Invocation) -> Response:
     """The watchdog's response. The work is stuck in a call and rolls nothing back."""
+    request, done = invocation.request, invocation.journal.entry
     if request.type == "Update":
         report_unfinished(done)
     return _failed(request, done, NotStabilized("timed out before the request was completed"))

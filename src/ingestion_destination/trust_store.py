@@ -24,7 +24,7 @@ def amazon_roots() -> str | None:
 def first_context() -> ssl.SSLContext:
     """Trusts Amazon's roots and those of AWS_CA_BUNDLE; all, where SSL_CERT_FILE or SSL_CERT_DIR names others."""
     roots = amazon_roots()
-    if roots is None or any(os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR")):
+    if roots is None or _environment_names_roots():
         return full_context()
     return _with_ca_bundle(ssl.create_default_context(cafile=roots))
 
@@ -33,9 +33,13 @@ def full_context() -> ssl.SSLContext:
     """Trusts what SSL_CERT_FILE and SSL_CERT_DIR name, else the system's roots and botocore's; and AWS_CA_BUNDLE's."""
     context = ssl.create_default_context()
     botocore = find_spec("botocore")
-    if botocore and botocore.origin and not any(os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR")):
+    if botocore and botocore.origin and not _environment_names_roots():
         context.load_verify_locations(cafile=str(Path(botocore.origin).with_name("cacert.pem")))
     return _with_ca_bundle(context)
+
+
+def _environment_names_roots() -> bool:
+    return any(os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"))
 
 
 def _with_ca_bundle(context: ssl.SSLContext) -> ssl.SSLContext:
