@@ -290,6 +290,16 @@ def test_what_an_earlier_invocation_created_is_not_skipped_because_it_cannot_be_
     deployment.scenario.teardown()
 
 
+def test_what_a_cancelled_create_adopted_is_named_when_the_sweep_of_the_next_update_fails(
+    deployment: Deployment,
+) -> None:
+    """The Delete comes with the new properties, which no longer name it."""
+    adopts = properties(AdoptArn=HAND_MADE[1], IngestionIdentifier=OTHER_INGESTION, Tags=tag_list({"a": "1"}))
+    deployment.create(fails_at=0.07, preserve=True, wanted=adopts)
+    cannot_search = Plan(calls=(Fault(1, "403", 999),))
+    deployment.update(cannot_search, wanted=properties(), continues=UPDATE_IT, deletes_with_new=True)
+
+
 # CloudFormation cancels an Update in progress when something else fails, and the function knows nothing of it.
 
 RAW = properties(ProcessingConfiguration=processing("raw", "json"))
