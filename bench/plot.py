@@ -17,9 +17,9 @@ def draw(panels: Mapping[str, Mapping[str, float]]) -> str:
         for name, value in values.items():
             length = max(BARS * value / longest, 1)
             lines.append(_text(NAMES - 8, y + 15, name, anchor="end"))
-            colour = OURS if name == "ours" else THEIRS
+            color = OURS if name == "ours" else THEIRS
             lines.append(
-                f'<rect x="{NAMES}" y="{y + 3}" width="{length:.1f}" height="{ROW - 6}" rx="2" fill="{colour}"/>'
+                f'<rect x="{NAMES}" y="{y + 3}" width="{length:.1f}" height="{ROW - 6}" rx="2" fill="{color}"/>'
             )
             lines.append(_text(NAMES + length + 6, y + 15, f"{value:.2f}"))
             y += ROW

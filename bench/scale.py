@@ -4,7 +4,7 @@ Real are the handler, crhelper, the boto3 client, the retries and the emulator w
 and with it what Lambda does: each run of the handler has a thread of its own, but only one thread runs at any moment,
 the one whose time has come. So the result does not depend on this machine, and 40 minutes pass in some seconds.
 
-Lambda's part is modelled after its documentation. Without reserved concurrency every event finds a container at once.
+Lambda's part is modeled after its documentation. Without reserved concurrency every event finds a container at once.
 With it, an event that finds none waits in the queue: one second, then ever twice as long, at most five minutes.
 https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
 """

@@ -30,7 +30,7 @@ NO_BYTE_CODE = (
     "No Python 3.13 was found, so the function has no byte code: it works, but a cold start takes 2.5 times as long.\n"
     "Install Python 3.13 (`uv python install 3.13`, `pyenv install 3.13` or your system's package) and build again."
 )
-# Licences go with the code, and by METADATA vulnerability scanners know it, Amazon Inspector for one.
+# Licenses go with the code, and by METADATA vulnerability scanners know it, Amazon Inspector for one.
 OF_METADATA = re.compile(r"METADATA|(LICEN[CS]E|NOTICE|COPYING|AUTHORS).*", re.IGNORECASE)
 # What type checkers and browsers read, and a copy of the system's time zones.
 NOT_FOR_LAMBDA = ("*.pyi", "py.typed", "*.js", "*.css", "dateutil-zoneinfo.tar.gz")

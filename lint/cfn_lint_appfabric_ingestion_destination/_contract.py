@@ -1,7 +1,7 @@
 """Every mistake that properties show, in the words of the schema and of the function.
 
 The schema is interpreted here, keyword by keyword, because each mistake needs its place, its words and leniency
-towards what only a deployment can resolve. jsonschema does not come with cfn-lint.
+toward what only a deployment can resolve. jsonschema does not come with cfn-lint.
 """
 
 from __future__ import annotations

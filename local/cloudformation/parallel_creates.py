@@ -2,7 +2,7 @@
 
 ministack's engine creates one resource after another. This module runs ahead of it: when the engine comes to
 a custom resource, every other one that is ready is begun as well, and the engine finds it done later on. So
-when one of them fails, the rest are cancelled while their function still runs, and their Delete names an id
+when one of them fails, the rest are canceled while their function still runs, and their Delete names an id
 that CloudFormation made up. https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/1730
 
 Only custom resources run side by side: the failure of any other type cancels nothing, because the engine

@@ -49,7 +49,7 @@ class Invocation:
     def is_late(self) -> bool:
         """Whether nobody would look for what is created now, should CloudFormation not hear of it.
 
-        The Delete of a cancelled Create searches for as long as that can be at work. The rollback of a cancelled Update
+        The Delete of a canceled Create searches for as long as that can be at work. The rollback of a canceled Update
         searches for what was created within seconds: else each update that fails would take minutes to roll back.
         """
         if self.request.type == "Update" and self.appfabric.clock.monotonic() > self.deadline.early_ends:

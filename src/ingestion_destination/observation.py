@@ -72,7 +72,7 @@ def _is_as_left(observed: Observed, old: Desired, desired: Desired) -> bool:
 def _settle(destination: Destination, desired: Desired, invocation: Invocation) -> None:
     """Wait until what is there can be believed.
 
-    CloudFormation may have cancelled the update before this one, which is at work still. What that does within its
+    CloudFormation may have canceled the update before this one, which is at work still. What that does within its
     first seconds is visible afterwards, unless it has just restored the destination: then it is over.
     """
     clock, deadline, wait = invocation.appfabric.clock, invocation.deadline, CONSISTENT_AFTER

@@ -50,7 +50,7 @@ class Orphans:
             replaced: What it replaces, if that was live when the Update began.
 
         Raises:
-            ResourceConflict: CloudFormation cancelled this update, and a later request has been here.
+            ResourceConflict: CloudFormation canceled this update, and a later request has been here.
         """
         if not self.owner.is_unique:
             return
@@ -165,7 +165,7 @@ class Orphans:
             suspicious = each in recent or each in equal
             if suspicious and each not in certain and each.arn not in reported:
                 reported.add(each.arn)
-                report_possible_orphan(each.arn, "it may be what a cancelled Create left, or may have been retained")
+                report_possible_orphan(each.arn, "it may be what a canceled Create left, or may have been retained")
         return certain
 
     def _dispose_of(self, owned: Owned) -> None:

@@ -69,7 +69,7 @@ def test_nothing_is_shipped_that_only_builds_or_tests() -> None:
     assert [path.name for path in (ARTEFACT / "botocore" / "data").iterdir() if path.is_dir()] == ["appfabric"]
 
 
-def test_every_distribution_keeps_its_licence_and_the_name_that_scanners_know_it_by() -> None:
+def test_every_distribution_keeps_its_license_and_the_name_that_scanners_know_it_by() -> None:
     distributions = list(importlib.metadata.distributions(path=[str(ARTEFACT)]))
     assert {"boto3", "botocore", "crhelper", "aws-lambda-powertools", "urllib3"} <= {
         each.metadata["Name"].replace("_", "-") for each in distributions

@@ -100,7 +100,7 @@ def test_a_first_invocation_ends_before_its_service_timeout(
 def test_a_create_with_a_short_service_timeout_is_over_when_its_delete_stops_searching(
     resource: CustomResource,
 ) -> None:
-    """The Delete of a cancelled Create searches for 65 s; Lambda retries the Create after that."""
+    """The Delete of a canceled Create searches for 65 s; Lambda retries the Create after that."""
     event = resource.event("Create", ResourceProperties=short())
     resource.time.sleep(2)
     assert resource.delete(MADE_UP, short()).status == "SUCCESS"

@@ -93,7 +93,7 @@ def test_what_cannot_be_updated_has_to_be_replaced() -> None:
     assert members - {name for name in members if name.endswith("Identifier")} == {"destinationConfiguration"}
 
 
-def test_errors_that_decisions_rest_on_are_modelled() -> None:
+def test_errors_that_decisions_rest_on_are_modeled() -> None:
     def codes(operation: str) -> set[str]:
         return {error.name for error in model.operation_model(operation).error_shapes}
 

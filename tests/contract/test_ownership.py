@@ -61,7 +61,7 @@ def test_every_invocation_of_a_request_records_the_same(resource: CustomResource
 
 
 @pytest.mark.parametrize("id", ["unconfirmed:7f3c", MADE_UP])
-def test_the_delete_of_a_cancelled_create_leaves_what_was_retained_and_differs(
+def test_the_delete_of_a_canceled_create_leaves_what_was_retained_and_differs(
     resource: CustomResource, id: str
 ) -> None:
     retained = resource.create()

@@ -396,7 +396,7 @@ def arn(logical_id: str) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize("failing", ["A", "Z"])
-def test_a_create_is_cancelled_when_another_one_fails(scenario: Scenario, tmp_path: Path, failing: str) -> None:
+def test_a_create_is_canceled_when_another_one_fails(scenario: Scenario, tmp_path: Path, failing: str) -> None:
     end = tmp_path / "end"
     slow = scenario.thing({"Create": {"until": str(end)}})
 

@@ -155,14 +155,14 @@ def dies_and_is_throttled_then(scenario: Scenario) -> None:
     assert killed.is_set()
 
 
-def is_cancelled_while_its_create_runs(scenario: Scenario) -> None:
+def is_canceled_while_its_create_runs(scenario: Scenario) -> None:
     scenario.appfabric.inject(Fault(operation="CreateIngestionDestination", delay=3))
     wrong = scenario.resource(DestinationConfiguration=WRONG)
     assert scenario.create(Destination=scenario.resource(), Wrong=wrong).status == "ROLLBACK_COMPLETE"
     assert not scenario.ours()
 
 
-def is_cancelled_and_its_container_dies(scenario: Scenario) -> None:
+def is_canceled_and_its_container_dies(scenario: Scenario) -> None:
     """Lambda retries the Create, while the Delete has found and deleted what the first invocation created."""
     scenario.appfabric.inject(Fault(operation="CreateIngestionDestination", delay=2, after=True))
     killed = scenario.kill_at("CreateIngestionDestination", after=True)
@@ -243,8 +243,8 @@ SCENARIOS = (
     dies_before_its_create_took_effect,
     dies_after_its_create_took_effect,
     dies_and_is_throttled_then,
-    is_cancelled_while_its_create_runs,
-    is_cancelled_and_its_container_dies,
+    is_canceled_while_its_create_runs,
+    is_canceled_and_its_container_dies,
     has_no_response_to_its_create,
     fails_to_become_active,
     dies_in_the_middle_of_a_change,

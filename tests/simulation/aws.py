@@ -156,10 +156,10 @@ class Request:
 
     Attributes:
         response: What was stored first, as CloudFormation reads it.
-        over: When CloudFormation stopped waiting: at the response, at the timeout, or when it cancelled.
+        over: When CloudFormation stopped waiting: at the response, at the timeout, or when it canceled.
         refused: Whether the pre-signed URL takes no response at all.
         given_up: Whether CloudFormation did not wait for the response.
-        cancelled: Whether it did not because something else in the stack failed.
+        canceled: Whether it did not because something else in the stack failed.
         rollback: Whether it takes back an earlier update.
     """
 
@@ -174,7 +174,7 @@ class Request:
     over: float | None = None
     refused: bool = False
     given_up: bool = False
-    cancelled: bool = False
+    canceled: bool = False
     rollback: bool = False
     invocations: list[Invocation] = field(default_factory=list)
 

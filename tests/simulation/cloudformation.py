@@ -32,7 +32,7 @@ class Options:
         old_is_tried: Whether the Update after one that failed and was kept has the failed one's properties as the old
             ones, rather than those that were in effect.
         deletes_with_new: Whether what an Update replaced is deleted with the new properties.
-        cancels_updates: Whether Updates in progress are cancelled too when something else fails.
+        cancels_updates: Whether Updates in progress are canceled too when something else fails.
         deletes_current: Whether what an update replaced is deleted although the resource has it again.
         retain: The logical ids whose DeletionPolicy is Retain.
         refused: The numbers of the requests whose pre-signed URL takes no response.
@@ -397,21 +397,21 @@ class Stack:
         if request.response is not None:
             return Ending(request.response["Status"] == "SUCCESS", request.response["PhysicalResourceId"], request)
         request.given_up = True
-        request.cancelled = simulation.scheduler.now < request.at + service_timeout
-        simulation.note(f"CloudFormation gives up {request.name}{', cancelled' if request.cancelled else ''}")
+        request.canceled = simulation.scheduler.now < request.at + service_timeout
+        simulation.note(f"CloudFormation gives up {request.name}{', canceled' if request.canceled else ''}")
         made_up = f"{self.name[:20]}-{logical_id[:20]}-{simulation.uuid().hex[-12:].upper()}"
         return Ending(False, id or made_up, request)
 
     def _all(self, jobs: Mapping[str, Callable[[], bool]]) -> bool:
-        """Do all, until one fails or something else in the stack does: what is in progress is cancelled then."""
+        """Do all, until one fails or something else in the stack does: what is in progress is canceled then."""
         failed = False
 
         def fail() -> None:
             nonlocal failed
             failed = True
             for request in self._open:
-                cancelled = request.type == "Create" or (request.type == "Update" and self._options.cancels_updates)
-                if cancelled and request.waiting is not None:
+                canceled = request.type == "Create" or (request.type == "Update" and self._options.cancels_updates)
+                if canceled and request.waiting is not None:
                     self.simulation.scheduler.wake(request.waiting)
 
         def job(do: Callable[[], bool]) -> Callable[[], bool]:

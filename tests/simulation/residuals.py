@@ -94,7 +94,7 @@ def duplicate_whose_destination_is_gone(violation: Violation, facts: Facts) -> b
 
 @_residual(4)
 def replacement_in_doubt_then_delete(violation: Violation, facts: Facts) -> bool:
-    """A replacement is cancelled, or its create call had no response, and no Update succeeds later in its ingestion."""
+    """A replacement is canceled, or its create call had no response, and no Update succeeds later in its ingestion."""
     creation, live = facts.creation(violation.arn), facts.there.get(violation.arn)
     if violation.kind == "loan" and live:  # adopted in place of a marker
         token = ownership_tags(live).get("Request", "").partition("@")[0]
@@ -102,7 +102,7 @@ def replacement_in_doubt_then_delete(violation: Violation, facts: Facts) -> bool
         return any(not _is_swept(facts, request, request.at) for request in unheard)
     if violation.kind != "orphan" or creation is None or creation.request.type != "Update":
         return False
-    if not creation.request.cancelled and any(call.heard for call in facts.simulation.created[violation.arn]):
+    if not creation.request.canceled and any(call.heard for call in facts.simulation.created[violation.arn]):
         return False
     return not _is_swept(facts, creation.request, creation.effect_at or 0)
 
@@ -146,7 +146,7 @@ def create_before_delete_of_a_made_up_id(violation: Violation, facts: Facts) -> 
 
 @_residual(6)
 def duplicate_update_after_a_rollback_without_changes(violation: Violation, facts: Facts) -> bool:
-    """An in-place Update that is a duplicate, or was cancelled, changes tags, or a target, after the next request."""
+    """An in-place Update that is a duplicate, or was canceled, changes tags, or a target, after the next request."""
     changes = facts.changes(violation.arn)
     if violation.kind == "tags":
         changes = [call for call in changes if violation.key in _keys_of(call)]

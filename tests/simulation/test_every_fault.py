@@ -57,7 +57,7 @@ class Step:
                 scenario.go(lambda: stack.create({"Destination": OLD}, rolled_back), plans, (), FOR_THE_STACK)
             case "adopt":
                 scenario.go(lambda: stack.create({"Destination": ADOPTS}, rolled_back), plans, (), FOR_THE_STACK)
-            case "create that is cancelled" | "adoption that is cancelled":
+            case "create that is canceled" | "adoption that is canceled":
                 plans[0] = Plan(plans[0].calls, plans[0].puts, latency=3)
                 wanted = {"Destination": ADOPTS if "adoption" in kind else OLD}
                 scenario.go(lambda: stack.create(wanted, Options(fails_at=1)), plans, (), FOR_THE_STACK)
@@ -74,7 +74,7 @@ class Step:
 ALL_STEPS = [
     *(Step(name) for name in ("create", "delete", "adopt")),
     *(Step(f"{name}, rolled back", number) for name in ("create", "adopt") for number in (0, 1)),
-    *(Step(f"{name} that is cancelled", number) for name in ("create", "adoption") for number in (0, 1)),
+    *(Step(f"{name} that is canceled", number) for name in ("create", "adoption") for number in (0, 1)),
     *(Step(name) for name in STEPS),
     *(Step(f"{name}, rolled back", number) for name in STEPS for number in (0, 1)),
     *(Step(f"{name}, rolled back by an Update", number) for name in STEPS if "replace" in name for number in (0, 1, 2)),
@@ -119,7 +119,7 @@ def test_one_fault(step: Step, plan: Plan) -> None:
         final = any(
             fault.times > 1 or fault.kind in {"403", "404 of a proxy"} or "beyond" in fault.kind for fault in faults
         )
-        if not final and "cancelled" not in step.name and "rolled back" not in step.name:
+        if not final and "canceled" not in step.name and "rolled back" not in step.name:
             assert scenario.stacks[0].state == ("none" if step.name == "delete" else "complete"), "not ridden out"
         scenario.teardown()
     except AssertionError as failure:

@@ -124,7 +124,7 @@ def test_a_refusal_after_an_attempt_that_was_stored_undoes_nothing(deployment: D
 # Kinds of faults of issue 8: what somebody relies on is deleted, re-pointed or stripped.
 
 
-def test_what_was_retained_is_left_by_a_cancelled_create_of_something_else(deployment: Deployment) -> None:
+def test_what_was_retained_is_left_by_a_canceled_create_of_something_else(deployment: Deployment) -> None:
     deployment.create()
     kept = deployment.id
     deployment.delete(retain=frozenset({"Destination"}))
@@ -176,7 +176,7 @@ def test_a_destination_that_was_deleted_by_hand_can_be_released() -> None:
 
 
 @pytest.mark.parametrize("at", range(6))
-def test_a_cancelled_adoption_leaves_no_tag(at: int, deployment: Deployment) -> None:
+def test_a_canceled_adoption_leaves_no_tag(at: int, deployment: Deployment) -> None:
     """Its calls and those of the Delete that follows interleave."""
     deployment.create(Plan(calls=(Fault(at, "500 before the effect"),), latency=3), fails_at=1, wanted=ADOPTS)
 
@@ -290,7 +290,7 @@ def test_what_an_earlier_invocation_created_is_not_skipped_because_it_cannot_be_
     deployment.scenario.teardown()
 
 
-def test_what_a_cancelled_create_adopted_is_named_when_the_sweep_of_the_next_update_fails(
+def test_what_a_canceled_create_adopted_is_named_when_the_sweep_of_the_next_update_fails(
     deployment: Deployment,
 ) -> None:
     """The Delete comes with the new properties, which no longer name it."""
@@ -308,7 +308,7 @@ CANCELLED = {"fails_at": 1, "cancels_updates": True}
 
 @pytest.mark.parametrize("lag", [0, 3])
 @pytest.mark.parametrize("latency", [0.1, 0.5, 1.5])
-def test_a_replacement_that_was_cancelled_is_found_by_the_rollback(latency: float, lag: float) -> None:
+def test_a_replacement_that_was_canceled_is_found_by_the_rollback(latency: float, lag: float) -> None:
     deployment = Deployment(Behavior(lags=(lag,)))
     deployment.create()
     deployment.scenario.time_passes(seconds=70)
@@ -319,7 +319,7 @@ def test_a_replacement_that_was_cancelled_is_found_by_the_rollback(latency: floa
     assert not deployment.ours()
 
 
-def test_a_replacement_just_after_the_create_that_was_cancelled(deployment: Deployment) -> None:
+def test_a_replacement_just_after_the_create_that_was_canceled(deployment: Deployment) -> None:
     """A lagging read does not know the destination yet, and the next one does."""
     deployment.scenario.simulation.behavior = STALE
     deployment.create()
@@ -329,7 +329,7 @@ def test_a_replacement_just_after_the_create_that_was_cancelled(deployment: Depl
     assert {error["arn"] for each in deployment.invocations for error in each.errors} == deployment.ours() - {kept}
 
 
-def test_a_cancelled_replacement_that_comes_after_its_rollback_is_reported(deployment: Deployment) -> None:
+def test_a_canceled_replacement_that_comes_after_its_rollback_is_reported(deployment: Deployment) -> None:
     deployment.create()
     kept = deployment.id
     throttled = Plan(calls=(Fault(2, "throttled", 8),))
@@ -338,7 +338,7 @@ def test_a_cancelled_replacement_that_comes_after_its_rollback_is_reported(deplo
     assert {error["arn"] for each in deployment.invocations for error in each.errors} >= late
 
 
-def test_a_cancelled_move_is_taken_back(deployment: Deployment) -> None:
+def test_a_canceled_move_is_taken_back(deployment: Deployment) -> None:
     deployment.create()
     deployment.scenario.time_passes(seconds=70)
     moved = properties(DestinationConfiguration=to_bucket("two"))

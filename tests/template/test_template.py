@@ -281,7 +281,7 @@ def test_a_key_encrypts_the_log_group_and_the_queue(template: dict[str, Any]) ->
     assert "SqsManagedSseEnabled" not in resources["FailureQueue"]["Properties"]
 
 
-def test_an_organisations_wishes_are_parameters(template: dict[str, Any]) -> None:
+def test_an_organizations_wishes_are_parameters(template: dict[str, Any]) -> None:
     boundary = "arn:aws:iam::111122223333:policy/boundary"
     resources = Template(
         template,
