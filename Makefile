@@ -12,7 +12,7 @@ UV_VERSION := 0.13.9
 UV := .tools/bin/uv
 SAM := .venv-sam/bin/sam
 RUN := .venv/bin/python
-ARTEFACT := .aws-sam/build/ProviderFunction
+ARTIFACT := .aws-sam/build/ProviderFunction
 
 # Lambda's own version where it is at hand, else any that is new enough. A version manager may refuse
 # inside this folder what .python-version asks for, so each name is tried from the root folder as well.

@@ -74,15 +74,15 @@ def _released(directory: Path) -> Path:
     return directory / "release"
 
 
-def _zipped(artefact: Path, directory: Path) -> int:
-    """Bytes of an artefact's zip, made as a release's."""
-    release.write_zip(artefact, directory / "measured.zip")
+def _zipped(artifact: Path, directory: Path) -> int:
+    """Bytes of an artifact's zip, made as a release's."""
+    release.write_zip(artifact, directory / "measured.zip")
     return (directory / "measured.zip").stat().st_size
 
 
-def _python(name: str, artefact: Path, directory: Path, authority: Authority) -> Subject:
+def _python(name: str, artifact: Path, directory: Path, authority: Authority) -> Subject:
     copy = directory / name.replace(" ", "-")
-    shutil.copytree(artefact, copy)
+    shutil.copytree(artifact, copy)
     bundle = OURS / "botocore" / "cacert.pem"
     if (botocores := copy / "botocore" / "cacert.pem").exists():
         _append(botocores, authority.pem)
@@ -100,7 +100,7 @@ def _python(name: str, artefact: Path, directory: Path, authority: Authority) ->
         command=(build.find_runtime() or "", "-S", str(HERE / "runtime.py"), str(copy)),
         properties=PROPERTIES,
         environment=environment,
-        zipped=_zipped(artefact, directory),
+        zipped=_zipped(artifact, directory),
     )
 
 

@@ -24,7 +24,7 @@ from local.regions import RegionMismatch, region_of
 from local.response_receiver import ResponseReceiver
 from local.runtime import ROOT, LambdaRuntime
 
-ARTEFACT = ROOT / ".aws-sam" / "build" / "ProviderFunction"
+ARTIFACT = ROOT / ".aws-sam" / "build" / "ProviderFunction"
 RESPONSE_SECONDS = 5.0
 
 
@@ -61,7 +61,7 @@ def _invoke(event: dict[str, Any], region: str) -> int:
         with ResponseReceiver(certificates) as receiver, serve(appfabric) as endpoint:
             url = receiver.response_url()
             with LambdaRuntime(
-                task_root=ARTEFACT,
+                task_root=ARTIFACT,
                 handler="app.lambda_handler",
                 timeout=300,
                 region=region,

@@ -31,7 +31,7 @@ from samtranslator.yaml_helper import yaml_parse
 from local import sbom
 from local.runtime import ROOT
 
-ARTEFACT = ROOT / ".aws-sam" / "build" / "ProviderFunction"
+ARTIFACT = ROOT / ".aws-sam" / "build" / "ProviderFunction"
 NAME = "appfabric-ingestion-destination"
 CODE = {
     "CodeBucket": {
@@ -55,7 +55,7 @@ class Commit:
 
 def main(directory: Path) -> None:
     """Write the release, and print the commands that upload and deploy it."""
-    if not any(ARTEFACT.rglob("*.pyc")):
+    if not any(ARTIFACT.rglob("*.pyc")):
         raise SystemExit(
             "The build has no byte code, so each cold start would take 2.5 times as long. "
             "Install Python 3.13 (`uv python install 3.13`, or pyenv or your system's packages), "
@@ -83,7 +83,7 @@ def release(directory: Path) -> tuple[Path, Path]:
     template, code = (directory / f"{NAME}-{_version()}.{kind}" for kind in ("template.yaml", "zip"))
     directory.mkdir(parents=True, exist_ok=True)
     template.write_text(yaml.safe_dump(without_transform(code.name), sort_keys=False, width=110))
-    write_zip(ARTEFACT, code)
+    write_zip(ARTIFACT, code)
     return template, code
 
 
@@ -95,7 +95,7 @@ def describe(template: Path, code: Path, commit: Commit) -> tuple[Path, Path]:
     """
     bill, checksums = (code.with_suffix(suffix) for suffix in (".cdx.json", ".sha256"))
     text = sbom.generate(
-        ARTEFACT, code, name=NAME, version=_version(), commit=commit.id, time=commit.time, direct=_direct()
+        ARTIFACT, code, name=NAME, version=_version(), commit=commit.id, time=commit.time, direct=_direct()
     )
     bill.write_text(text)
     sums = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (template, code, bill)}

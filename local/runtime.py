@@ -67,11 +67,11 @@ class LambdaRuntime:
     The function's environment is Lambda's and nothing of the caller's, except the `environment` argument.
     AWS endpoints point nowhere unless `environment` names one. Memory is reported, not enforced.
 
-        with LambdaRuntime(task_root=artefact, handler="app.lambda_handler") as function:
+        with LambdaRuntime(task_root=artifact, handler="app.lambda_handler") as function:
             print(function.invoke({"RequestType": "Create"}).payload)
 
     Args:
-        task_root: The unpacked artefact, LAMBDA_TASK_ROOT.
+        task_root: The unpacked artifact, LAMBDA_TASK_ROOT.
         handler: `module.function` in it.
         timeout: The function's Timeout in seconds.
         memory: The function's MemorySize in MB.
@@ -166,7 +166,7 @@ class LambdaRuntime:
         # Both addresses: without them the emulator listens on every interface.
         command += ["--runtime-interface-emulator-address", f"127.0.0.1:{self._port}"]
         command += ["--runtime-api-address", f"127.0.0.1:{runtime_api}"]
-        # -S: what is installed beside awslambdaric is not in Lambda, so a dependency that the artefact
+        # -S: what is installed beside awslambdaric is not in Lambda, so a dependency that the artifact
         # lacks must be missing here as well.
         command += [str(_PYTHON), "-S", "-m", "awslambdaric", self._handler]
         with self._log.open("ab") as log:

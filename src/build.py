@@ -1,4 +1,4 @@
-"""Makes the artefact small and quick to start. Run by the Makefile after install.py; not shipped.
+"""Makes the artifact small and quick to start. Run by the Makefile after install.py; not shipped.
 
     python build.py ARTIFACTS_DIR
 
@@ -46,33 +46,33 @@ AMAZON_ROOTS = (
 )
 
 
-def main(artefact: Path) -> None:
+def main(artifact: Path) -> None:
     """Cut, add and compile, and say in the build's output what was done."""
-    cut(artefact)
-    cut_endpoints(artefact / "botocore" / "data" / "endpoints.json")
-    for packed in (artefact / "botocore" / "data" / SERVICE).rglob("*.json.gz"):
+    cut(artifact)
+    cut_endpoints(artifact / "botocore" / "data" / "endpoints.json")
+    for packed in (artifact / "botocore" / "data" / SERVICE).rglob("*.json.gz"):
         unpack(packed)
-    write_amazon_roots(artefact / "botocore" / "cacert.pem", artefact / "amazon-roots.pem")
+    write_amazon_roots(artifact / "botocore" / "cacert.pem", artifact / "amazon-roots.pem")
     python = find_runtime()
     if python:
-        compile_all(artefact, python)
+        compile_all(artifact, python)
         print(f"Compiled with {python}")
     else:
         print(NO_BYTE_CODE)
-    settle(artefact)
+    settle(artifact)
 
 
-def cut(artefact: Path) -> None:
+def cut(artifact: Path) -> None:
     """Remove what this function never reads."""
-    data = artefact / "botocore" / "data"
+    data = artifact / "botocore" / "data"
     if not (data / SERVICE).is_dir():
         raise SystemExit(f"{data} has no {SERVICE}")
     remove(each for each in data.iterdir() if each.is_dir() and each.name != SERVICE)
-    remove((artefact / "bin", artefact / "boto3" / "data", artefact / "boto3" / "examples"))
-    for metadata in artefact.glob("*.dist-info"):
+    remove((artifact / "bin", artifact / "boto3" / "data", artifact / "boto3" / "examples"))
+    for metadata in artifact.glob("*.dist-info"):
         remove(each for each in metadata.rglob("*") if each.is_file() and not OF_METADATA.fullmatch(each.name))
     for pattern in (*NOT_FOR_LAMBDA, "__pycache__"):
-        remove(artefact.rglob(pattern))
+        remove(artifact.rglob(pattern))
 
 
 def remove(paths: Iterable[Path]) -> None:
@@ -144,19 +144,19 @@ def probe(python: str) -> tuple[str, str]:
     return magic, executable
 
 
-def compile_all(artefact: Path, python: str) -> None:
+def compile_all(artifact: Path, python: str) -> None:
     """Add the byte code, valid whatever times the files get: a zip keeps those of its files only roughly.
 
     https://docs.python.org/3.13/reference/import.html#cached-bytecode-invalidation
     """
     command = [python, "-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
-    command += ["-s", str(artefact), "-p", TASK_ROOT, "-x", NOT_LOADED, str(artefact)]
+    command += ["-s", str(artifact), "-p", TASK_ROOT, "-x", NOT_LOADED, str(artifact)]
     subprocess.run(command, check=True)  # noqa: S603
 
 
-def settle(artefact: Path) -> None:
+def settle(artifact: Path) -> None:
     """One time and one mode for all, so that the same content makes the same zip."""
-    for path in [artefact, *artefact.rglob("*")]:
+    for path in [artifact, *artifact.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)
         os.utime(path, (946684800, 946684800))  # 2000: a zip knows no time before 1980
 

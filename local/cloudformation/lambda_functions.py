@@ -41,7 +41,7 @@ class Functions:
 
         Args:
             function: ministack's record of it: `config`, as Lambda's GetFunctionConfiguration gives it,
-                and `code_zip`, the artefact's bytes.
+                and `code_zip`, the artifact's bytes.
             event: What the handler gets.
         """
         key = _configuration(function["config"])

@@ -30,7 +30,7 @@ def deploy(
         template: The built template, or one that needs no build.
         stack_name: The stack.
         parameters: Parameters that differ from their defaults.
-        bucket: Where the artefacts go.
+        bucket: Where the artifacts go.
         environment: Where AWS is.
         directory: The home directory: nothing of ~/.aws or ~/.aws-sam is read.
         timeout: Seconds until it is given up, None for never.

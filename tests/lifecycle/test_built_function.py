@@ -19,7 +19,7 @@ from local.response_receiver import ResponseFault, ResponseReceiver
 from local.runtime import Invocation, LambdaRuntime
 from tests.support.properties import STACK_ID, processing, properties
 
-ARTEFACT = Path(__file__).parents[2] / ".aws-sam" / "build" / "ProviderFunction"
+ARTIFACT = Path(__file__).parents[2] / ".aws-sam" / "build" / "ProviderFunction"
 LIMIT = 8
 
 
@@ -60,7 +60,7 @@ def start(certificates: Certificates) -> Iterator[Callable[..., Any]]:
     with ResponseReceiver(certificates) as receiver:
 
         @contextmanager
-        def start(task_root: Path = ARTEFACT, **environment: str) -> Iterator[Provider]:
+        def start(task_root: Path = ARTIFACT, **environment: str) -> Iterator[Provider]:
             appfabric = AppFabricEmulator()
             with (
                 serve(appfabric) as endpoint,
@@ -242,7 +242,7 @@ def test_a_function_that_a_variable_keeps_from_starting_says_so(start: Callable[
 
 def test_a_function_that_was_deployed_without_its_build_says_so(start: Callable[..., Any], tmp_path: Path) -> None:
     """That is src as it is, without the packages."""
-    shutil.copytree(ARTEFACT.parents[2] / "src", tmp_path / "src")
+    shutil.copytree(ARTIFACT.parents[2] / "src", tmp_path / "src")
     for package in ("crhelper", "boto3", "botocore", "aws_lambda_powertools"):
         (tmp_path / "src" / f"{package}.py").write_text(f"raise ModuleNotFoundError('No module named {package}')")
     with start(tmp_path / "src") as provider:
@@ -275,7 +275,7 @@ def test_no_log_line_holds_a_secret_at_debug_with_every_switch_on(start: Callabl
 
 def test_under_sam_local_the_response_is_returned_though_its_url_leads_nowhere(start: Callable[..., Any]) -> None:
     with start(AWS_SAM_LOCAL="true") as provider:
-        for path in sorted((ARTEFACT.parents[2] / "events").glob("*.json")):
+        for path in sorted((ARTIFACT.parents[2] / "events").glob("*.json")):
             invocation = provider.function.invoke(json.loads(path.read_text()))
             assert invocation.error_type is None, path.name
             assert invocation.payload["Status"] == "SUCCESS", path.name

@@ -119,7 +119,7 @@ def test_the_environment_is_lambdas_and_not_the_callers(task_root: Path, monkeyp
 
 
 @pytest.mark.parametrize("module", ["boto3", "crhelper", "pytest"])
-def test_what_the_artefact_lacks_cannot_be_imported(function: LambdaRuntime, module: str) -> None:
+def test_what_the_artifact_lacks_cannot_be_imported(function: LambdaRuntime, module: str) -> None:
     assert function.invoke({"do": "import", "module": module}).error_type == "ModuleNotFoundError"
 
 

@@ -23,7 +23,7 @@ from local.cloudformation import CloudFormation, Stack, emulate
 from local.processes import kill_session
 from tests.support.properties import INGESTION, processing, properties, to_stream
 
-ARTEFACT = Path(__file__).parents[2] / ".aws-sam" / "build" / "ProviderFunction"
+ARTIFACT = Path(__file__).parents[2] / ".aws-sam" / "build" / "ProviderFunction"
 LIMIT = 12
 HAND_MADE = f"{INGESTION}/ingestiondestination/99999999-9999-4999-8999-999999999991"
 OF_ANOTHER_STACK = f"{INGESTION}/ingestiondestination/99999999-9999-4999-8999-999999999992"
@@ -293,7 +293,7 @@ def scenarios(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Fu
     with emulate(certificates=certificates, retry_seconds=0.5) as cloudformation:
         clients = {service: cloudformation.client(service) for service in ("s3", "cloudformation", "logs")}
         clients["s3"].create_bucket(Bucket="code")
-        clients["s3"].put_object(Bucket="code", Key="function.zip", Body=_zip(ARTEFACT))
+        clients["s3"].put_object(Bucket="code", Key="function.zip", Body=_zip(ARTIFACT))
         with ThreadPoolExecutor(max_workers=5) as pool:
             yield {steps.__name__: pool.submit(run, steps, cloudformation) for steps in SCENARIOS}
 

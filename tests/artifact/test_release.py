@@ -21,7 +21,7 @@ from packaging.utils import canonicalize_name
 
 from local import release
 from local.runtime import ROOT
-from tests.artefact.test_artefact import ARTEFACT, needs_the_runtime, run
+from tests.artifact.test_artifact import ARTIFACT, needs_the_runtime, run
 
 COMMIT = release.Commit("0123456789abcdef0123456789abcdef01234567", datetime(2026, 11, 25, 7, 24, 21, tzinfo=UTC))
 
@@ -41,7 +41,7 @@ def test_the_zip_is_the_build(released: list[Path], tmp_path: Path) -> None:
     _, code, *_ = released
     with zipfile.ZipFile(code) as archive:
         assert {entry.filename: archive.read(entry) for entry in archive.infolist()} == {
-            path.relative_to(ARTEFACT).as_posix(): path.read_bytes() for path in ARTEFACT.rglob("*") if path.is_file()
+            path.relative_to(ARTIFACT).as_posix(): path.read_bytes() for path in ARTIFACT.rglob("*") if path.is_file()
         }
         assert {entry.external_attr >> 16 for entry in archive.infolist()} == {0o644}
     assert code.stat().st_size < 4_000_000
@@ -61,7 +61,7 @@ def test_a_function_of_the_zip_starts_from_its_byte_code(released: list[Path], t
         "compiled.append(path), compile(self, data, path, **options))[1]\n"
         "import app\n"
         "print(json.dumps(compiled))",
-        artefact=unpacked,
+        artifact=unpacked,
     )
     assert [name for name in names if name.startswith(str(unpacked))] == []
 
@@ -86,7 +86,7 @@ def test_the_sbom_describes_the_zip(released: list[Path]) -> None:
     assert application["hashes"] == [{"alg": "SHA-256", "content": hashlib.sha256(code.read_bytes()).hexdigest()}]
     assert application["properties"] == [{"name": "commit", "value": COMMIT.id}]
     assert datetime.fromisoformat(described["metadata"]["timestamp"]) == COMMIT.time
-    shipped = importlib.metadata.distributions(path=[str(ARTEFACT)])
+    shipped = importlib.metadata.distributions(path=[str(ARTIFACT)])
     assert {each["purl"] for each in described["components"]} == {
         f"pkg:pypi/{canonicalize_name(each.name)}@{each.version}" for each in shipped
     }
@@ -193,7 +193,7 @@ def test_without_a_commit_there_is_no_release(repository: Path) -> None:
 
 
 def test_without_byte_code_there_is_no_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(release, "ARTEFACT", tmp_path)
+    monkeypatch.setattr(release, "ARTIFACT", tmp_path)
     with pytest.raises(SystemExit, match=r"no byte code.*Install Python 3\.13"):
         release.main(tmp_path / "dist")
     assert not (tmp_path / "dist").exists()

@@ -21,7 +21,7 @@ from local.response_receiver import ResponseReceiver
 from local.runtime import ROOT
 from tests.support.properties import STACK_ID, properties
 
-ARTEFACT = ROOT / ".aws-sam" / "build" / "ProviderFunction"
+ARTIFACT = ROOT / ".aws-sam" / "build" / "ProviderFunction"
 # Lambda's own version where it is installed, whatever version runs the tests.
 RUNTIME = build.find_runtime()
 PYTHON = RUNTIME or sys.executable
@@ -29,14 +29,14 @@ PYTHON = RUNTIME or sys.executable
 needs_the_runtime = pytest.mark.skipif(RUNTIME is None, reason="no Python 3.13: built without byte code")
 
 
-def run(code: str, *arguments: str, artefact: Path = ARTEFACT, **environment: str) -> Any:
+def run(code: str, *arguments: str, artifact: Path = ARTIFACT, **environment: str) -> Any:
     """Run a piece of code as Lambda would run the function; what it prints, read as JSON."""
     process = subprocess.run(
         [PYTHON, "-S", "-c", code, *arguments],
-        cwd=artefact,
+        cwd=artifact,
         env={
             "PATH": "/usr/bin:/bin",
-            "PYTHONPATH": str(artefact),
+            "PYTHONPATH": str(artifact),
             "PYTHONDONTWRITEBYTECODE": "1",
             "AWS_REGION": "us-east-1",
             "AWS_DEFAULT_REGION": "us-east-1",
@@ -53,28 +53,28 @@ def run(code: str, *arguments: str, artefact: Path = ARTEFACT, **environment: st
     return json.loads(process.stdout.splitlines()[-1])
 
 
-def content(artefact: Path) -> str:
+def content(artifact: Path) -> str:
     """One hash of all names and bytes."""
     digest = hashlib.sha256()
-    for path in sorted(artefact.rglob("*")):
+    for path in sorted(artifact.rglob("*")):
         if path.is_file():
-            digest.update(f"{path.relative_to(artefact)} {path.stat().st_size}\n".encode() + path.read_bytes())
+            digest.update(f"{path.relative_to(artifact)} {path.stat().st_size}\n".encode() + path.read_bytes())
     return digest.hexdigest()
 
 
 def test_nothing_is_shipped_that_only_builds_or_tests() -> None:
-    names = {path.name for path in ARTEFACT.iterdir()}
+    names = {path.name for path in ARTIFACT.iterdir()}
     assert not names & {"build.py", "install.py", "Makefile", "requirements.txt", "bin", "tests", "local", "bench"}
-    assert not list(ARTEFACT.rglob("tests"))
-    assert [path.name for path in (ARTEFACT / "botocore" / "data").iterdir() if path.is_dir()] == ["appfabric"]
+    assert not list(ARTIFACT.rglob("tests"))
+    assert [path.name for path in (ARTIFACT / "botocore" / "data").iterdir() if path.is_dir()] == ["appfabric"]
 
 
 def test_every_distribution_keeps_its_license_and_the_name_that_scanners_know_it_by() -> None:
-    distributions = list(importlib.metadata.distributions(path=[str(ARTEFACT)]))
+    distributions = list(importlib.metadata.distributions(path=[str(ARTIFACT)]))
     assert {"boto3", "botocore", "crhelper", "aws-lambda-powertools", "urllib3"} <= {
         each.metadata["Name"].replace("_", "-") for each in distributions
     }
-    for each in ARTEFACT.glob("*.dist-info"):
+    for each in ARTIFACT.glob("*.dist-info"):
         assert any(path.name.upper().startswith("LICEN") for path in each.rglob("*")), each.name
         assert not (each / "RECORD").exists()
 
@@ -93,7 +93,7 @@ print(json.dumps([len(compiled), [str(path) for path in compiled if not fresh(pa
 @needs_the_runtime
 def test_no_byte_code_is_stale_and_none_can_become_so() -> None:
     """By Lambda's own version, which the magic number and the hash depend on."""
-    compiled, stale = run(STALE, str(ARTEFACT))
+    compiled, stale = run(STALE, str(ARTIFACT))
     assert compiled > 250
     assert stale == []
 
@@ -104,7 +104,7 @@ def test_whatever_start_up_loads_has_byte_code() -> None:
         "import app, json, sys;"
         "print(json.dumps([m.__cached__ for m in sys.modules.values() if getattr(m, '__file__', '').endswith('.py')"
         " and m.__file__.startswith(sys.argv[1])]))",
-        str(ARTEFACT),
+        str(ARTIFACT),
     )
     assert len(loaded) > 200
     assert not [path for path in loaded if not Path(path).exists()]
@@ -260,18 +260,18 @@ def test_endpoints_are_those_of_the_whole_data(tmp_path: Path) -> None:
     ours = run(ENDPOINTS, json.dumps(REGIONS))
     data = Path(botocore.__file__).parent / "data"
     whole = tmp_path / "whole"
-    shutil.copytree(ARTEFACT, whole, ignore=shutil.ignore_patterns("endpoints.json"))
+    shutil.copytree(ARTIFACT, whole, ignore=shutil.ignore_patterns("endpoints.json"))
     shutil.copy(data / "endpoints.json", whole / "botocore" / "data")
-    assert ours == run(ENDPOINTS, json.dumps(REGIONS), artefact=whole)
+    assert ours == run(ENDPOINTS, json.dumps(REGIONS), artifact=whole)
     assert len({partition for _, partition, *others in ours if others}) > 3
-    assert (ARTEFACT / "botocore" / "data" / "endpoints.json").stat().st_size < 20_000
+    assert (ARTIFACT / "botocore" / "data" / "endpoints.json").stat().st_size < 20_000
 
 
 def test_the_service_model_is_botocores_without_its_documentation() -> None:
-    models = list((ARTEFACT / "botocore" / "data" / "appfabric").rglob("*-[12].json"))
+    models = list((ARTIFACT / "botocore" / "data" / "appfabric").rglob("*-[12].json"))
     assert {path.name for path in models} >= {"service-2.json", "endpoint-rule-set-1.json"}
     for path in models:
-        same = Path(botocore.__file__).parents[1] / path.relative_to(ARTEFACT)
+        same = Path(botocore.__file__).parents[1] / path.relative_to(ARTIFACT)
         packed = same.with_suffix(".json.gz")
         whole = json.loads(gzip.decompress(packed.read_bytes()) if packed.exists() else same.read_bytes())
         assert json.loads(path.read_bytes()) == build.without_documentation(whole)

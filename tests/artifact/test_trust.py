@@ -1,4 +1,4 @@
-"""Who is trusted, by handshakes: the artefact's own roots, and those that a user names."""
+"""Who is trusted, by handshakes: the artifact's own roots, and those that a user names."""
 
 import shutil
 import socket
@@ -12,7 +12,7 @@ import pytest
 import trustme
 
 import build
-from tests.artefact.test_artefact import ARTEFACT, run
+from tests.artifact.test_artifact import ARTIFACT, run
 
 AWS = "appfabric.us-east-1.amazonaws.com"
 OTHER = "localhost"
@@ -99,29 +99,29 @@ def bundle(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def artefact(tmp_path: Path) -> Path:
+def artifact(tmp_path: Path) -> Path:
     """One to change."""
-    return Path(shutil.copytree(ARTEFACT, tmp_path / "artefact"))
+    return Path(shutil.copytree(ARTIFACT, tmp_path / "artifact"))
 
 
 def append(path: Path, pem: bytes) -> None:
     path.write_bytes(path.read_bytes() + pem)
 
 
-def refusals_of_the_client(server: Server, artefact: Path = ARTEFACT, host: str = AWS, **environment: str) -> int:
+def refusals_of_the_client(server: Server, artifact: Path = ARTIFACT, host: str = AWS, **environment: str) -> int:
     """How many of three calls end in a certificate that is refused, before one reaches the server."""
     endpoint = f"https://{host}:{server.port}"
-    return int(run(CALL, artefact=artefact, AWS_ENDPOINT_URL_APPFABRIC=endpoint, **environment))
+    return int(run(CALL, artifact=artifact, AWS_ENDPOINT_URL_APPFABRIC=endpoint, **environment))
 
 
-def refusals_of_the_delivery(server: Server, artefact: Path = ARTEFACT, **environment: str) -> int | None:
+def refusals_of_the_delivery(server: Server, artifact: Path = ARTIFACT, **environment: str) -> int | None:
     """How many attempts are refused before one reaches the server; None if none does."""
-    refused: int | None = run(RESPOND, str(server.port), artefact=artefact, **environment)
+    refused: int | None = run(RESPOND, str(server.port), artifact=artifact, **environment)
     return refused
 
 
 def test_amazons_roots_are_botocores() -> None:
-    bundle, file = ARTEFACT / "botocore" / "cacert.pem", ARTEFACT / "amazon-roots.pem"
+    bundle, file = ARTIFACT / "botocore" / "cacert.pem", ARTIFACT / "amazon-roots.pem"
     context = ssl.create_default_context(cafile=file)
     names = {dict(part for (part,) in root["subject"])["commonName"] for root in context.get_ca_certs()}
     assert names == set(build.AMAZON_ROOTS)
@@ -130,7 +130,7 @@ def test_amazons_roots_are_botocores() -> None:
 
 
 def test_a_build_needs_all_of_amazons_roots(tmp_path: Path) -> None:
-    bundle = (ARTEFACT / "botocore" / "cacert.pem").read_text()
+    bundle = (ARTIFACT / "botocore" / "cacert.pem").read_text()
     (tmp_path / "cacert.pem").write_text(bundle.replace('# Label: "Amazon Root CA 3"', '# Label: "Another"'))
     with pytest.raises(SystemExit, match="lacks Amazon Root CA 3"):
         build.write_amazon_roots(tmp_path / "cacert.pem", tmp_path / "amazon-roots.pem")
@@ -142,17 +142,17 @@ def test_a_stranger_is_never_trusted(server: Server) -> None:
     assert refusals_of_the_delivery(server) is None
 
 
-def test_amazons_roots_are_trusted_at_once(server: Server, artefact: Path) -> None:
-    append(artefact / "amazon-roots.pem", server.pem)
-    assert refusals_of_the_client(server, artefact) == 0
-    assert refusals_of_the_delivery(server, artefact) == 0
+def test_amazons_roots_are_trusted_at_once(server: Server, artifact: Path) -> None:
+    append(artifact / "amazon-roots.pem", server.pem)
+    assert refusals_of_the_client(server, artifact) == 0
+    assert refusals_of_the_delivery(server, artifact) == 0
 
 
-def test_all_of_botocores_roots_are_tried_when_amazons_were_not_enough(server: Server, artefact: Path) -> None:
-    append(artefact / "botocore" / "cacert.pem", server.pem)
-    assert refusals_of_the_client(server, artefact) == 1
-    assert refusals_of_the_client(server, artefact, OTHER) == 1
-    assert refusals_of_the_delivery(server, artefact) == 1
+def test_all_of_botocores_roots_are_tried_when_amazons_were_not_enough(server: Server, artifact: Path) -> None:
+    append(artifact / "botocore" / "cacert.pem", server.pem)
+    assert refusals_of_the_client(server, artifact) == 1
+    assert refusals_of_the_client(server, artifact, OTHER) == 1
+    assert refusals_of_the_delivery(server, artifact) == 1
 
 
 @pytest.mark.parametrize("host", [AWS, OTHER])
@@ -172,9 +172,9 @@ def test_what_the_environment_names_is_trusted_with_a_response(server: Server, b
     assert refusals_of_the_delivery(server, **{name: str(bundle)}) == 0
 
 
-def test_a_named_file_takes_the_place_of_all_roots(server: Server, artefact: Path, tmp_path: Path) -> None:
-    for file in (artefact / "amazon-roots.pem", artefact / "botocore" / "cacert.pem"):
+def test_a_named_file_takes_the_place_of_all_roots(server: Server, artifact: Path, tmp_path: Path) -> None:
+    for file in (artifact / "amazon-roots.pem", artifact / "botocore" / "cacert.pem"):
         append(file, server.pem)
     stranger = tmp_path / "stranger.pem"
     stranger.write_bytes(trustme.CA().cert_pem.bytes())
-    assert refusals_of_the_delivery(server, artefact, SSL_CERT_FILE=str(stranger)) is None
+    assert refusals_of_the_delivery(server, artifact, SSL_CERT_FILE=str(stranger)) is None

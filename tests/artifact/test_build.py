@@ -13,7 +13,7 @@ import install
 from local.certificates import Certificates
 from local.cloudformation import emulate
 from local.runtime import ROOT
-from tests.artefact.test_artefact import ARTEFACT, content, needs_the_runtime, run
+from tests.artifact.test_artifact import ARTIFACT, content, needs_the_runtime, run
 
 TOOLS_PYTHON = ROOT / ".tools" / "bin" / "python"
 SAM = ROOT / ".venv-sam" / "bin" / "sam"
@@ -46,12 +46,12 @@ def crlf(directory: Path) -> None:
             path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
 
 
-def make(source: Path, artefact: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def make(source: Path, artifact: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """What `sam build` does in a copy of src."""
     return subprocess.run(
         ["make", "--silent", "build-ProviderFunction"],
         cwd=source,
-        env={**os.environ, "ARTIFACTS_DIR": str(artefact), "PYTHON": str(TOOLS_PYTHON), **environment},
+        env={**os.environ, "ARTIFACTS_DIR": str(artifact), "PYTHON": str(TOOLS_PYTHON), **environment},
         check=False,
         capture_output=True,
         text=True,
@@ -90,7 +90,7 @@ def test_sam_builds_the_same_in_hostile_surroundings(tmp_path: Path, source: Pat
     )
     assert built.returncode == 0, built.stderr
     again = project / ".aws-sam" / "build" / "ProviderFunction"
-    assert content(again) == content(ARTEFACT)
+    assert content(again) == content(ARTIFACT)
     assert len({path.stat().st_mtime for path in again.rglob("*")}) == 1
 
 
@@ -101,9 +101,9 @@ def test_any_python_builds_the_same(tmp_path: Path, source: Path, version: str) 
     python = installed(version)
     if python is None:
         pytest.skip(f"no Python {version} is installed")
-    made = make(source, tmp_path / "artefact", PYTHON=str(python))
+    made = make(source, tmp_path / "artifact", PYTHON=str(python))
     assert made.returncode == 0, made.stderr
-    assert content(tmp_path / "artefact") == content(ARTEFACT)
+    assert content(tmp_path / "artifact") == content(ARTIFACT)
 
 
 def installed(version: str) -> Path | None:
@@ -166,15 +166,15 @@ def test_the_index_of_the_machines_owner_stays_in_force(tmp_path: Path, monkeypa
 def test_a_build_that_may_reach_no_index_fails(tmp_path: Path, source: Path) -> None:
     """So that a setting is obeyed, not only passed on."""
     (tmp_path / "pip.conf").write_text("[install]\nno-index = true\n")
-    made = make(source, tmp_path / "artefact", PIP_CONFIG_FILE=str(tmp_path / "pip.conf"))
+    made = make(source, tmp_path / "artifact", PIP_CONFIG_FILE=str(tmp_path / "pip.conf"))
     assert made.returncode != 0
     assert "pip could not install the function's dependencies" in made.stderr
-    assert not list((tmp_path / "artefact").rglob("*.py"))
+    assert not list((tmp_path / "artifact").rglob("*.py"))
 
 
 def test_a_python_without_pip_is_named(tmp_path: Path, source: Path) -> None:
     subprocess.run([TOOLS_PYTHON, "-m", "venv", "--without-pip", tmp_path / "bare"], check=True)
-    made = make(source, tmp_path / "artefact", PYTHON=str(tmp_path / "bare" / "bin" / "python"))
+    made = make(source, tmp_path / "artifact", PYTHON=str(tmp_path / "bare" / "bin" / "python"))
     assert made.returncode != 0
     assert made.stderr.startswith(f"pip is needed to build, and {tmp_path / 'bare' / 'bin' / 'python'} has none. ")
 
@@ -191,16 +191,16 @@ def test_a_python_that_is_too_old_is_named(tmp_path: Path, monkeypatch: pytest.M
 def test_without_python_3_13_only_the_byte_code_is_missing_and_the_build_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    artefact = tmp_path / "artefact"
-    shutil.copytree(ARTEFACT, artefact)
-    (artefact / "amazon-roots.pem").unlink()
+    artifact = tmp_path / "artifact"
+    shutil.copytree(ARTIFACT, artifact)
+    (artifact / "amazon-roots.pem").unlink()
     monkeypatch.setattr(build, "find_runtime", lambda: None)
-    build.main(artefact)
+    build.main(artifact)
     assert "No Python 3.13 was found" in capsys.readouterr().out
-    assert not list(artefact.rglob("*.pyc"))
-    without = {path.relative_to(artefact) for path in artefact.rglob("*") if path.is_file()}
-    assert without == {p.relative_to(ARTEFACT) for p in ARTEFACT.rglob("*") if p.is_file() and p.suffix != ".pyc"}
-    assert run("import app, json; print(json.dumps(callable(app.lambda_handler)))", artefact=artefact) is True
+    assert not list(artifact.rglob("*.pyc"))
+    without = {path.relative_to(artifact) for path in artifact.rglob("*") if path.is_file()}
+    assert without == {p.relative_to(ARTIFACT) for p in ARTIFACT.rglob("*") if p.is_file() and p.suffix != ".pyc"}
+    assert run("import app, json; print(json.dumps(callable(app.lambda_handler)))", artifact=artifact) is True
 
 
 def test_a_python_whose_byte_code_is_anothers_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
