@@ -156,7 +156,7 @@ lint: style .venv-sam/.ready ## Check style, types and the template
 	@AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint
 
 .PHONY: format
-format: .venv/.ready ## Format the code and mend what ruff can mend
+format: .venv/.ready ## Format the code and fix what ruff can fix
 	@$(RUN) -m ruff check --quiet --fix . || true
 	@$(RUN) -m ruff format .
 

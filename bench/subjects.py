@@ -115,7 +115,7 @@ def _cdk(directory: Path, authority: Authority) -> Subject:
         shutil.copytree(HERE / "cdk", KEPT / "cdk")
         command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--no-package-lock", "--silent"]
         subprocess.run(command, cwd=KEPT / "cdk", check=True)
-        shutil.copy(HERE / "cdk" / "package.json", KEPT / "cdk")  # as it was: npm may write it anew
+        shutil.copy(HERE / "cdk" / "package.json", KEPT / "cdk")  # as it was: npm may rewrite it
     copy = directory / "cdk"
     shutil.copytree(shipped, copy)
     # The one change: the response goes to the port in the URL, not always to 443.

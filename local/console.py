@@ -5,7 +5,7 @@ from rich.text import Text
 
 
 class Problem(Exception):
-    """Something that the user can mend; the text is all that they have to read.
+    """Something that the user can fix; the text is all that they have to read.
 
     Attributes:
         status: The exit status: 2 when the command cannot be done as asked, 1 when it failed.

@@ -95,7 +95,7 @@ class Functions:
 
 
 def _logging_variables(config: Mapping[str, str]) -> dict[str, str]:
-    """What tells the runtime and the code how to log; the level is Lambda's only where the format is JSON.
+    """The variables that say how the runtime and the code log; the level is Lambda's only where the format is JSON.
 
     https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
     """

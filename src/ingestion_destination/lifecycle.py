@@ -51,8 +51,8 @@ class Lifecycle:
         """Create the destination, or adopt one, and wait until it is Active.
 
         Nothing is rolled back: CloudFormation's own Delete follows a Create that failed, with the id of its response.
-        A Create that CloudFormation cancels goes on, for the function is not told. Its Delete follows at once, with an
-        id that CloudFormation made up, and searches until no Create can be at work.
+        A Create that CloudFormation cancels goes on, for the function is not notified. Its Delete follows at once, with
+        an id that CloudFormation made up, and searches until no Create can be at work.
         """
         desired = Desired.parse(self.request.properties)
         return self._succeed(self._create_or_adopt(desired))

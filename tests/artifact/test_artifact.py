@@ -193,7 +193,7 @@ def test_a_create_loads_nothing_more_and_makes_no_other_tls_context(
 ) -> None:
     events = creates(sink, 3)
     with serve(AppFabricEmulator()) as endpoint:
-        told = run(
+        shown = run(
             CREATES,
             json.dumps(events),
             AWS_ENDPOINT_URL_APPFABRIC=endpoint,
@@ -201,7 +201,7 @@ def test_a_create_loads_nothing_more_and_makes_no_other_tls_context(
             AWS_LAMBDA_FUNCTION_NAME="ProviderFunction",
         )
     assert [sink.wait(event["ResponseURL"], timeout=1).json()["Status"] for event in events] == ["SUCCESS"] * 3
-    assert told == {"contexts": 1, "loaded": []}
+    assert shown == {"contexts": 1, "loaded": []}
 
 
 # --- botocore's data

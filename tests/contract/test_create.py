@@ -1,4 +1,4 @@
-"""Create: what is sent to AppFabric, and what CloudFormation is told."""
+"""Create: what is sent to AppFabric, and how CloudFormation is responded to."""
 
 import json
 import uuid
@@ -119,7 +119,7 @@ def test_a_request_id_that_is_no_uuid_gives_a_stable_token(resource: CustomResou
         (Fault(error="SomethingNew", http_status=418), "SomethingNew"),
     ],
 )
-def test_a_refusal_is_told_with_its_code_first_and_leaves_nothing(
+def test_a_refusal_is_reported_with_its_code_first_and_leaves_nothing(
     resource: CustomResource, error: Fault, code: str
 ) -> None:
     resource.time.sleep(61)  # the container is no longer new: no role is waited for
@@ -136,12 +136,12 @@ def test_a_refusal_is_told_with_its_code_first_and_leaves_nothing(
     assert not resource.appfabric.destinations
 
 
-def test_a_missing_ingestion_is_told_in_the_services_words(resource: CustomResource) -> None:
+def test_a_missing_ingestion_is_reported_in_the_services_words(resource: CustomResource) -> None:
     resource.appfabric.missing.add(INGESTION[-36:])
     assert resource.create().reason == "ValidationException: The specified ingestion does not exist"
 
 
-def test_a_sixth_destination_is_told_to_be_one_too_many(resource: CustomResource) -> None:
+def test_a_sixth_destination_is_one_too_many(resource: CustomResource) -> None:
     for _ in range(5):
         resource.create()
     response = resource.create()
@@ -159,7 +159,7 @@ def test_throttles_are_ridden_out_with_one_token(resource: CustomResource) -> No
     assert response.seconds >= 20 * 7
 
 
-def test_a_throttle_without_end_is_told_before_lambdas_limit(impatient: CustomResource) -> None:
+def test_a_throttle_without_end_is_reported_before_lambdas_limit(impatient: CustomResource) -> None:
     impatient.appfabric.inject(Fault(error="ThrottlingException", message="Rate exceeded", times=9999))
     event = impatient.event("Create")
     response = impatient.send(event)
@@ -214,7 +214,7 @@ def test_a_conflict_with_what_an_unanswered_try_made_is_no_conflict(resource: Cu
     assert list(resource.appfabric.destinations) == [response.id]
 
 
-def test_a_failed_destination_is_told_with_its_reason_and_id(resource: CustomResource) -> None:
+def test_a_failed_destination_is_reported_with_its_reason_and_id(resource: CustomResource) -> None:
     resource.appfabric.inject(
         Outcome(operation="CreateIngestionDestination", status="Failed", status_reason="The bucket is full.")
     )
@@ -227,14 +227,14 @@ def test_a_failed_destination_is_told_with_its_reason_and_id(resource: CustomRes
     assert not resource.appfabric.destinations
 
 
-def test_a_status_that_is_not_told_yet_is_waited_for(resource: CustomResource) -> None:
+def test_a_status_that_is_not_reported_yet_is_waited_for(resource: CustomResource) -> None:
     resource.appfabric.inject(Outcome(operation="CreateIngestionDestination", pending_gets=5, hidden_gets=3))
     response = resource.create()
     assert response.status == "SUCCESS"
     assert response.data["Status"] == "Active"
 
 
-def test_a_status_that_is_never_told_ends_in_time_with_the_arn(impatient: CustomResource) -> None:
+def test_a_status_that_is_never_reported_ends_in_time_with_the_arn(impatient: CustomResource) -> None:
     impatient.appfabric.inject(Outcome(operation="CreateIngestionDestination", pending_gets=9999))
     response = impatient.create()
     assert response.reason.startswith("NotStabilized: ")
@@ -296,7 +296,7 @@ def test_the_wait_for_a_role_is_at_most_a_third_of_the_time(impatient: CustomRes
     assert impatient.create().seconds <= 5
 
 
-def test_a_conflict_is_told_though_nothing_can_be_looked_for(resource: CustomResource) -> None:
+def test_a_conflict_is_reported_though_nothing_can_be_looked_for(resource: CustomResource) -> None:
     resource.time.sleep(61)
     resource.appfabric.inject(Fault(operation="CreateIngestionDestination", error="ConflictException"))
     resource.appfabric.inject(Fault(operation="ListIngestionDestinations", error="AccessDeniedException"))

@@ -45,7 +45,7 @@ def test_a_validation_exception_for_a_destination_that_is_gone_is_success(resour
     assert resource.delete(NEVER_MADE).status == "SUCCESS"
 
 
-def test_a_validation_exception_for_a_destination_that_stands_is_told(resource: CustomResource) -> None:
+def test_a_validation_exception_for_a_destination_that_stands_is_reported(resource: CustomResource) -> None:
     made = resource.create()
     resource.appfabric.inject(
         Fault(operation="DeleteIngestionDestination", error="ValidationException", message="Not now")
@@ -55,7 +55,7 @@ def test_a_validation_exception_for_a_destination_that_stands_is_told(resource: 
     assert response.reason.startswith("ValidationException: Not now")
 
 
-def test_a_refusal_is_told_with_the_id(resource: CustomResource) -> None:
+def test_a_refusal_is_reported_with_the_id(resource: CustomResource) -> None:
     made = resource.create()
     resource.time.sleep(61)
     resource.appfabric.inject(Fault(operation="DeleteIngestionDestination", error="AccessDeniedException"))
@@ -70,7 +70,7 @@ def test_throttles_are_ridden_out(resource: CustomResource) -> None:
     assert resource.delete(made.id).status == "SUCCESS"
 
 
-def test_a_throttle_without_end_is_told_in_time(impatient: CustomResource) -> None:
+def test_a_throttle_without_end_is_reported_in_time(impatient: CustomResource) -> None:
     made = impatient.create()
     impatient.appfabric.inject(Fault(error="ThrottlingException", times=9999))
     response = impatient.delete(made.id)

@@ -122,7 +122,7 @@ def test_a_wrong_property_is_named_and_no_call_is_made(resource: CustomResource,
     assert not resource.calls()
 
 
-def test_all_mistakes_are_told_at_once(resource: CustomResource) -> None:
+def test_all_mistakes_are_reported_at_once(resource: CustomResource) -> None:
     response = resource.create(
         properties(ProcessingConfiguration=processing("xml", "json"), DestinationConfiguration=destination({}))
     )
@@ -134,10 +134,10 @@ def test_all_mistakes_are_told_at_once(resource: CustomResource) -> None:
 
 def test_mistakes_that_do_not_fit_are_counted(resource: CustomResource) -> None:
     response = resource.create(properties(**{f"Unknown{i}": "" for i in range(100)}))
-    told, _, more = response.reason.rpartition("; … and ")
+    shown, _, more = response.reason.rpartition("; … and ")
     assert len(response.reason) <= 1000
-    assert more == f"{100 - told.count('is unknown')} more"
-    assert 20 < told.count("is unknown") < 100
+    assert more == f"{100 - shown.count('is unknown')} more"
+    assert 20 < shown.count("is unknown") < 100
 
 
 def test_one_mistake_that_is_too_long_keeps_its_head(resource: CustomResource) -> None:

@@ -160,7 +160,7 @@ def test_what_a_replacement_without_an_answer_created_is_found(
     assert len(impatient.calls("CreateIngestionDestination")) == 2
 
 
-def test_what_cannot_be_undone_is_told_once_and_counted(impatient: CustomResource, logs: Logs) -> None:
+def test_what_cannot_be_undone_is_reported_once_and_counted(impatient: CustomResource, logs: Logs) -> None:
     made = impatient.create()
     impatient.appfabric.inject(Outcome(operation="CreateIngestionDestination", status="Failed"))
     impatient.appfabric.inject(Fault(operation="DeleteIngestionDestination", error="ThrottlingException", times=999))
@@ -190,7 +190,7 @@ def test_wrong_properties_echo_the_id_and_call_nothing(resource: CustomResource)
     assert not resource.calls()
 
 
-def test_a_failed_destination_set_in_place_is_told(resource: CustomResource) -> None:
+def test_a_failed_destination_set_in_place_is_reported(resource: CustomResource) -> None:
     made = resource.create()
     resource.appfabric.inject(
         Outcome(operation="UpdateIngestionDestination", status="Failed", status_reason="No such stream")

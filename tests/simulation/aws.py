@@ -519,7 +519,7 @@ class Simulation:
         }:
             kind = "throttled"
         if kind in _LATE and operation not in MUTATING:
-            kind = "hangs before the effect"  # nobody can tell
+            kind = "hangs before the effect"  # a caller cannot see the difference
         if operation not in MUTATING:
             try:
                 return self._play(invocation, operation, parameters, kind, None)

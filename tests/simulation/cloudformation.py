@@ -111,7 +111,7 @@ class Stack:
     Attributes:
         state: "none", "complete", "failed" (something failed and is kept), "stuck" (something could not be rolled
             back), "stuck to delete".
-        told: Ids of which CloudFormation knows that they could not be deleted.
+        undeleted: Ids of which CloudFormation knows that they could not be deleted.
         retained: What was left to the user.
         replaced: What the current or a kept update replaced, to be deleted in the end.
         retains_replaced: Whether UpdateReplacePolicy is Retain.
@@ -125,7 +125,7 @@ class Stack:
         self.state = "none"
         self.busy = False
         self.resources: dict[str, Resource] = {}
-        self.told: list[Resource] = []
+        self.undeleted: list[Resource] = []
         self.retained: list[Retained] = []
         self.replaced: list[Resource] = []
         self.retains_replaced = False
@@ -327,7 +327,7 @@ class Stack:
                 if self.resources.get(resource.logical_id) is resource:
                     del self.resources[resource.logical_id]
             else:
-                self.told.append(resource)
+                self.undeleted.append(resource)
             return ending.succeeded
 
         return delete

@@ -293,8 +293,8 @@ def _is_pending(facts: Facts, request: Request) -> bool:
         if stack.id == request.resource[0] and request.resource[1] in stack.resources.keys() | stack.stuck:
             if stack.resources.get(request.resource[1], _NONE).complete is False:
                 return True
-        for told in stack.told:
-            if told.logical_id == request.resource[1] and (told.since is request or told.id == request.id):
+        for left in stack.undeleted:
+            if left.logical_id == request.resource[1] and (left.since is request or left.id == request.id):
                 return True
     return False
 
@@ -344,7 +344,7 @@ def _is_known(facts: Facts, arn: str) -> bool:
     if any(each.id == arn or (_is_marker(each.id) and each.since in requests) for each in facts.retained):
         return True
     for stack in facts.stacks:
-        for resource in [*stack.told, *stack.replaced]:
+        for resource in [*stack.undeleted, *stack.replaced]:
             if resource.id == arn or (_is_marker(resource.id) and resource.since in requests):
                 return True
         for logical_id, resource in stack.resources.items():

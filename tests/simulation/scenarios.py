@@ -367,7 +367,7 @@ class Scenario(RuleBasedStateMachine):
         return None
 
     def go(self, operation: Callable[[], Any], plans: Any = (), outcomes: Any = (), wait: str = TO_THE_END) -> None:
-        """Begin an operation and wait as told."""
+        """Begin an operation, and wait as long as `wait` says."""
         simulation = self.simulation
         simulation.plans += plans
         simulation.appfabric.outcomes.clear()

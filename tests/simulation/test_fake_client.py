@@ -140,7 +140,7 @@ def as_it_is(destination: Any) -> Any:
 
 
 def outcome_of(call: Callable[[], Any]) -> Any:
-    """What a call returned, or what of its exception a program can tell."""
+    """What a call returned, or what a program can see of its exception."""
     try:
         return comparable(call())
     except ClientError as error:

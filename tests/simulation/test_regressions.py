@@ -244,7 +244,7 @@ def test_a_rollback_puts_a_tag_back_that_it_still_reads() -> None:
 
 
 def test_a_late_retry_of_an_update_of_tags_leaves_what_the_rollback_restored(deployment: Deployment) -> None:
-    """AppFabric's updatedAt does not tell of tags."""
+    """AppFabric's updatedAt does not change with tags."""
     deployment.create(wanted=properties(Tags=tag_list({"a": "1"})))
     lost = Plan(puts=(Fault(0, "connection cut after it is stored"), Fault(1, "500", 999)))
     deployment.update(lost, wanted=properties(), fails_at=5)

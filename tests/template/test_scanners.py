@@ -59,7 +59,7 @@ def test_checkov(released: Path) -> None:
 
 
 def suppressions() -> Iterator[tuple[str, str, str]]:
-    """Which scanner is told to be silent of what, and why; Guard's list has its reasons in comments."""
+    """Each rule of a scanner that is suppressed, where and why; Guard's list has its reasons in comments."""
     text = (ROOT / "template.yaml").read_text()
     for name, resource in yaml_parse(text)["Resources"].items():
         metadata = resource.get("Metadata", {})

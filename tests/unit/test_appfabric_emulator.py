@@ -586,7 +586,7 @@ def test_a_correct_request_gets_the_status_and_the_members_of_the_model(operatio
     assert not ParamValidator().validate(body, shape).has_errors()
 
 
-def test_all_mistakes_are_told_at_once(client: Any) -> None:
+def test_all_mistakes_are_reported_at_once(client: Any) -> None:
     refused = refusal(
         client.create_ingestion_destination,
         appBundleIdentifier="bundle",
@@ -1297,7 +1297,7 @@ def test_it_runs_alone_and_ends_cleanly(ending: signal.Signals) -> None:
     assert (process.returncode, output, errors) == (0, "", "")
 
 
-def test_a_taken_port_is_told_in_one_line(url: str) -> None:
+def test_a_taken_port_is_reported_in_one_line(url: str) -> None:
     process = subprocess.run(
         [sys.executable, "-m", "local.appfabric", "--port", str(urlsplit(url).port)],
         cwd=ROOT,

@@ -52,7 +52,7 @@ CONSISTENT_AFTER = 4.0
 
 
 class Connection:
-    """Makes the boto3 client when it is first asked for, and anew when Amazon's roots turn out not to be enough.
+    """Makes the boto3 client when it is first asked for, and again once Amazon's roots prove not to be enough.
 
     The client makes one attempt a call: only this module knows how long there is.
     """

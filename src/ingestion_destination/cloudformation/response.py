@@ -25,7 +25,7 @@ MOST_BYTES = 4096
 
 @dataclass(frozen=True, kw_only=True)
 class Response:
-    """What CloudFormation is told: Ref, what Fn::GetAtt can get, and why a request failed."""
+    """What CloudFormation reads: Ref, what Fn::GetAtt can get, and why a request failed."""
 
     physical_resource_id: str
     data: Mapping[str, str] = field(default_factory=dict)
