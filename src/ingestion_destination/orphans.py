@@ -55,17 +55,19 @@ class Orphans:
         if not self.owner.is_unique:
             return
         old = self.invocation.old
+        replaces_a_create = self.owner.may_have_left_a_destination(self.id)
         try:
             found = self.search.owned(self.appfabric, desired.parents, *([old.parents] if old else []))
             overtaken = any(owned.ownership.is_later_than(self.request) for owned in found)
             if old and not overtaken:
                 self._delete_what_replaced_this_id(found, old, result)
-                if self.owner.may_have_left_a_destination(self.id) and old.parents != desired.parents:
+                if replaces_a_create and old.parents != desired.parents:
                     # The Delete of this id follows, but it may come with the new properties, which lead elsewhere.
-                    self._delete_what_is_of_the_create(old, set())
+                    there = [owned for owned in found if old.parents.contain(owned.arn)]
+                    self._delete_what_is_of_the_create(old, there, set())
         except HandlerError as failure:  # the update itself is done
             # What the Create before a marker adopted is known; what it created is not.
-            adopted = old.adopt if old and self.owner.may_have_left_a_destination(self.id) else None
+            adopted = old.adopt if old and replaces_a_create else None
             reason = f"what an earlier update may have left cannot be searched for: {failure.reason}"
             report_possible_orphan(adopted, reason)
             return
@@ -112,7 +114,8 @@ class Orphans:
         found, failure = False, None
         for _ in self._until_no_create_is_in_flight():
             try:
-                found = self._delete_what_is_of_the_create(desired, reported) or found
+                owned = [] if desired.adopt else self.search.owned(self.appfabric, desired.parents)
+                found = self._delete_what_is_of_the_create(desired, owned, reported) or found
                 failure = next(iter(self.search.unreadable.values()), None) if not found else None
             except HandlerError as error:
                 failure = error
@@ -130,11 +133,12 @@ class Orphans:
             pause = min(2 * pause, LONGEST_PAUSE)
             yield
 
-    def _delete_what_is_of_the_create(self, desired: Desired, reported: set[DestinationArn]) -> bool:
-        """Search once; whether something was deleted."""
+    def _delete_what_is_of_the_create(
+        self, desired: Desired, owned: list[Owned], reported: set[DestinationArn]
+    ) -> bool:
+        """Delete what the Create left of the resource's destinations, or release it; whether there was something."""
         if desired.adopt:
             return Adoption(self.invocation).release(desired.adopt, if_it=self._may_be_of_the_create)
-        owned = self.search.owned(self.appfabric, desired.parents)
         left = [each for each in owned if self._may_be_of_the_create(each.ownership)]
         if not self.id.startswith(UNCONFIRMED):
             left = self._without_what_is_not_certain(left, desired, reported)

@@ -300,6 +300,14 @@ def test_what_a_canceled_create_adopted_is_named_when_the_sweep_of_the_next_upda
     deployment.update(cannot_search, wanted=properties(), continues=UPDATE_IT, deletes_with_new=True)
 
 
+def test_a_sweep_that_takes_nearly_all_of_its_time_still_finds_what_the_create_before_left(
+    deployment: Deployment,
+) -> None:
+    """It has read everything by then, once."""
+    deployment.create(fails_at=0.07, preserve=True, wanted=properties(IngestionIdentifier=OTHER_INGESTION))
+    deployment.update(Plan(latency=9), wanted=properties(), continues=UPDATE_IT, deletes_with_new=True)
+
+
 # CloudFormation cancels an Update in progress when something else fails, and the function knows nothing of it.
 
 RAW = properties(ProcessingConfiguration=processing("raw", "json"))
