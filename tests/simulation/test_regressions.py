@@ -273,6 +273,22 @@ def test_what_the_next_create_adopted_just_now_is_not_released(deployment: Deplo
     assert deployment.id == HAND_MADE[0]
 
 
+def test_what_was_retained_and_the_next_create_adopted_just_now_is_not_deleted(deployment: Deployment) -> None:
+    """The Delete of the one before it reads the tags from before the adoption: created by this resource, and recent."""
+    deployment.create()
+    kept, stack, scenario = deployment.id, deployment.stack, deployment.scenario
+    scenario.simulation.behavior = STALE
+    other = {"Dest": properties(DestinationConfiguration=to_bucket("two"))}
+    scenario.go(lambda: stack.update(other, Options(retain=frozenset({"Destination"}))))
+    creates_nothing = Plan(calls=(Fault(0, "throttled", 9999),))
+    canceled = Options(fails_at=1, preserve=True)
+    scenario.go(lambda: stack.update({**other, "Destination": properties()}, canceled), [creates_nothing])
+    adopting = {**other, "Destination": properties(AdoptArn=kept)}
+    scenario.go(lambda: stack.update(adopting, Options(continues=CREATE_FIRST)))
+    assert deployment.id == kept
+    assert kept in scenario.facts.there
+
+
 def test_a_destination_is_not_taken_for_deleted_while_reads_are_behind() -> None:
     """It was read once; the next reading is an older one, and so is the List."""
     deployment = Deployment(Behavior(lags=(0, 3, 3)))
