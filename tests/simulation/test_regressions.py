@@ -327,7 +327,7 @@ def test_a_sweep_that_takes_nearly_all_of_its_time_still_finds_what_the_create_b
 # CloudFormation cancels an Update in progress when something else fails, and the function knows nothing of it.
 
 RAW = properties(ProcessingConfiguration=processing("raw", "json"))
-CANCELLED = {"fails_at": 1, "cancels_updates": True}
+CANCELED = {"fails_at": 1, "cancels_updates": True}
 
 
 @pytest.mark.parametrize("lag", [0, 3])
@@ -337,7 +337,7 @@ def test_a_replacement_that_was_canceled_is_found_by_the_rollback(latency: float
     deployment.create()
     deployment.scenario.time_passes(seconds=70)
     kept = deployment.id
-    deployment.update(Plan(latency=latency), wanted=RAW, **CANCELLED)
+    deployment.update(Plan(latency=latency), wanted=RAW, **CANCELED)
     deployment.scenario.teardown()
     assert kept in {call.arn for call in deployment.scenario.simulation.calls if call.removed}
     assert not deployment.ours()
@@ -357,15 +357,26 @@ def test_a_canceled_replacement_that_comes_after_its_rollback_is_reported(deploy
     deployment.create()
     kept = deployment.id
     throttled = Plan(calls=(Fault(2, "throttled", 8),))
-    deployment.update(throttled, wanted=RAW, **CANCELLED)
+    deployment.update(throttled, wanted=RAW, **CANCELED)
     late = deployment.ours() - {kept}
     assert {error["arn"] for each in deployment.invocations for error in each.errors} >= late
+
+
+def test_a_canceled_replacement_of_what_is_deleted_before_it_ends_is_reported(deployment: Deployment) -> None:
+    """The stack never was complete, so that its rollback deletes everything and sends no Update."""
+    deployment.create(fails_at=5, preserve=True)
+    replaced = deployment.id
+    pending = Outcome(operation="CreateIngestionDestination", pending_gets=4)
+    deployment.update(wanted=RAW, outcomes=[pending], **CANCELED)
+    (left,) = deployment.ours()
+    assert left != replaced
+    assert left in {error["arn"] for each in deployment.invocations for error in each.errors}
 
 
 def test_a_canceled_move_is_taken_back(deployment: Deployment) -> None:
     deployment.create()
     deployment.scenario.time_passes(seconds=70)
     moved = properties(DestinationConfiguration=to_bucket("two"))
-    deployment.update(Plan(latency=1.5), wanted=moved, **CANCELLED)
+    deployment.update(Plan(latency=1.5), wanted=moved, **CANCELED)
     live = deployment.scenario.facts.there[deployment.id]
     assert "two" not in str(live.destination)
