@@ -1,4 +1,4 @@
-"""Templates as people write them, right and wrong, through a cfn-lint that holds nothing but itself and the rules."""
+"""Templates as people write them, valid and invalid, through a cfn-lint installed with nothing but the rules."""
 
 from dataclasses import dataclass
 
@@ -49,7 +49,7 @@ BASE = BASE.replace(": BUNDLE\n", f": {BUNDLE}\n").replace(": INGESTION\n", f": 
 
 
 def sub(arn: str) -> str:
-    """The ARN as a template has it that is for every account and Region."""
+    """Return an ARN as a template for every account and Region has it."""
     generic = "arn:${AWS::Partition}:appfabric:${AWS::Region}:${AWS::AccountId}"
     return arn.replace("arn:aws:appfabric:us-east-1:111122223333", generic)
 
@@ -85,13 +85,13 @@ FOR_EACH = """\
 
 @dataclass(frozen=True)
 class Case:
-    """A template and what is to be reported of it.
+    """A template and what has to be reported for it.
 
     Attributes:
-        changes: What stands in the base, and what this template has instead.
-        rule: The rule that reports, "" when nothing is to be reported.
+        changes: Text of the base template, and what this template has instead.
+        rule: The rule that has to report it, "" if nothing has to be reported.
         message: A part of the message.
-        line: A part of the line that it is reported at, where that is not the changed one.
+        line: A part of the line at which it is reported, if that is not the changed one.
     """
 
     name: str
@@ -288,7 +288,7 @@ CASES = WRONG + RIGHT
 
 @pytest.fixture(scope="module", params=CFN_LINTS)
 def found(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Finding]]:
-    """What one invocation of cfn-lint finds in each of the templates, by its name."""
+    """The findings of one invocation of cfn-lint, by the name of the template."""
     directory = tmp_path_factory.mktemp("likely templates")  # a path with a space
     files = {directory / f"{index}.yaml": case for index, case in enumerate(CASES)}
     for path, case in files.items():
@@ -299,19 +299,19 @@ def found(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.mark.parametrize("case", WRONG, ids=lambda case: case.name)
 def test_a_likely_mistake_is_reported_at_its_line(case: Case, found: dict[str, list[Finding]]) -> None:
-    ours = [each for each in found[case.name] if each.rule[1:3] == "97"]
-    assert {each.rule for each in ours} == {case.rule}, ours
+    own = [each for each in found[case.name] if each.rule[1:3] == "97"]
+    assert {each.rule for each in own} == {case.rule}, own
     line = case.line or next(iter(case.changes.values()))
     lines = case.text.splitlines()
-    assert any(case.message in each.message and line in lines[each.line - 1] for each in ours), ours
+    assert any(case.message in each.message and line in lines[each.line - 1] for each in own), own
 
 
 @pytest.mark.parametrize("case", RIGHT, ids=lambda case: case.name)
-def test_nothing_is_reported_of_a_right_template(case: Case, found: dict[str, list[Finding]]) -> None:
-    # Nor by a rule of cfn-lint's own, save for parameters and conditions that this variant does not use.
+def test_nothing_is_reported_for_a_valid_template(case: Case, found: dict[str, list[Finding]]) -> None:
+    # By cfn-lint's own rules neither, except for parameters and conditions that this variant does not use.
     assert [each for each in found[case.name] if each.rule not in {"W2001", "W8001"}] == []
 
 
-def test_there_are_many() -> None:
+def test_there_are_many_templates() -> None:
     assert len(CASES) > 55
     assert len({case.name for case in CASES}) == len(CASES)
