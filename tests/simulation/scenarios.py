@@ -55,7 +55,7 @@ played: Counter[str] = Counter()
 
 
 def properties(**changed: Any) -> dict[str, Any]:
-    """Valid properties; `None` takes one out."""
+    """Return valid properties; `None` removes one."""
     return support.properties(**{"DestinationConfiguration": to_bucket("one"), **changed})
 
 
