@@ -102,7 +102,7 @@ def test_a_retried_create_creates_nothing_else(resource: CustomResource) -> None
     assert one.parameters == two.parameters
 
 
-def test_a_request_id_that_is_not_a_uuid_gives_a_stable_token(resource: CustomResource) -> None:
+def test_a_request_id_that_is_not_a_uuid_still_gives_a_stable_token(resource: CustomResource) -> None:
     event = resource.event("Create", RequestId="unique id for this create request")
     assert resource.send(event).id == resource.send(event).id
     one, two = (call.parameters["clientToken"] for call in resource.calls("CreateIngestionDestination"))
@@ -159,7 +159,7 @@ def test_a_throttled_create_is_retried_with_the_same_token(resource: CustomResou
     assert response.seconds >= 20 * 7
 
 
-def test_endless_throttling_is_reported_before_lambdas_timeout(impatient: CustomResource) -> None:
+def test_persistent_throttling_is_reported_before_lambdas_timeout(impatient: CustomResource) -> None:
     impatient.appfabric.inject(Fault(error="ThrottlingException", message="Rate exceeded", times=9999))
     event = impatient.event("Create")
     response = impatient.send(event)

@@ -70,7 +70,7 @@ def test_throttling_is_retried(resource: CustomResource) -> None:
     assert resource.delete(created.id).status == "SUCCESS"
 
 
-def test_endless_throttling_is_reported_before_the_timeout(impatient: CustomResource) -> None:
+def test_persistent_throttling_is_reported_before_the_timeout(impatient: CustomResource) -> None:
     created = impatient.create()
     impatient.appfabric.inject(Fault(error="ThrottlingException", times=9999))
     response = impatient.delete(created.id)

@@ -17,8 +17,8 @@ def destination(value: Any) -> dict[str, Any]:
 
 
 WRONG = {
-    "nothing": ({"AppBundleIdentifier": None}, "exactly one of AppBundleIdentifier, AppBundleArn (has none)"),
-    "both names": (
+    "no app bundle": ({"AppBundleIdentifier": None}, "exactly one of AppBundleIdentifier, AppBundleArn (has none)"),
+    "both names of the app bundle": (
         {"AppBundleArn": BUNDLE},
         "exactly one of AppBundleIdentifier, AppBundleArn (has AppBundleIdentifier and AppBundleArn)",
     ),
@@ -27,7 +27,7 @@ WRONG = {
         {"IngestionIdentifier": "22222222-2222-4222-8222-22222222222A"},
         "IngestionIdentifier must be the ARN of an ingestion",
     ),
-    "a list for a text": ({"IngestionIdentifier": [SECRET]}, "IngestionIdentifier must be a string"),
+    "a list for a string": ({"IngestionIdentifier": [SECRET]}, "IngestionIdentifier must be a string"),
     "an empty identifier": ({"IngestionIdentifier": ""}, "IngestionIdentifier must be the ARN of an ingestion"),
     "no processing": ({"ProcessingConfiguration": None}, "ProcessingConfiguration is required"),
     "empty processing": ({"ProcessingConfiguration": {}}, "ProcessingConfiguration.AuditLog is required"),
@@ -43,7 +43,7 @@ WRONG = {
         {"ProcessingConfiguration": processing("raw", "xml")},
         "ProcessingConfiguration.AuditLog.Format must be one of json, parquet",
     ),
-    "a text for an object": ({"ProcessingConfiguration": SECRET}, "ProcessingConfiguration must be an object"),
+    "a string for an object": ({"ProcessingConfiguration": SECRET}, "ProcessingConfiguration must be an object"),
     "no destination": ({"DestinationConfiguration": None}, "DestinationConfiguration is required"),
     "neither": (
         {"DestinationConfiguration": destination({})},
@@ -102,11 +102,11 @@ WRONG = {
         {"Tags": [{"Key": "custom-appfabric-ingestion-destination:StackId", "Value": ""}]},
         "Tags[0].Key is reserved: the provider uses it to record ownership",
     ),
-    "a tag twice": (
+    "a duplicate tag": (
         {"Tags": [{"Key": "a", "Value": "1"}, {"Key": "a", "Value": "2"}]},
         "Tags[1].Key is a duplicate of an earlier tag key",
     ),
-    "an unknown one": ({"Prefix": SECRET}, "Prefix is unknown"),
+    "an unknown property": ({"Prefix": SECRET}, "Prefix is unknown"),
 }
 
 
@@ -177,16 +177,16 @@ def test_an_unknown_request_type_fails(resource: CustomResource, request_type: o
 NOT_REQUESTS: dict[str, Any] = {
     "null": None,
     "a list": [],
-    "a text": "Create",
+    "a string": "Create",
     "empty": {},
-    "a poll of crhelper's": {"CrHelperPoll": True},
-    "no address": {"ResponseURL": None},
-    "an empty address": {"ResponseURL": ""},
+    "a crhelper poll": {"CrHelperPoll": True},
+    "no ResponseURL": {"ResponseURL": None},
+    "an empty ResponseURL": {"ResponseURL": ""},
     "plain http": {"ResponseURL": "http://responses.example/x"},
     "a file": {"ResponseURL": "file:///etc/passwd"},
     "no host": {"ResponseURL": "https:///x"},
     "no port": {"ResponseURL": "https://host:port/x"},
-    "an address that is none": {"ResponseURL": ["https://responses.example/x"]},
+    "a ResponseURL that is a list": {"ResponseURL": ["https://responses.example/x"]},
     "no stack": {"StackId": None},
     "no request id": {"RequestId": ""},
     "no logical id": {"LogicalResourceId": 5},

@@ -219,7 +219,9 @@ def test_what_a_late_create_creates_is_reported(resource: CustomResource, logs: 
     [{"destination": {"auditLog": {"destination": {"s3Bucket": {"bucketName": "by-hand"}}}}}, {"tags": {"a": "2"}}, {}],
     ids=["moved by hand", "tagged by hand", "as it was"],
 )
-def test_their_rollback_deletes_them_after_drift_too(resource: CustomResource, drift: dict[str, Any]) -> None:
+def test_a_replacement_whose_response_was_lost_is_deleted_despite_drift(
+    resource: CustomResource, drift: dict[str, Any]
+) -> None:
     tagged = {"Tags": [{"Key": "a", "Value": "1"}]}
     current = resource.create(properties(**tagged))
     resource.time.sleep(HOUR)
@@ -236,7 +238,7 @@ def test_their_rollback_deletes_them_after_drift_too(resource: CustomResource, d
 
 
 @pytest.mark.parametrize("id", ["gone", "not-created:x", "unconfirmed:x", MADE_UP])
-def test_their_rollback_deletes_them_when_the_id_has_no_destination(resource: CustomResource, id: str) -> None:
+def test_a_replacement_of_no_destination_whose_response_was_lost_is_deleted(resource: CustomResource, id: str) -> None:
     if id == "gone":
         id = resource.create().id
         resource.appfabric.destinations.clear()

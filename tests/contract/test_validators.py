@@ -218,7 +218,7 @@ def test_every_attribute_of_a_response_is_in_the_schema() -> None:
     assert set(attributes) == {*read_only, "AppBundleArn", "IngestionArn"}
 
 
-def test_permissions_are_those_of_the_native_type_and_few_more(native: dict[str, Any]) -> None:
+def test_permissions_are_those_of_the_native_type_plus_a_few(native: dict[str, Any]) -> None:
     """ListIngestionDestinations, to search for what a Create left; a failed Create and a replacement also delete."""
     more = {"appfabric:ListIngestionDestinations", "appfabric:DeleteIngestionDestination"}
     for handler, said in SCHEMA["handlers"].items():

@@ -429,7 +429,7 @@ def test_reserved_tag_keys_are_rejected(local: Any, service: AppFabricEmulator, 
 # Listing
 
 
-def test_a_list_has_pages_of_arns(client: Any, service: AppFabricEmulator) -> None:
+def test_a_list_is_paginated_and_contains_arns(client: Any, service: AppFabricEmulator) -> None:
     service.page_size = 2
     arns = {create(client) for _ in range(5)}
     create(client, ingestionIdentifier=TOKEN)

@@ -89,7 +89,7 @@ def test_a_caught_interruption_is_repeated() -> None:
     assert interruptions == 1
 
 
-def test_an_alarm_during_the_timers_stop_leaves_no_timer_armed(
+def test_an_alarm_while_the_timer_stops_leaves_no_timer_armed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     setitimer, before = signal.setitimer, signal.getsignal(signal.SIGALRM)

@@ -87,7 +87,7 @@ def test_a_redirect_is_retried_and_not_followed(delivery: Delivery, receiver: Re
     assert len(receiver.requests(url)) == 2
 
 
-def test_delivery_gives_up_after_endless_5xx(certificates: Certificates, receiver: ResponseReceiver) -> None:
+def test_delivery_gives_up_after_persistent_5xx(certificates: Certificates, receiver: ResponseReceiver) -> None:
     passed = [0.0]
 
     def sleep(seconds: float) -> None:

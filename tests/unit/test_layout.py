@@ -48,7 +48,7 @@ def _run(node: ast.AST) -> Iterator[ast.AST]:
             yield from _run(child)
 
 
-def test_every_module_has_its_row() -> None:
+def test_every_module_has_a_row() -> None:
     assert PATHS.keys() == ROW_OF.keys()
 
 
