@@ -269,7 +269,7 @@ def test_the_rollback_of_an_adoption_whose_response_was_lost_releases_it(adopter
     assert str(state(adopter)) == before
 
 
-@pytest.mark.parametrize("how", ["swept up", "created up", "unconfirmed"])
+@pytest.mark.parametrize("how", ["swept up", "made up", "unconfirmed"])
 def test_an_adopted_destination_is_never_deleted_as_an_orphan(adopter: CustomResource, how: str) -> None:
     """Even by a request without AdoptArn: which properties CloudFormation sends is not known."""
     before = str(state(adopter))

@@ -127,7 +127,7 @@ def test_the_native_schema_agrees_with_the_table(row: Row, native: dict[str, Any
 
 @pytest.mark.parametrize("version", CFN_LINTS)
 def test_cfn_lint_reports_no_valid_row(version: str, tmp_path: Path) -> None:
-    # By cfn-lint's own rules neither, except that not every row uses every parameter, or needs its Fn::Sub.
+    # cfn-lint's own rules report nothing either, except that not every row uses every parameter, or needs Fn::Sub.
     found = cfn_lint(version, json.dumps(template(GOOD)), tmp_path)
     old_names = {NAMES[row.name] for row in GOOD if "old buckets" in row.name}
     assert {each.path[1] for each in found if each.rule == "W9703"} == old_names

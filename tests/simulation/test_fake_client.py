@@ -51,15 +51,18 @@ CALLS: dict[str, dict[str, Any]] = {
     "list_tags_for_resource": {"resourceArn": ARN},
 }
 REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
-    "get of one that is gone": ("get_ingestion_destination", {**NAMED, "ingestionDestinationIdentifier": GONE}),
-    "update of one that is gone": (
+    "get of a deleted destination": ("get_ingestion_destination", {**NAMED, "ingestionDestinationIdentifier": GONE}),
+    "update of a deleted destination": (
         "update_ingestion_destination",
         {**NAMED, "ingestionDestinationIdentifier": GONE, "destinationConfiguration": TARGET},
     ),
-    "delete of one that is gone": ("delete_ingestion_destination", {**NAMED, "ingestionDestinationIdentifier": GONE}),
-    "tags of one that is gone": ("list_tags_for_resource", {"resourceArn": GONE}),
-    "tag of one that is gone": ("tag_resource", {"resourceArn": GONE, "tags": [{"key": "b", "value": "2"}]}),
-    "untag of one that is gone": ("untag_resource", {"resourceArn": GONE, "tagKeys": ["a"]}),
+    "delete of a deleted destination": (
+        "delete_ingestion_destination",
+        {**NAMED, "ingestionDestinationIdentifier": GONE},
+    ),
+    "tags of a deleted destination": ("list_tags_for_resource", {"resourceArn": GONE}),
+    "tag of a deleted destination": ("tag_resource", {"resourceArn": GONE, "tags": [{"key": "b", "value": "2"}]}),
+    "untag of a deleted destination": ("untag_resource", {"resourceArn": GONE, "tagKeys": ["a"]}),
     "reserved tag": ("tag_resource", {"resourceArn": ARN, "tags": [{"key": "aws:b", "value": "2"}]}),
     "bucket name too long": (
         "create_ingestion_destination",
@@ -73,7 +76,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
             "destinationConfiguration": {"auditLog": {"destination": {"firehoseStream": {"streamName": "one"}}}},
         },
     ),
-    "a page of nothing": ("list_ingestion_destinations", {**PARENTS, "nextToken": "x"}),
+    "an unknown page token": ("list_ingestion_destinations", {**PARENTS, "nextToken": "x"}),
 }
 FAULTS: dict[str, dict[str, Any]] = {
     "throttled": {"error": "ThrottlingException"},

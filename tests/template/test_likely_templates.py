@@ -144,7 +144,7 @@ WRONG = (
         "IngestionArn: ",
     ),
     Case(
-        "parents: another Region than the function's",
+        "parents: a Region other than the function's",
         {TOKEN: "ServiceToken: arn:aws:lambda:eu-west-1:111122223333:function:appfabric", INGESTION: INGESTION_ID},
         "E9701",
         "AppBundleArn must be in the provider's Region, eu-west-1",
@@ -167,7 +167,7 @@ WRONG = (
     Case("parents: another service", {f"{BUNDLE}\n": "arn:aws:iam::1:x\n"}, "E9701", "the ARN of an app b", "AppBund"),
     Case("parents: a name", {f"{BUNDLE}\n": "my-bundle\n"}, "E9701", "the ARN of an app bundle", "AppBundleArn: "),
     Case("parents: two names", {"Tags:": f"AppBundleIdentifier: {BUNDLE_ID}\n      Tags:"}, "E9701", "one of", "Prop"),
-    Case("a misspelt property", {"Prefix: saas": "Prefx: saas"}, "E9701", "did you mean Prefix?", "Prefx"),
+    Case("a misspelled property", {"Prefix: saas": "Prefx: saas"}, "E9701", "did you mean Prefix?", "Prefx"),
     Case("a property as the API spells it", {"Tags:": "tags:"}, "E9701", "did you mean Tags?", "tags"),
     Case("a schema in capitals", {"Schema: ocsf": "Schema: OCSF"}, "E9701", "one of ocsf, raw", "Schema"),
     Case(
@@ -182,9 +182,9 @@ WRONG = (
     Case("a tag without a value", {", Value: security": ""}, "E9701", "Tags[0].Value is required", "Key: team"),
     Case("an unknown attribute", {"!Ref Destination": "!GetAtt Destination.Id"}, "E9702", "no attribute Id", "Value"),
     Case("no ServiceTimeout", {"      ServiceTimeout: 720\n": ""}, "W9701", "missing", "Properties:"),
-    Case("too little ServiceTimeout", {"720": "300"}, "W9701", "at least 660 seconds", "ServiceTimeout"),
-    Case("a type with a capital too few", {TYPE: "Type: Custom::AppfabricIngestionDestination"}, "W9702", "the type"),
-    Case("a type that is cut short", {TYPE: "Type: Custom::AppFabricIngestionDestinatio"}, "W9702", "is not validated"),
+    Case("a ServiceTimeout that is too short", {"720": "300"}, "W9701", "at least 660 seconds", "ServiceTimeout"),
+    Case("a type with a missing capital", {TYPE: "Type: Custom::AppfabricIngestionDestination"}, "W9702", "the type"),
+    Case("a truncated type", {TYPE: "Type: Custom::AppFabricIngestionDestinatio"}, "W9702", "is not validated"),
     Case(
         "CDK's default of the type",
         {TYPE: "Type: AWS::CloudFormation::CustomResource"},
@@ -231,7 +231,7 @@ WRONG = (
         "Fn::ImportValue",
     ),
     Case(
-        "a wrong bucket in Fn::ForEach",
+        "an invalid bucket in Fn::ForEach",
         {"Parameters:": "Transform: AWS::LanguageExtensions\nParameters:", "Resources:\n": "Resources:\n" + FOR_EACH,
          "SCHEMA": "s3://logs"},
         "E9701",
@@ -242,18 +242,18 @@ WRONG = (
 
 RIGHT = (
     Case("the base", {}),
-    Case("a prefix that YAML takes for a date", {"Prefix: saas": "Prefix: 2026-11-25"}),
-    Case("a tag that YAML takes for a date", {"Value: security": "Value: 2026-11-25"}),
-    Case("a tag that YAML takes for a time", {"Value: security": "Value: 2026-11-25T10:00:00Z"}),
-    Case("a tag that YAML takes for a number", {"Value: security": "Value: 1_400"}),
-    Case("a tag that YAML takes for a truth value", {"Value: security": "Value: on"}),
+    Case("a prefix that YAML parses as a date", {"Prefix: saas": "Prefix: 2026-11-25"}),
+    Case("a tag that YAML parses as a date", {"Value: security": "Value: 2026-11-25"}),
+    Case("a tag that YAML parses as a time", {"Value: security": "Value: 2026-11-25T10:00:00Z"}),
+    Case("a tag that YAML parses as a number", {"Value: security": "Value: 1_400"}),
+    Case("a tag that YAML parses as a Boolean", {"Value: security": "Value: on"}),
     Case("tags whose keys are versions", {"- { Key: team,": "- { Key: 1.1, Value: a }\n        - { Key: 1.10,"}),
     Case("a bucket of digits", {BUCKET: "BucketName: 20261125"}),
     Case("UUIDs", {f"{BUNDLE}\n": f"{BUNDLE_ID}\n", INGESTION: INGESTION_ID}),
     Case("the API's names", {"AppBundleArn:": "AppBundleIdentifier:", "IngestionArn:": "IngestionIdentifier:"}),
     Case("Fn::Sub of parts", {BUCKET: "BucketName: !Sub ${AWS::StackName}-${AWS::Region}-logs"}),
     Case("a folded block without a newline", {BUCKET: "BucketName: !Sub >-\n                ${AWS::AccountId}-logs"}),
-    Case("a bucket's name cut out of its ARN", {BUCKET: 'BucketName: !Select [5, !Split [":", !GetAtt Logs.Arn]]'}),
+    Case("a bucket name extracted from its ARN", {BUCKET: 'BucketName: !Select [5, !Split [":", !GetAtt Logs.Arn]]'}),
     Case("an imported bucket", {BUCKET: "BucketName: !ImportValue LogsBucket"}),
     Case("a dynamic reference", {BUCKET: 'BucketName: "{{resolve:ssm:/logs/bucket}}"'}),
     Case("no prefix by condition", {"Prefix: saas": "Prefix: !If [HasPrefix, saas, !Ref AWS::NoValue]"}),
@@ -308,7 +308,7 @@ def test_a_likely_mistake_is_reported_at_its_line(case: Case, found: dict[str, l
 
 @pytest.mark.parametrize("case", RIGHT, ids=lambda case: case.name)
 def test_nothing_is_reported_for_a_valid_template(case: Case, found: dict[str, list[Finding]]) -> None:
-    # By cfn-lint's own rules neither, except for parameters and conditions that this variant does not use.
+    # cfn-lint's own rules report nothing either, except for parameters and conditions that a variant does not use.
     assert [each for each in found[case.name] if each.rule not in {"W2001", "W8001"}] == []
 
 
