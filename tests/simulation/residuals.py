@@ -159,6 +159,8 @@ def duplicate_update_after_a_rollback_without_changes(violation: Violation, fact
         return False
     if last.operation in {"TagResource", "UntagResource"} or last.invocation.began < last.request.over:
         return True
+    if last.invocation.age <= FIRST_WITHIN + SECOND:
+        return True  # it counts as the first one
     later = [r for r in facts.requests if r.number > last.request.number and r.id == violation.arn and r.succeeded]
     moves = [call for call in changes if call.operation == "UpdateIngestionDestination" and call.request in later]
     if any(last.invocation.began < (move.effect_at or 0) for move in moves):
@@ -249,11 +251,15 @@ def duplicate_that_counts_as_the_first(violation: Violation, facts: Facts) -> bo
 def sweep_that_cannot_search(violation: Violation, facts: Facts) -> bool:
     """A sweep that cannot search is reported without an ARN, and the orphan that it would have found stays."""
     creation = facts.creation(violation.arn)
-    if violation.kind != "orphan" or creation is None or creation.request.type != "Update":
+    if violation.kind != "orphan" or creation is None:
         return False
-    updates = [r for r in facts.requests if r.number > creation.request.number and r.id == creation.request.id]
-    responded = [request.responded_by for request in updates if request.succeeded and request.type == "Update"]
-    return any(invocation is not None and invocation.failed_reads for invocation in responded)
+    earlier = creation.request
+    later = [r for r in facts.requests if r.type == "Update" and r.succeeded and r.number > earlier.number]
+    for update in later:
+        in_its_place = update.id == earlier.id if earlier.type == "Update" else _is_marker_of(earlier, update)
+        if in_its_place and update.responded_by is not None and update.responded_by.failed_reads:
+            return True
+    return False
 
 
 @_residual(14)
@@ -278,6 +284,11 @@ def _keys_of(call: Call) -> set[str]:
 
 def _is_made_up(request: Request) -> bool:
     return request.type == "Delete" and not request.id.startswith(("arn:", "not-created:", "unconfirmed:"))
+
+
+def _is_marker_of(create: Request, update: Request) -> bool:
+    """Whether an Update has an id that CloudFormation made up, or this function did, for a Create that failed."""
+    return update.resource == create.resource and not update.id.startswith("arn:")
 
 
 def _is_late(call: Call) -> bool:

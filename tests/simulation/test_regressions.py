@@ -324,6 +324,30 @@ def test_a_slow_sweep_still_finds_the_orphan_of_a_canceled_create(
     deployment.update(Plan(latency=9), wanted=properties(), continues=UPDATE_IT, deletes_with_new=True)
 
 
+@pytest.mark.parametrize(
+    "operation", ["GetIngestionDestination", "ListTagsForResource once more", "DeleteIngestionDestination"]
+)
+def test_a_sweep_that_finds_an_orphan_and_fails_reports_it(operation: str, deployment: Deployment) -> None:
+    """The Delete that follows comes with the new properties, and searches another ingestion."""
+    never_ends = Fault(2, "hangs beyond any interrupt, after the effect")
+    create = Plan(calls=(never_ends,), queued=70)
+    deployment.create(create, wanted=properties(IngestionIdentifier=OTHER_INGESTION), preserve=True)
+    (left,) = deployment.own_destinations()
+    at = {"GetIngestionDestination": 9, "ListTagsForResource once more": 11, "DeleteIngestionDestination": 12}
+    fails = Plan(calls=(Fault(at[operation], "403", 999),))
+    deployment.update(fails, wanted=properties(), continues=UPDATE_IT, deletes_with_new=True)
+    assert left in {error["arn"] for each in deployment.invocations for error in each.errors}
+
+
+def test_a_duplicate_within_ten_seconds_repeats_a_move_that_was_rolled_back() -> None:
+    """It counts as the first invocation: residual 6, counted and excused."""
+    deployment = Deployment()
+    deployment.create()
+    moved = properties(DestinationConfiguration=to_bucket("two"))
+    deployment.update(Plan(duplicate_after=4), wanted=moved, fails_at=0.9)
+    assert 6 in deployment.scenario.excused
+
+
 # CloudFormation cancels an Update in progress when something else fails; the function is not notified.
 
 RAW = properties(ProcessingConfiguration=processing("raw", "json"))
