@@ -192,7 +192,7 @@ def test_only_the_reader_can_receive_from_the_failure_queue(
 def test_the_timeouts_are_consistent(resources: dict[str, Any]) -> None:
     timeout = resources["ProviderFunction"]["Properties"]["Timeout"]
     invoke = resources["ProviderFunctionEventInvokeConfig"]["Properties"]
-    deadline = Deadline.of(now=0, remaining=timeout, age=0, service_timeout=720, deletes=True)
+    deadline = Deadline.of(now=0, remaining=timeout, age=0, service_timeout=720, is_delete=True)
     assert (timeout, invoke["MaximumRetryAttempts"], invoke["MaximumEventAgeInSeconds"]) == (300, 2, 360)
     # Three invocations that each give up delivering a response fit within the maximum event age
     assert 3 * RESPOND_WITHIN + sum(LAMBDA_RETRIES_AFTER) <= invoke["MaximumEventAgeInSeconds"]

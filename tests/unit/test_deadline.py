@@ -11,9 +11,9 @@ from ingestion_destination.deadline import Deadline, interrupt_after
 
 
 def divide(
-    *, remaining: float = 300, age: float = 0, service_timeout: float | None = 720, deletes: bool = False
+    *, remaining: float = 300, age: float = 0, service_timeout: float | None = 720, is_delete: bool = False
 ) -> Deadline:
-    return Deadline.of(now=1000, remaining=remaining, age=age, service_timeout=service_timeout, deletes=deletes)
+    return Deadline.of(now=1000, remaining=remaining, age=age, service_timeout=service_timeout, is_delete=is_delete)
 
 
 @pytest.mark.parametrize("limit", [1, 3, 15, 60, 300, 900])
@@ -26,7 +26,7 @@ def test_work_rollback_and_response_follow_each_other_within_any_timeout(limit: 
 
 
 def test_a_delete_reserves_no_time_for_a_rollback() -> None:
-    assert divide(deletes=True).work_ends == divide().rollback_ends
+    assert divide(is_delete=True).work_ends == divide().rollback_ends
 
 
 @pytest.mark.parametrize("service_timeout", [10, 60, 120, 300])
@@ -39,7 +39,7 @@ def test_everything_ends_before_the_service_timeout(service_timeout: float, age:
 
 @pytest.mark.parametrize("service_timeout", [60, 90, 120, 540, 720, 3600, None])
 def test_a_delete_searches_longer_than_any_create_call_can_last(service_timeout: float | None) -> None:
-    create, delete = divide(service_timeout=service_timeout), divide(service_timeout=service_timeout, deletes=True)
+    create, delete = divide(service_timeout=service_timeout), divide(service_timeout=service_timeout, is_delete=True)
     assert create.create_ends <= 1000 + min(270, (service_timeout or 3600) / 2)
     assert delete.search_ends >= create.create_ends + 5
     assert delete.search_ends < delete.work_ends
@@ -47,7 +47,7 @@ def test_a_delete_searches_longer_than_any_create_call_can_last(service_timeout:
 
 def test_deadlines_count_from_the_request() -> None:
     assert divide(age=100).create_ends == 1170
-    assert divide(age=100, deletes=True).search_ends == 1175
+    assert divide(age=100, is_delete=True).search_ends == 1175
 
 
 def test_an_expired_request_has_no_time_left() -> None:
