@@ -13,9 +13,10 @@ from dataclasses import replace
 
 from ingestion_destination.appfabric.client import CONSISTENT_AFTER, AppFabric
 from ingestion_destination.appfabric.destination import Destination, DestinationArn
-from ingestion_destination.exceptions import HandlerError, InvalidRequest, NotFound, ResourceConflict
+from ingestion_destination.exceptions import HandlerError, InvalidRequest, ResourceConflict
 from ingestion_destination.invocation import Invocation
 from ingestion_destination.observability import report_possible_orphan
+from ingestion_destination.observation import read
 from ingestion_destination.ownership import CLAIM, OWNERSHIP_TAGS, Ownership, is_ownership_tag
 from ingestion_destination.properties import MOST_TAGS, Desired
 
@@ -45,13 +46,10 @@ class Adoption:
         self.journal.record(create_in_doubt=not is_first, adopting=arn)
         # As with a create call: a Delete searches for as long as this can be at work.
         appfabric = self.invocation.appfabric.until(self.invocation.deadline.create_ends)
-        try:
-            destination, tags = appfabric.get(arn), appfabric.tags(arn)
-        except NotFound:
-            destination, tags = None, {}
-        if destination is None:
+        observed = read(arn, appfabric)
+        if observed is None:
             raise InvalidRequest("AdoptArn: the destination does not exist")
-        recorded = Ownership.read(tags)
+        destination, tags, recorded = observed.destination, observed.tags, observed.ownership
         if recorded and (recorded.owner, recorded.token) == (self.ownership.owner, self.ownership.token):
             self._tag(arn, tags, appfabric)  # an earlier invocation of this request adopted it
             return destination
@@ -69,7 +67,7 @@ class Adoption:
         try:
             appfabric.tag(arn, {mine: self.ownership.token})
             appfabric.clock.sleep(CONSISTENT_AFTER)
-            tags = appfabric.tags(arn)
+            tags = appfabric.tags(arn) or {}
             if _claims(tags) - {mine} or self._is_of_another(tags, Ownership.read(tags)):
                 raise ResourceConflict("AdoptArn: another resource is adopting this destination at the same time")
             self._tag(arn, tags | {mine: ""}, appfabric)
@@ -104,12 +102,9 @@ class Adoption:
         Returns:
             Whether it was this resource's and meant.
         """
-        try:
-            if if_it and self._is_meant(self.invocation.appfabric.tags(arn), if_it):
-                self.invocation.appfabric.clock.sleep(CONSISTENT_AFTER)
-            return self._release(arn, if_it or (lambda _: True))
-        except NotFound:
-            return False
+        if if_it and self._is_meant(self.invocation.appfabric.tags(arn) or {}, if_it):
+            self.invocation.appfabric.clock.sleep(CONSISTENT_AFTER)
+        return self._release(arn, if_it or (lambda _: True))
 
     def _is_meant(self, tags: Mapping[str, str], if_it: Callable[[Ownership], bool]) -> bool:
         recorded = Ownership.read(tags)
@@ -117,7 +112,7 @@ class Adoption:
 
     def _release(self, arn: DestinationArn, if_it: Callable[[Ownership], bool]) -> bool:
         appfabric = self.invocation.appfabric
-        tags = appfabric.tags(arn)
+        tags = appfabric.tags(arn) or {}
         released = self._is_meant(tags, if_it)
         claim = self.ownership.owner.claim
         if released:  # all of them, for what was read may be older than the last one

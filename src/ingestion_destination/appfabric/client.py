@@ -188,22 +188,17 @@ class AppFabric:
             if self.get(arn) is not None:
                 raise
 
-    def tags(self, arn: DestinationArn) -> dict[str, str]:
-        """The tags of a destination.
-
-        Raises:
-            NotFound: There is no such destination, as far as one response says.
-        """
-        returned = self._call("ListTagsForResource", lambda client: client.list_tags_for_resource(resourceArn=str(arn)))
-        return {tag["key"]: tag["value"] for tag in returned.get("tags") or []}
+    def tags(self, arn: DestinationArn) -> dict[str, str] | None:
+        """The tags of a destination; None when it is gone, as with `get`."""
+        return self._unless_gone(arn, lambda: self._tags(arn))
 
     def tag(self, arn: DestinationArn, tags: Mapping[str, str]) -> None:
         """Set tags; others stay."""
         self._call("TagResource", lambda client: client.tag_resource(resourceArn=str(arn), tags=_to_tag_list(tags)))
 
     def untag(self, arn: DestinationArn, keys: Sequence[str]) -> None:
-        """Remove tags; that they are gone is as good."""
-        self._call("UntagResource", lambda client: client.untag_resource(resourceArn=str(arn), tagKeys=list(keys)))
+        """Remove tags; that they are gone is as good, alone or with the destination."""
+        self._unless_gone(arn, lambda: self._untag(arn, keys))
 
     def destinations(self, parents: Parents) -> Iterator[DestinationArn]:
         """The destinations of an ingestion; none when the ingestion is gone."""
@@ -258,6 +253,13 @@ class AppFabric:
         return self._call(
             "GetIngestionDestination", lambda client: _destination(client.get_ingestion_destination(**_ids(arn)))
         )
+
+    def _tags(self, arn: DestinationArn) -> dict[str, str]:
+        returned = self._call("ListTagsForResource", lambda client: client.list_tags_for_resource(resourceArn=str(arn)))
+        return {tag["key"]: tag["value"] for tag in returned.get("tags") or []}
+
+    def _untag(self, arn: DestinationArn, keys: Sequence[str]) -> None:
+        self._call("UntagResource", lambda client: client.untag_resource(resourceArn=str(arn), tagKeys=list(keys)))
 
     def _delete(self, arn: DestinationArn) -> bool:
         self._call("DeleteIngestionDestination", lambda client: client.delete_ingestion_destination(**_ids(arn)))
