@@ -40,7 +40,7 @@ class Adoption:
 
         Raises:
             InvalidRequest: There is no such destination, it differs, or it belongs to another resource.
-            ResourceConflict: Another resource adopts it at the same time.
+            ResourceConflict: Another resource adopts it at the same time, or a later request of this one has.
         """
         is_first = self.invocation.request.is_first
         self.journal.record(create_in_doubt=not is_first, adopting=arn)
@@ -54,6 +54,7 @@ class Adoption:
             self._tag(arn, tags, appfabric)  # an earlier invocation of this request adopted it
             return destination
         self._refuse_what_belongs_to_another(arn, tags, recorded)
+        self._refuse_after_a_later_adoption(recorded)
         _refuse_what_differs(destination, tags, desired)
         _refuse_without_room(tags)
         if not is_first:  # before the effect: what follows may never return
@@ -70,6 +71,7 @@ class Adoption:
             tags = appfabric.tags(arn) or {}
             if _claims(tags) - {mine} or self._is_of_another(tags, Ownership.read(tags)):
                 raise ResourceConflict("AdoptArn: another resource is adopting this destination at the same time")
+            self._refuse_after_a_later_adoption(Ownership.read(tags))
             self._tag(arn, tags | {mine: ""}, appfabric)
         except BaseException as failure:
             self._drop_claim(arn)
@@ -120,6 +122,11 @@ class Adoption:
         elif claim in tags:
             appfabric.untag(arn, [claim])
         return released
+
+    def _refuse_after_a_later_adoption(self, recorded: Ownership | None) -> None:
+        """CloudFormation canceled this request, and a later one of this resource has adopted the destination."""
+        if recorded and recorded.is_later_than(self.invocation.request):
+            raise self.invocation.overtaken()
 
     def _is_of_another(self, tags: Mapping[str, str], recorded: Ownership | None) -> bool:
         if recorded:
