@@ -525,5 +525,17 @@ def test_without_unique_stack_ids_no_destination_is_taken_for_this_resources(res
     assert others.id in resource.appfabric.destinations
 
 
+def test_without_unique_stack_ids_what_carries_ownership_tags_is_not_adopted(resource: CustomResource) -> None:
+    """Another program's resource may have the same name."""
+    current = resource.create(StackId="dev")
+    tags = dict(resource.appfabric.destinations[current.id].tags)
+    resource.time.sleep(HOUR)
+    adopting = properties(AdoptArn=current.id)
+    response = resource.create(adopting, StackId="dev")
+    assert response.reason.startswith("InvalidRequest: AdoptArn: the destination belongs to another resource")
+    assert resource.delete(response.id, adopting, StackId="dev").status == "SUCCESS"
+    assert resource.appfabric.destinations[current.id].tags == tags
+
+
 def test_these_tests_use_a_real_stack_id() -> None:
     assert STACK_ID.startswith("arn:aws:cloudformation:")
