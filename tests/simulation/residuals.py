@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from tests.simulation.aws import Call, Request
-from tests.simulation.invariants import LAG, Facts, Violation, equal, ownership_tags, results_of, tags_of
+from tests.simulation.invariants import LAG, PREFIX, Facts, Violation, equal, ownership_tags, results_of, tags_of
 
 FIRST_WITHIN = 10.0
 HOUR = 3600.0
@@ -146,8 +146,17 @@ def create_before_delete_of_a_made_up_id(violation: Violation, facts: Facts) -> 
 
 @_residual(6)
 def duplicate_update_after_a_rollback_without_changes(violation: Violation, facts: Facts) -> bool:
-    """An in-place Update that is a duplicate, or was canceled, changes tags, or a target, after the next request."""
+    """An in-place Update or an adoption that is a duplicate, or was canceled, takes effect after the next request."""
     changes = facts.changes(violation.arn)
+    if violation.kind == "ownership":
+        adoptions = [
+            call for call in changes if call.operation == "TagResource" and f"{PREFIX}Request" in _keys_of(call)
+        ]
+        return any(
+            late.request.given_up and later.request.number > late.request.number
+            for number, late in enumerate(adoptions)
+            for later in adoptions[:number]
+        )
     if violation.kind == "tags":
         changes = [call for call in changes if violation.key in _keys_of(call)]
     elif violation.kind == "target":
@@ -186,7 +195,7 @@ def forged_tags(violation: Violation, facts: Facts) -> bool:
 
 @_residual(9)
 def rollback_onto_a_broken_bucket(_violation: Violation, _facts: Facts) -> bool:
-    """A rollback that must itself move back to a broken bucket fails: the stack is stuck, which violates nothing."""
+    """A rollback that must itself move back, to a broken bucket or late, fails: it is stuck, which violates nothing."""
     return False
 
 

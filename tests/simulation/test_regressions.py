@@ -10,7 +10,7 @@ import pytest
 from local.appfabric import Outcome
 from tests.simulation.aws import Behavior, Fault, Invocation, Plan, Request, installed
 from tests.simulation.cloudformation import CREATE_FIRST, UPDATE_IT, Options
-from tests.simulation.scenarios import HAND_MADE, NOT, TO_THE_END, Scenario, properties
+from tests.simulation.scenarios import FOR_THE_STACK, HAND_MADE, NOT, TO_THE_END, Scenario, properties
 from tests.support.properties import OTHER_INGESTION, processing, tag_list, to_bucket, to_stream
 
 NO_RESPONSE_ARRIVES = Plan(puts=(Fault(0, "500", 999),))
@@ -346,6 +346,28 @@ def test_a_duplicate_within_ten_seconds_repeats_a_move_that_was_rolled_back() ->
     moved = properties(DestinationConfiguration=to_bucket("two"))
     deployment.update(Plan(duplicate_after=4), wanted=moved, fails_at=0.9)
     assert 6 in deployment.scenario.excused
+
+
+@pytest.mark.parametrize("call", range(5))
+def test_a_canceled_adoption_whose_last_call_is_sent_again_takes_the_tags_over(call: int) -> None:
+    """Residual 6, counted and excused; any earlier call is followed by one that sees the next request's adoption."""
+    deployment = Deployment()
+    throttled = Plan(calls=(Fault(call, "throttled", 40),))
+    deployment.create(throttled, wanted=ADOPTS, fails_at=1, preserve=True, wait=FOR_THE_STACK)
+    deployment.update(wanted=ADOPTS, continues=UPDATE_IT)
+    assert (6 in deployment.scenario.excused) == (call == 4)
+
+
+def test_a_late_rollback_just_after_a_move_can_be_continued(deployment: Deployment) -> None:
+    """Residual 9: who updated the destination is not known."""
+    deployment.create()
+    deployment.scenario.time_passes(seconds=70)
+    moved = properties(DestinationConfiguration=to_bucket("two"))
+    deployment.update(Plan(), Plan(queued=11), wanted=moved, fails_at=1)
+    assert deployment.stack.state == "stuck"
+    deployment.scenario.go(lambda: deployment.stack.resume(Options()))
+    assert deployment.stack.state == "complete"
+    assert "one" in str(deployment.scenario.facts.destinations[deployment.id].destination)
 
 
 # CloudFormation cancels an Update in progress when something else fails; the function is not notified.
