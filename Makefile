@@ -81,7 +81,7 @@ PREPARE = @sh local/prepare.sh "$(MAKE)" .venv/.ready .venv-sam/.ready .venv-clo
 LOCAL := exec env PYTHONPATH=src:. $(RUN) -m local
 
 .PHONY: demo
-demo: ## Show the whole life of a destination on this machine [DETAIL=1]
+demo: ## Show the whole life of a destination on this machine [DETAIL=1] [RECORD=docs/demo.svg]
 	$(PREPARE)
 	@$(LOCAL) demo
 
