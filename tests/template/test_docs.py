@@ -1,4 +1,4 @@
-"""The documents are as the sources are: the reference is made of the schema, and every link leads somewhere."""
+"""The pages match the sources: the reference is generated from the schema, and every link has a target."""
 
 import re
 from pathlib import Path
@@ -11,12 +11,12 @@ ROOT = Path(__file__).parents[2]
 DECISIONS = ROOT / "docs" / "decisions"
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "lint/README.md", ROOT / "tests/README.md"])
 NOT_IN_GIT = {"dist"}
-# A release in a command or a file's name: not the changelog's history.
+# A release in a command or a file name, but not in the changelog's history.
 RELEASE = r"(?:appfabric[-_]ingestion[-_]destination-|rev: v)(\d+\.\d+\.\d+)"
 TROUBLESHOOTING = (ROOT / "docs" / "troubleshooting.md").read_text()
 
 
-def test_the_reference_is_made_of_the_schema() -> None:
+def test_the_reference_is_generated_from_the_schema() -> None:
     assert PAGE.read_text() == reference(), "make docs"
 
 
@@ -28,18 +28,18 @@ def test_the_reference_has_every_property_attribute_and_type() -> None:
         assert f"\n## {SCHEMA['typeName']} {name}\n" in text
 
 
-def test_every_example_is_named_in_the_reference() -> None:
+def test_every_example_is_listed_in_the_reference() -> None:
     assert set(EXAMPLES) == {path.stem for path in (ROOT / "examples").glob("*.yaml")}
 
 
 def anchors(page: Path) -> set[str]:
-    """What a link into a page can name: its headings, as GitHub writes them."""
+    """Return the anchors of a page: its headings, as GitHub writes them."""
     headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_every_link_leads_somewhere(page: Path) -> None:
+def test_every_link_has_a_target(page: Path) -> None:
     for target in re.findall(r"\]\(([^)]+)\)", page.read_text()):
         if not target.startswith("https://"):
             path, _, anchor = target.partition("#")
@@ -49,12 +49,12 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_every_path_that_a_page_names_is_there(page: Path) -> None:
+def test_every_path_in_a_page_exists(page: Path) -> None:
     for path in re.findall(r"`((?:docs|lint|local|scripts|src|tests)/[\w./-]+)`", page.read_text()):
         assert (ROOT / path).exists(), path
 
 
-def test_the_architecture_names_every_module_and_every_folder() -> None:
+def test_the_architecture_lists_every_module_and_folder() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text()
     modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "src/ingestion_destination").rglob("*.py")}
     assert {name for name in modules if not name.endswith("__init__.py")} == set(
@@ -79,8 +79,8 @@ def test_the_decisions_are_numbered_and_listed() -> None:
         assert (headings[0], headings[1], headings[-1]) == ("Context", "Decision", "Consequences"), name
 
 
-def test_the_pages_name_the_one_version() -> None:
-    """That of the template, from which the wheel has its own."""
+def test_the_pages_have_one_version() -> None:
+    """The template's, which the wheel has too."""
     (one_version,) = re.findall(r"^ +SemanticVersion: (.+)$", (ROOT / "template.yaml").read_text(), re.MULTILINE)
     named = {
         (path.relative_to(ROOT).as_posix(), version)
@@ -92,11 +92,11 @@ def test_the_pages_name_the_one_version() -> None:
 
 
 @pytest.mark.parametrize(("language", "program"), [("typescript", "app.ts"), ("python", "app.py")])
-def test_the_cdk_apps_are_those_of_the_examples(language: str, program: str) -> None:
+def test_the_cdk_page_shows_the_example_apps(language: str, program: str) -> None:
     source = (ROOT / "examples/cdk" / language / program).read_text()
     assert f"```{language}\n{source}```\n" in (ROOT / "docs/cdk.md").read_text()
 
 
-def test_every_attribute_is_named_where_one_is_missing() -> None:
+def test_every_attribute_is_listed_in_troubleshooting() -> None:
     for path in SCHEMA["readOnlyProperties"]:
         assert f"`{path.rpartition('/')[2]}`" in TROUBLESHOOTING
