@@ -1,4 +1,4 @@
-"""`make demo`: the whole life of a destination on this machine, a line for each step.
+"""`make demo`: a destination from its Create to its Delete on this machine, a line for each step.
 
 Everything in it is real but AWS: the built function under Lambda's runtime, `sam deploy`, CloudFormation's contract.
 """
