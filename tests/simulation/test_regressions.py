@@ -273,6 +273,17 @@ def test_a_delete_that_reads_stale_tags_does_not_release_the_next_adoption(deplo
     assert deployment.id == HAND_MADE[0]
 
 
+@pytest.mark.parametrize("lags", [(0, 3), (3, 0)])
+def test_a_delete_whose_second_reading_is_the_older_one_does_not_release_the_next_adoption(
+    lags: tuple[float, ...],
+) -> None:
+    """The canceled Create had adopted the destination as well, some seconds before the Update did."""
+    deployment = Deployment(Behavior(lags=lags))
+    deployment.create(Plan(queued=70), wanted=ADOPTS, fails_at=0.07, preserve=True)
+    deployment.update(wanted=ADOPTS, continues=UPDATE_IT)
+    assert deployment.id == HAND_MADE[0]
+
+
 def test_a_delete_that_reads_stale_tags_does_not_delete_the_next_adoption(deployment: Deployment) -> None:
     """The Delete of the failed Create before it reads the tags from before the adoption: its own, and recent."""
     deployment.create()
