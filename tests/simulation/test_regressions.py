@@ -350,6 +350,15 @@ def test_a_sweep_that_finds_an_orphan_and_fails_reports_it(operation: str, deplo
     assert left in {error["arn"] for each in deployment.invocations for error in each.errors}
 
 
+def test_a_duplicate_within_ten_seconds_denies_an_adoption() -> None:
+    """It counts as the first invocation: residual 12, counted and excused."""
+    deployment = Deployment()
+    cannot_read = Plan(calls=(Fault(0, "hangs before the effect", 99),), duplicate_after=4)
+    deployment.create(cannot_read, DIES_BEFORE_ITS_RESPONSE, wanted=properties(AdoptArn=HAND_MADE[0], ServiceTimeout="60"))
+    deployment.scenario.teardown()
+    assert 12 in deployment.scenario.excused
+
+
 def test_a_duplicate_within_ten_seconds_repeats_a_move_that_was_rolled_back() -> None:
     """It counts as the first invocation: residual 6, counted and excused."""
     deployment = Deployment()
