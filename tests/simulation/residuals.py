@@ -64,8 +64,10 @@ def switching_back_under_retain(violation: Violation, facts: Facts) -> bool:
             # What looks like a rollback does not restore what an even earlier update dropped.
             return violation.kind in {"retained", "tags"}
         if in_its_place and recent and not request.rollback:
-            removal = facts.removal(violation.arn)
-            return violation.kind == "lost" and removal is not None and removal.request.id == violation.arn
+            changes = facts.changes(violation.arn)[-1:] if violation.kind == "ownership" else []
+            calls = [facts.removal(violation.arn), *changes]
+            deleted = any(call and call.request.type == "Delete" and call.request.id == violation.arn for call in calls)
+            return violation.kind in {"lost", "retained", "ownership"} and deleted
     return False
 
 
@@ -278,6 +280,18 @@ def claim_that_is_left(violation: Violation, facts: Facts) -> bool:
         for invocation in request.invocations
     )
     return died and all(key.startswith("Claim.") for key in left)
+
+
+@_residual(15)
+def tag_that_no_request_names(violation: Violation, facts: Facts) -> bool:
+    """After --disable-rollback the old properties may be those of a replacement: a tag that they do not name stays."""
+    if violation.kind != "tags":
+        return False
+    updates = [r for r in facts.requests_for(violation.arn) if r.type == "Update" and r.id == violation.arn]
+    if not updates or not updates[-1].succeeded:
+        return False
+    named = {*tags_of(updates[-1].properties), *tags_of(updates[-1].old_properties)}
+    return violation.key not in named and any(violation.key in tags_of(each.properties) for each in updates[:-1])
 
 
 def _keys_of(call: Call) -> set[str]:

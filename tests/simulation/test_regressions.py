@@ -10,6 +10,7 @@ import pytest
 from local.appfabric import Outcome
 from tests.simulation.aws import Behavior, Fault, Invocation, Plan, Request, installed
 from tests.simulation.cloudformation import CREATE_FIRST, UPDATE_IT, Options
+from tests.simulation.invariants import ownership_tags
 from tests.simulation.scenarios import HAND_MADE, NOT, TO_THE_END, Scenario, properties
 from tests.support.properties import OTHER_INGESTION, processing, tag_list, to_bucket, to_stream
 
@@ -284,6 +285,31 @@ def test_a_delete_whose_second_reading_is_the_older_one_does_not_release_the_nex
     assert deployment.id == HAND_MADE[0]
 
 
+@pytest.mark.parametrize("fault", ["hangs before the effect", "throttled"])
+def test_a_release_that_is_retried_leaves_the_next_adoption(fault: str, deployment: Deployment) -> None:
+    """Another invocation has released the destination by then, and another stack has adopted it."""
+    deployment.create(wanted=ADOPTS)
+    slow = Plan(calls=(Fault(1, fault, 1 if "hangs" in fault else 9),), duplicate_after=4)
+    scenario, other = deployment.scenario, deployment.scenario.stacks[1]
+    scenario.go(lambda: deployment.stack.delete(Options()), [slow], [], NOT)
+    scenario.simulation.scheduler.run(stop=lambda: deployment.stack.state == "none")
+    scenario.go(lambda: other.create({"Destination": ADOPTS}, Options()), [], [], TO_THE_END)
+    assert other.resources["Destination"].id == HAND_MADE[0]
+
+
+@pytest.mark.parametrize("lag", [0, 1.5, 3])
+def test_an_adoption_of_what_is_being_released_leaves_no_single_tag(lag: float) -> None:
+    """The canceled Create had adopted it, and its Delete removes the tags just before the next Create sets them."""
+    deployment = Deployment(Behavior(lags=(lag,)))
+    deployment.create(wanted=ADOPTS, fails_at=0.07, preserve=True)
+    deployment.scenario.time_passes(seconds=70)
+    again = Options(fails_at=0.07, preserve=True, continues=CREATE_FIRST)
+    deployment.scenario.go(lambda: deployment.stack.resume(again))
+    deployment.scenario.go(lambda: deployment.stack.resume(Options()))
+    deployment.scenario.teardown()
+    assert not ownership_tags(deployment.scenario.facts.destinations[HAND_MADE[0]])
+
+
 def test_a_delete_that_reads_stale_tags_does_not_delete_the_next_adoption(deployment: Deployment) -> None:
     """The Delete of the failed Create before it reads the tags from before the adoption: its own, and recent."""
     deployment.create()
@@ -354,7 +380,9 @@ def test_a_duplicate_within_ten_seconds_denies_an_adoption() -> None:
     """It counts as the first invocation: residual 12, counted and excused."""
     deployment = Deployment()
     cannot_read = Plan(calls=(Fault(0, "hangs before the effect", 99),), duplicate_after=4)
-    deployment.create(cannot_read, DIES_BEFORE_ITS_RESPONSE, wanted=properties(AdoptArn=HAND_MADE[0], ServiceTimeout="60"))
+    deployment.create(
+        cannot_read, DIES_BEFORE_ITS_RESPONSE, wanted=properties(AdoptArn=HAND_MADE[0], ServiceTimeout="60")
+    )
     deployment.scenario.teardown()
     assert 12 in deployment.scenario.excused
 

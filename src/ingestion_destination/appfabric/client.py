@@ -197,13 +197,31 @@ class AppFabric:
         returned = self._call("ListTagsForResource", lambda client: client.list_tags_for_resource(resourceArn=str(arn)))
         return {tag["key"]: tag["value"] for tag in returned.get("tags") or []}
 
-    def tag(self, arn: DestinationArn, tags: Mapping[str, str]) -> None:
-        """Set tags; others stay."""
-        self._call("TagResource", lambda client: client.tag_resource(resourceArn=str(arn), tags=_to_tag_list(tags)))
+    def tag(
+        self, arn: DestinationArn, tags: Mapping[str, str], *, before_retry: Callable[[], None] | None = None
+    ) -> None:
+        """Set tags; others stay.
 
-    def untag(self, arn: DestinationArn, keys: Sequence[str]) -> None:
-        """Remove tags; that they are gone is as good."""
-        self._call("UntagResource", lambda client: client.untag_resource(resourceArn=str(arn), tagKeys=list(keys)))
+        Args:
+            arn: The destination's.
+            tags: What to set.
+            before_retry: Called before each further attempt; raises when what the call rests on holds no longer.
+        """
+        self._call(
+            "TagResource",
+            lambda client: client.tag_resource(resourceArn=str(arn), tags=_to_tag_list(tags)),
+            before_retry=before_retry,
+        )
+
+    def untag(
+        self, arn: DestinationArn, keys: Sequence[str], *, before_retry: Callable[[], None] | None = None
+    ) -> None:
+        """Remove tags; that they are gone is as good. `before_retry` is as for `tag`."""
+        self._call(
+            "UntagResource",
+            lambda client: client.untag_resource(resourceArn=str(arn), tagKeys=list(keys)),
+            before_retry=before_retry,
+        )
 
     def destinations(self, parents: Parents) -> Iterator[DestinationArn]:
         """The destinations of an ingestion; none when the ingestion is gone."""
@@ -280,7 +298,14 @@ class AppFabric:
             self.clock.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
-    def _call(self, operation: str, send: Callable[[AppFabricClient], T], *, retries_in_doubt: bool = True) -> T:
+    def _call(
+        self,
+        operation: str,
+        send: Callable[[AppFabricClient], T],
+        *,
+        retries_in_doubt: bool = True,
+        before_retry: Callable[[], None] | None = None,
+    ) -> T:
         """One call, retried until it succeeds, is refused, or no further attempt would end in time."""
         began, pause, in_doubt = self.clock.monotonic(), FIRST_BACK_OFF, False
         while (left := self.ends - self.clock.monotonic()) > 0:
@@ -312,6 +337,12 @@ class AppFabric:
             )
             self.clock.sleep(failure.retry_after + min(random.uniform(0, pause), room))  # noqa: S311
             pause = min(2 * pause, LONGEST_BACK_OFF)
+            try:
+                if before_retry:
+                    before_retry()
+            except HandlerError as refusal:
+                refusal.in_doubt = refusal.in_doubt or in_doubt
+                raise
         raise NotStabilized(f"no time was left to call {operation}", in_doubt=in_doubt)
 
     def _patience(self, failure: HandlerError, time: float) -> float:
