@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import socket
 import struct
@@ -356,6 +357,40 @@ def test_mistakes_of_properties_are_found_before_anything_is_deployed(environmen
     assert re.match(r"wrong\.yaml:\d+:\d+ E9701 .*BucketName", line)
 
 
+def test_a_warning_and_what_was_not_given_are_shown_whole(environment: Terminal, tmp_path: Path) -> None:
+    """In a terminal where the lines of the view are cut."""
+    template = tmp_path / "warned.yaml"
+    template.write_text(re.sub("ServiceTimeout: 720.*", "", EXAMPLE.read_text()))
+    deployment = Terminal("make", "local-deploy", f"TEMPLATE={template}", columns=80)
+    deployment.wait()
+    assert re.search(r"^warned\.yaml:\d+:\d+ W9701 .*; 720 is enough$", deployment.plain(), re.MULTILINE)
+    assert f"IngestionArn is not given: {INGESTION}\n" in deployment.plain()
+    assert make("local-delete", "STACK=warned").returncode == 0
+
+
+def test_the_provider_is_neither_deployed_nor_deleted(environment: Terminal) -> None:
+    name = "appfabric-ingestion-destination"
+    expected = f"{name} is the provider: `make local` deploys it, and sam or aws can change it"
+    assert only_line(make("local-deploy", f"TEMPLATE={ROOT / 'template.yaml'}", f"STACK={name}")) == expected
+    assert only_line(make("local-delete", f"STACK={name}")) == expected
+
+
+def test_a_stack_whose_export_is_in_use_is_not_deleted(environment: Terminal, shell: Any) -> None:
+    topic: dict[str, Any] = {"Type": "AWS::SNS::Topic"}
+    export = {"Value": "a", "Export": {"Name": "of-exporting"}}
+    named = {**topic, "Properties": {"DisplayName": {"Fn::ImportValue": "of-exporting"}}}
+    templates = {
+        "exporting": {"Resources": {"Topic": topic}, "Outputs": {"Out": export}},
+        "importing": {"Resources": {"Topic": named}},
+    }
+    for name, template in templates.items():
+        shell(f"aws cloudformation create-stack --stack-name {name} --template-body '{json.dumps(template)}'")
+        environment.wait_for(f"{name:<15} CREATE_COMPLETE")
+    assert "of-exporting is imported by stack importing" in only_line(make("local-delete", "STACK=exporting"))
+    for name in ("importing", "exporting"):
+        assert make("local-delete", f"STACK={name}").returncode == 0
+
+
 def test_what_is_missing_is_named(environment: Terminal) -> None:
     assert "usage: make local-deploy TEMPLATE=" in only_line(make("local-deploy"))
     assert only_line(make("local-delete")) == "usage: make local-delete STACK=name"
@@ -426,6 +461,16 @@ def test_ctrl_c_while_it_starts_ends_everything_as_well(ports: tuple[int, int]) 
     terminal.interrupt()
     assert "Traceback" not in terminal.output
     assert not (FOLDER / ".local").exists()
+
+
+def test_one_that_is_starting_is_said_to_be() -> None:
+    (FOLDER / ".local").mkdir()
+    with (FOLDER / ".local" / "lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        line = only_line(make("local-destinations"))
+        assert line == "the local environment is starting: try again once `make local` says that it is up"
+        assert only_line(make("local")) == "one is running already, and is starting"
+    shutil.rmtree(FOLDER / ".local")
 
 
 def test_wrong_variables_and_ports_in_use_get_one_clear_line(ports: tuple[int, int]) -> None:
