@@ -238,6 +238,8 @@ def test_a_template_of_the_users_from_its_first_deployment_to_its_deletion(
 ) -> None:
     template = tmp_path / "my own [1].yaml"
     template.write_text(EXAMPLE.read_text())
+    of_the_users = 'profile = "company"\nregion = "us-west-2"\nparameter_overrides = "Prefix=theirs"\n'
+    (tmp_path / "samconfig.toml").write_text(f"version = 0.1\n[default.deploy.parameters]\n{of_the_users}")
     created = make("local-deploy", f"TEMPLATE={template}")
     assert created.returncode == 0, created.stdout + created.stderr
     assert f"AppBundleArn is not given: {BUNDLE}" in created.stdout
@@ -245,7 +247,9 @@ def test_a_template_of_the_users_from_its_first_deployment_to_its_deletion(
     assert "✓ my-own-1 is CREATE_COMPLETE" in created.stdout
     assert f"  DestinationArn     {INGESTION}/ingestiondestination/" in created.stdout
     assert "\x1b" not in created.stdout
-    assert "held by Destination in the stack my-own-1" in make("local-destinations").stdout
+    destinations = make("local-destinations").stdout
+    assert "held by Destination in the stack my-own-1" in destinations
+    assert "theirs" not in destinations
 
     again = make("local-deploy", f"TEMPLATE={template}")
     assert "✓ my-own-1 is up to date" in again.stdout
@@ -444,8 +448,14 @@ def test_a_call_for_another_region_is_marked_as_one(environment: Terminal, shell
 
 def test_ctrl_c_ends_everything(environment: Terminal, ports: tuple[int, int]) -> None:
     directory = Path(json.loads((FOLDER / ".local" / "environment.json").read_text())["directory"])
+    throttled = "FAIL=CreateIngestionDestination:ThrottlingException"
+    deployment = Terminal("make", "local-deploy", f"TEMPLATE={EXAMPLE}", throttled, columns=120)
+    deployment.wait_for("CreateIngestionDestination ThrottlingException")
     environment.interrupt()
     assert "Traceback" not in environment.output
+    deployment.wait()
+    assert deployment.plain().splitlines()[-2:][0] == "the local environment has ended"
+    assert "Traceback" not in deployment.output
     assert not (FOLDER / ".local").exists()
     assert not directory.exists()
     for port in ports:
