@@ -1,7 +1,7 @@
-"""What CloudFormation makes of a template's functions, for tests that ask what a template says in the end.
+"""CloudFormation's intrinsic functions, for tests of what a template finally contains.
 
-Only what the templates of this project use. A reference to a resource gives its name, an attribute `Name.Attribute`,
-an import an ARN.
+Only what this project's templates use. A reference to a resource gives its name, an attribute `Name.Attribute`, an
+import an ARN.
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference.html
 """
 
@@ -35,7 +35,7 @@ class Template:
         self._values = {**PSEUDO_PARAMETERS, **defaults, **parameters}
 
     def resources(self) -> dict[str, Any]:
-        """The resources whose condition holds, resolved."""
+        """Return the resources whose condition is true, resolved."""
         return {
             name: self.resolve(each)
             for name, each in self._body["Resources"].items()
@@ -43,11 +43,11 @@ class Template:
         }
 
     def holds(self, condition: str) -> bool:
-        """Whether a condition does."""
+        """Whether a condition is true."""
         return bool(self.resolve(self._body["Conditions"][condition]))
 
     def resolve(self, value: Any) -> Any:
-        """The value without functions, NO_VALUE for none."""
+        """Return the value with its functions resolved, NO_VALUE for AWS::NoValue."""
         if isinstance(value, list):
             return [each for each in map(self.resolve, value) if each is not NO_VALUE]
         if not isinstance(value, dict):
@@ -91,11 +91,11 @@ _FUNCTIONS = {
 
 
 def every(body: Mapping[str, Any], **given: Any) -> Iterator[Template]:
-    """The template with each combination of the values that its parameters may have.
+    """Yield the template with each combination of its parameters' possible values.
 
     Args:
         body: The template.
-        given: Values of parameters that say nothing of what they may be.
+        given: Values of parameters that have neither allowed values nor a default.
     """
     choices = {
         name: each.get("AllowedValues") or [each["Default"]]

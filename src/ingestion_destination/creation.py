@@ -109,9 +109,9 @@ class Creation:
                     each.arn, "AppFabric forgot the client token: one of several that a single request created"
                 )
             return created[0].destination
-        transient = (each for each in self.search.unreadable.values() if each.transient)
-        if failure := self.search.unreadable_own or next(transient, None):
-            raise failure
+        transient = [each for each in self.search.unreadable.values() if each.transient]
+        if failures := [*self.search.unreadable_own.values(), *transient]:
+            raise failures[0]
         if not self.invocation.owner.is_unique:
             return None
         if any(each.ownership.is_later_than(self.request) for each in owned):

@@ -98,7 +98,9 @@ class Deadline:
     response_ends: float
 
     @classmethod
-    def of(cls, *, now: float, remaining: float, age: float, service_timeout: float | None, deletes: bool) -> Deadline:
+    def of(
+        cls, *, now: float, remaining: float, age: float, service_timeout: float | None, is_delete: bool
+    ) -> Deadline:
         """Divide an invocation.
 
         A Create's calls end half a ServiceTimeout after its request at the latest, and a Delete searches a little
@@ -109,7 +111,7 @@ class Deadline:
             remaining: Seconds until Lambda ends the invocation.
             age: Seconds since CloudFormation made the request.
             service_timeout: The resource's own in seconds, None for CloudFormation's default.
-            deletes: Whether the request is a Delete.
+            is_delete: Whether the request is a Delete.
         """
         requested = now - age
         timeout = DEFAULT_SERVICE_TIMEOUT if service_timeout is None else service_timeout
@@ -119,7 +121,7 @@ class Deadline:
         )
         left = max(response_ends - now, 0.0)
         rollback_ends = response_ends - min(15.0, left / 4)
-        work_ends = rollback_ends if deletes else rollback_ends - min(7.5, left / 8)
+        work_ends = rollback_ends if is_delete else rollback_ends - min(7.5, left / 8)
         return cls(
             early_ends=requested + EARLY_WITHIN,
             create_ends=min(work_ends, requested + min(CREATE_WITHIN, timeout / 2)),

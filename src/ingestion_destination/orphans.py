@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from ingestion_destination.adoption import Adoption
 from ingestion_destination.appfabric.client import CONSISTENT_AFTER, FIRST_BACK_OFF, LONGEST_PAUSE, AppFabric
 from ingestion_destination.appfabric.destination import Destination, DestinationArn
-from ingestion_destination.exceptions import HandlerError, NotFound
+from ingestion_destination.exceptions import AccessDenied, HandlerError, NotFound
 from ingestion_destination.invocation import Invocation
 from ingestion_destination.observability import count, logger, report_possible_orphan
 from ingestion_destination.ownership import UNCONFIRMED, Ownership
@@ -64,7 +64,7 @@ class Orphans:
                 if replaces_a_create and old.parents != desired.parents:
                     # The Delete of this id follows, but it may come with the new properties, which lead elsewhere.
                     there = [owned for owned in found if old.parents.contain(owned.arn)]
-                    self._delete_what_is_of_the_create(old, there, set())
+                    self._delete_what_is_of_the_create(old, there, set(), dispose_of=self._try_to_dispose_of)
         except HandlerError as failure:  # the update itself is done
             # What the Create before a marker adopted is known; what it created is not.
             adopted = old.adopt if old and replaces_a_create else None
@@ -73,11 +73,26 @@ class Orphans:
             return
         if overtaken:
             raise self.invocation.overtaken()
+        self._report_unreadable(result)
         live = {owned.arn for owned in found} | self.search.unreadable.keys() | {result.arn}
         if replaced and replaced not in live:
             report_possible_orphan(
                 result.arn, "it replaces what was deleted before this update had ended: is it in its stack?"
             )
+
+    def _report_unreadable(self, result: Destination) -> None:
+        """Report what could not be read, for it may be what is searched for; what the role must not read is not."""
+        unreadable = {
+            arn: why for arn, why in self.search.unreadable.items() if str(arn) not in {self.id, str(result.arn)}
+        }
+        own = unreadable.keys() & self.search.unreadable_own.keys()
+        for arn in sorted(own, key=str):
+            report_possible_orphan(
+                arn, f"an earlier request may have left it, and it cannot be read: {unreadable[arn].reason}"
+            )
+        others = [why for arn, why in unreadable.items() if arn not in own and not isinstance(why, AccessDenied)]
+        if others:
+            report_possible_orphan(None, f"what an earlier request may have left cannot be read: {others[0].reason}")
 
     def _delete_what_replaced_this_id(self, found: list[Owned], old: Desired, result: Destination) -> None:
         for owned in found:
@@ -85,7 +100,7 @@ class Orphans:
                 continue
             recent = owned.ownership.age_at(self.request) <= LEFT_WITHIN
             if recent and old.equals(owned.destination) and owned.ownership.is_earlier_than(self.request):
-                self._dispose_of(owned)
+                self._try_to_dispose_of(owned)
             else:
                 report_possible_orphan(owned.arn, "created by an earlier update of this resource")
         if old.adopt and old.adopt != result.arn and str(old.adopt) != self.id:
@@ -115,7 +130,8 @@ class Orphans:
         for _ in self._until_no_create_is_in_flight():
             try:
                 owned = [] if desired.adopt else self.search.owned(self.appfabric, desired.parents)
-                found = self._delete_what_is_of_the_create(desired, owned, reported) or found
+                left = self._delete_what_is_of_the_create(desired, owned, reported, dispose_of=self._dispose_of)
+                found = left or found
                 failure = next(iter(self.search.unreadable.values()), None) if not found else None
             except HandlerError as error:
                 failure = error
@@ -134,7 +150,12 @@ class Orphans:
             yield
 
     def _delete_what_is_of_the_create(
-        self, desired: Desired, owned: list[Owned], reported: set[DestinationArn]
+        self,
+        desired: Desired,
+        owned: list[Owned],
+        reported: set[DestinationArn],
+        *,
+        dispose_of: Callable[[Owned], None],
     ) -> bool:
         """Delete what the Create left of the resource's destinations, or release it; whether there was something."""
         if desired.adopt:
@@ -143,7 +164,7 @@ class Orphans:
         if not self.id.startswith(UNCONFIRMED):
             left = self._without_what_is_not_certain(left, desired, reported)
         for each in left:
-            self._dispose_of(each)
+            dispose_of(each)
         return bool(left)
 
     def _may_be_of_the_create(self, ownership: Ownership) -> bool:
@@ -171,6 +192,12 @@ class Orphans:
                 reported.add(each.arn)
                 report_possible_orphan(each.arn, "it may be what a canceled Create left, or may have been retained")
         return certain
+
+    def _try_to_dispose_of(self, owned: Owned) -> None:
+        try:
+            self._dispose_of(owned)
+        except HandlerError as failure:
+            report_possible_orphan(owned.arn, f"an earlier request left it: {failure.reason}")
 
     def _dispose_of(self, owned: Owned) -> None:
         """Delete what this resource created; release what it adopted, perhaps just now: tags are read again."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ingestion_destination.appfabric.client import AppFabric
 from ingestion_destination.cloudformation.delivery import Delivery, Undelivered
 from ingestion_destination.cloudformation.request import REQUEST_TYPES, NotARequest, Request
-from ingestion_destination.cloudformation.response import Handling, Response, make_responder
+from ingestion_destination.cloudformation.response import Callbacks, Response, make_responder
 from ingestion_destination.deadline import Clock, Deadline
 from ingestion_destination.exceptions import HandlerError, InternalFailure, InvalidRequest, NotStabilized, Throttling
 from ingestion_destination.invocation import Invocation
@@ -73,7 +73,7 @@ class Provider:
             remaining=remaining,
             age=request.age,
             service_timeout=request.service_timeout,
-            deletes=request.type == "Delete",
+            is_delete=request.type == "Delete",
         )
         outbox = Outbox(request, self.delivery, ends=deadline.response_ends)
         expired, calls = deadline.response_ends <= now, Calls()
@@ -90,7 +90,7 @@ class Provider:
                 journal=Journal(),
                 deadline=deadline,
             )
-            self._fulfill(invocation, outbox, event, context)
+            self._respond(invocation, outbox, event, context)
         logger.info(
             "request completed",
             status=outbox.response.status,
@@ -134,15 +134,15 @@ class Provider:
             attempted=calls.add,
         )
 
-    def _fulfill(self, invocation: Invocation, outbox: Outbox, event: Mapping[str, Any], context: Any) -> None:
-        """Let crhelper call the handler and send its response, or the watchdog's."""
-        handling = Handling(
-            handle=lambda: _handle(invocation),
+    def _respond(self, invocation: Invocation, outbox: Outbox, event: Mapping[str, Any], context: Any) -> None:
+        """Let crhelper fulfill the request and send the response, or the watchdog's."""
+        callbacks = Callbacks(
+            fulfill=lambda: _fulfill(invocation),
             timed_out=lambda: _timed_out(invocation),
             send=outbox.send,
             watchdog_after=invocation.deadline.watchdog - self.clock.monotonic(),
         )
-        _responder.respond(event, context, handling)
+        _responder.respond(event, context, callbacks)
 
 
 @dataclass
@@ -192,7 +192,7 @@ class Outbox:
             )
 
 
-def _handle(invocation: Invocation) -> Response:
+def _fulfill(invocation: Invocation) -> Response:
     """The response to a request, whatever happens."""
     lifecycle = Lifecycle(invocation)
     handler = {"Create": lifecycle.create, "Update": lifecycle.update, "Delete": lifecycle.delete}

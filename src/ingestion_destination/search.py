@@ -36,12 +36,12 @@ class Search:
 
     Attributes:
         unreadable: Destinations that the latest search could not read, each with why.
-        unreadable_own: Why one of them could not be read that surely is the resource's; None if there is none.
+        unreadable_own: Those of them that surely are the resource's.
     """
 
     owner: Owner
     unreadable: dict[DestinationArn, HandlerError] = field(default_factory=dict)
-    unreadable_own: HandlerError | None = None
+    unreadable_own: dict[DestinationArn, HandlerError] = field(default_factory=dict)
 
     def owned(self, appfabric: AppFabric, *parents: Parents) -> list[Owned]:
         """The resource's destinations in some ingestions.
@@ -51,7 +51,7 @@ class Search:
         Raises:
             HandlerError: An ingestion cannot be listed.
         """
-        found, before, self.unreadable, self.unreadable_own = [], self.unreadable, {}, None
+        found, before, self.unreadable, self.unreadable_own = [], self.unreadable, {}, {}
         for arn in {arn: None for each in parents for arn in appfabric.destinations(each)}:
             ownership = None
             try:
@@ -63,7 +63,8 @@ class Search:
                 continue
             except HandlerError as failure:
                 self.unreadable[arn] = failure
-                self.unreadable_own = failure if ownership else self.unreadable_own
+                if ownership:
+                    self.unreadable_own[arn] = failure
                 if arn not in before:
                     logger.warning("skipping an unreadable destination", arn=str(arn), reason=failure.reason)
                 continue

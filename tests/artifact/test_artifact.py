@@ -1,4 +1,4 @@
-"""What is shipped: small, complete, with byte code that is never stale, and quick to start for reasons that hold."""
+"""What is shipped: complete, small, with byte code that is never stale, and what makes it quick to start."""
 
 import gzip
 import hashlib
@@ -22,7 +22,7 @@ from local.runtime import ROOT
 from tests.support.properties import STACK_ID, properties
 
 ARTIFACT = ROOT / ".aws-sam" / "build" / "ProviderFunction"
-# Lambda's own version where it is installed, whatever version runs the tests.
+# Lambda's Python version if it is installed, whatever version runs the tests.
 RUNTIME = build.find_runtime()
 PYTHON = RUNTIME or sys.executable
 
@@ -30,7 +30,7 @@ needs_the_runtime = pytest.mark.skipif(RUNTIME is None, reason="no Python 3.13: 
 
 
 def run(code: str, *arguments: str, artifact: Path = ARTIFACT, **environment: str) -> Any:
-    """Run a piece of code as Lambda would run the function; what it prints, read as JSON."""
+    """Run a piece of code as Lambda would run the function, and return what it prints, parsed as JSON."""
     process = subprocess.run(
         [PYTHON, "-S", "-c", code, *arguments],
         cwd=artifact,
@@ -54,7 +54,7 @@ def run(code: str, *arguments: str, artifact: Path = ARTIFACT, **environment: st
 
 
 def content(artifact: Path) -> str:
-    """One hash of all names and bytes."""
+    """Return one hash of all names and contents."""
     digest = hashlib.sha256()
     for path in sorted(artifact.rglob("*")):
         if path.is_file():
@@ -62,14 +62,14 @@ def content(artifact: Path) -> str:
     return digest.hexdigest()
 
 
-def test_nothing_is_shipped_that_only_builds_or_tests() -> None:
+def test_no_build_or_test_files_are_shipped() -> None:
     names = {path.name for path in ARTIFACT.iterdir()}
     assert not names & {"build.py", "install.py", "Makefile", "requirements.txt", "bin", "tests", "local", "bench"}
     assert not list(ARTIFACT.rglob("tests"))
     assert [path.name for path in (ARTIFACT / "botocore" / "data").iterdir() if path.is_dir()] == ["appfabric"]
 
 
-def test_every_distribution_keeps_its_license_and_the_name_that_scanners_know_it_by() -> None:
+def test_every_distribution_keeps_its_license_and_its_metadata() -> None:
     distributions = list(importlib.metadata.distributions(path=[str(ARTIFACT)]))
     assert {"boto3", "botocore", "crhelper", "aws-lambda-powertools", "urllib3"} <= {
         each.metadata["Name"].replace("_", "-") for each in distributions
@@ -91,15 +91,15 @@ print(json.dumps([len(compiled), [str(path) for path in compiled if not fresh(pa
 
 
 @needs_the_runtime
-def test_no_byte_code_is_stale_and_none_can_become_so() -> None:
-    """By Lambda's own version, which the magic number and the hash depend on."""
+def test_no_byte_code_is_stale_or_can_become_stale() -> None:
+    """Checked with Lambda's Python version, on which the magic number and the hash depend."""
     compiled, stale = run(STALE, str(ARTIFACT))
     assert compiled > 250
     assert stale == []
 
 
 @needs_the_runtime
-def test_whatever_start_up_loads_has_byte_code() -> None:
+def test_every_module_loaded_at_start_up_has_byte_code() -> None:
     loaded = run(
         "import app, json, sys;"
         "print(json.dumps([m.__cached__ for m in sys.modules.values() if getattr(m, '__file__', '').endswith('.py')"
@@ -119,22 +119,22 @@ NEVER_AT_START_UP = {
 }  # fmt: skip
 
 
-def test_start_up_loads_nothing_that_only_others_need() -> None:
+def test_start_up_loads_no_unneeded_module() -> None:
     loaded = set(run("import app, json, sys; print(json.dumps(list(sys.modules)))"))
     assert not loaded & NEVER_AT_START_UP
-    assert len(loaded) < 480, "much more than before: what brought it, and does a Create need it?"
+    assert len(loaded) < 480, "much more than before: what imported it, and does a Create need it?"
     assert {"boto3", "crhelper", "aws_lambda_powertools"} <= loaded
 
 
-def test_start_up_leaves_the_collector_on_and_what_it_made_out_of_it() -> None:
+def test_start_up_freezes_its_objects_and_leaves_gc_enabled() -> None:
     enabled, frozen = run("import app, gc, json; print(json.dumps([gc.isenabled(), gc.get_freeze_count()]))")
     assert enabled
     assert frozen > 50_000
 
 
 @needs_the_runtime
-def test_start_up_maps_no_piece_of_pythons_stack_again_and_again() -> None:
-    """Wherever the runtime's own frames end. Where imports nest across a boundary of two pieces each call maps one."""
+def test_start_up_does_not_repeatedly_map_a_chunk_of_pythons_stack() -> None:
+    """Wherever the runtime's own frames end: if imports nest across a chunk's boundary, each call maps a new chunk."""
     code = (
         "import json, resource, sys\n"
         "def at(depth):\n"
@@ -169,16 +169,16 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 
 @pytest.fixture(scope="module")
-def sink(certificates: Certificates) -> Iterator[ResponseReceiver]:
-    with ResponseReceiver(certificates) as sink:
-        yield sink
+def receiver(certificates: Certificates) -> Iterator[ResponseReceiver]:
+    with ResponseReceiver(certificates) as receiver:
+        yield receiver
 
 
-def creates(sink: ResponseReceiver, count: int) -> list[dict[str, Any]]:
+def creates(receiver: ResponseReceiver, count: int) -> list[dict[str, Any]]:
     return [
         {
             "RequestType": "Create",
-            "ResponseURL": sink.response_url(),
+            "ResponseURL": receiver.response_url(),
             "StackId": STACK_ID,
             "RequestId": f"request-{number}",
             "LogicalResourceId": "Destination",
@@ -188,28 +188,28 @@ def creates(sink: ResponseReceiver, count: int) -> list[dict[str, Any]]:
     ]
 
 
-def test_a_create_loads_nothing_more_and_makes_no_other_tls_context(
-    certificates: Certificates, sink: ResponseReceiver
+def test_a_create_loads_no_module_and_creates_no_second_tls_context(
+    certificates: Certificates, receiver: ResponseReceiver
 ) -> None:
-    events = creates(sink, 3)
+    events = creates(receiver, 3)
     with serve(AppFabricEmulator()) as endpoint:
-        shown = run(
+        result = run(
             CREATES,
             json.dumps(events),
             AWS_ENDPOINT_URL_APPFABRIC=endpoint,
             SSL_CERT_FILE=str(certificates.ca),
             AWS_LAMBDA_FUNCTION_NAME="ProviderFunction",
         )
-    assert [sink.wait(event["ResponseURL"], timeout=1).json()["Status"] for event in events] == ["SUCCESS"] * 3
-    assert shown == {"contexts": 1, "loaded": []}
+    assert [receiver.wait(event["ResponseURL"], timeout=1).json()["Status"] for event in events] == ["SUCCESS"] * 3
+    assert result == {"contexts": 1, "loaded": []}
 
 
 # --- botocore's data
 
 
 @pytest.mark.parametrize("service", ["secretsmanager", "ssm", "s3"])
-def test_a_layer_that_asks_this_boto3_for_another_service_fails(service: str) -> None:
-    """As docs/operating.md says of layers and wrappers."""
+def test_boto3_clients_for_other_services_cannot_be_created(service: str) -> None:
+    """As docs/operating.md says about layers and wrappers."""
     code = (
         "import boto3, sys\n"
         "try: print(boto3.client(sys.argv[1]))\n"
@@ -218,7 +218,7 @@ def test_a_layer_that_asks_this_boto3_for_another_service_fails(service: str) ->
     assert run(code, service) == "UnknownServiceError"
 
 
-def test_crhelper_starts_with_what_is_left_of_botocores_data() -> None:
+def test_crhelper_starts_without_the_rest_of_botocores_data() -> None:
     code = """
 import json, logging
 import app
@@ -230,7 +230,7 @@ print(json.dumps([ours._init_failed is None, CfnResource()._init_failed is None]
 """
     ours, by_itself = run(code)
     assert ours
-    assert not by_itself, "crhelper's own clients have data here: nobody asked for them"
+    assert not by_itself, "the artifact contains the data of crhelper's own clients, which nothing needs"
 
 
 ENDPOINTS = """
@@ -256,24 +256,24 @@ REGIONS = [
 ]  # fmt: skip
 
 
-def test_endpoints_are_those_of_the_whole_data(tmp_path: Path) -> None:
+def test_endpoints_match_botocores_full_data(tmp_path: Path) -> None:
     ours = run(ENDPOINTS, json.dumps(REGIONS))
     data = Path(botocore.__file__).parent / "data"
-    whole = tmp_path / "whole"
-    shutil.copytree(ARTIFACT, whole, ignore=shutil.ignore_patterns("endpoints.json"))
-    shutil.copy(data / "endpoints.json", whole / "botocore" / "data")
-    assert ours == run(ENDPOINTS, json.dumps(REGIONS), artifact=whole)
+    full = tmp_path / "full"
+    shutil.copytree(ARTIFACT, full, ignore=shutil.ignore_patterns("endpoints.json"))
+    shutil.copy(data / "endpoints.json", full / "botocore" / "data")
+    assert ours == run(ENDPOINTS, json.dumps(REGIONS), artifact=full)
     assert len({partition for _, partition, *others in ours if others}) > 3
     assert (ARTIFACT / "botocore" / "data" / "endpoints.json").stat().st_size < 20_000
 
 
-def test_the_service_model_is_botocores_without_its_documentation() -> None:
+def test_the_service_model_is_botocores_without_documentation() -> None:
     models = list((ARTIFACT / "botocore" / "data" / "appfabric").rglob("*-[12].json"))
     assert {path.name for path in models} >= {"service-2.json", "endpoint-rule-set-1.json"}
     for path in models:
         same = Path(botocore.__file__).parents[1] / path.relative_to(ARTIFACT)
         packed = same.with_suffix(".json.gz")
-        whole = json.loads(gzip.decompress(packed.read_bytes()) if packed.exists() else same.read_bytes())
-        assert json.loads(path.read_bytes()) == build.without_documentation(whole)
+        full = json.loads(gzip.decompress(packed.read_bytes()) if packed.exists() else same.read_bytes())
+        assert json.loads(path.read_bytes()) == build.without_documentation(full)
     shape = {"documentation": "text", "members": {"documentation": {"shape": "String", "documentation": "text"}}}
     assert build.without_documentation(shape) == {"members": {"documentation": {"shape": "String"}}}

@@ -1,4 +1,4 @@
-"""`sam build` gives the same bytes on every machine, or says in a sentence why it cannot."""
+"""`sam build` produces the same bytes on every machine, or says in a sentence why it cannot."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ from tests.artifact.test_artifact import ARTIFACT, content, needs_the_runtime, r
 TOOLS_PYTHON = ROOT / ".tools" / "bin" / "python"
 SAM = ROOT / ".venv-sam" / "bin" / "sam"
 
-# What an owner of a machine may have set for other purposes. Each of them alone stops or changes a plain pip's work.
+# Settings that a user may have for other purposes. Each of them alone breaks or changes what plain pip does.
 PIP_CONF = """\
 [global]
 require-virtualenv = true
@@ -40,14 +40,14 @@ PIP_VARIABLES = {
 
 
 def crlf(directory: Path) -> None:
-    """As Git checks out on Windows where no .gitattributes says otherwise."""
+    """Convert the line endings as Git does on Windows unless .gitattributes prevents it."""
     for path in directory.rglob("*"):
         if path.is_file():
             path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
 
 
 def make(source: Path, artifact: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """What `sam build` does in a copy of src."""
+    """Build in a copy of src, as `sam build` does."""
     return subprocess.run(
         ["make", "--silent", "build-ProviderFunction"],
         cwd=source,
@@ -64,8 +64,8 @@ def source(tmp_path: Path) -> Path:
     return Path(shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__")))
 
 
-def test_sam_builds_the_same_in_hostile_surroundings(tmp_path: Path, source: Path) -> None:
-    """A path with a space and parentheses, CRLF, an editor's files, and every setting of pip's at once."""
+def test_sam_builds_the_same_in_a_hostile_environment(tmp_path: Path, source: Path) -> None:
+    """A path with a space and parentheses, CRLF, an editor's files, and all of the pip settings above at once."""
     project = tmp_path / "some dir (x)"
     project.mkdir()
     shutil.copy(ROOT / "template.yaml", project)
@@ -97,38 +97,38 @@ def test_sam_builds_the_same_in_hostile_surroundings(tmp_path: Path, source: Pat
 @pytest.mark.slow
 @needs_the_runtime
 @pytest.mark.parametrize("version", ["3.9", "3.10", "3.11", "3.12", "3.13", "3.14"])
-def test_any_python_builds_the_same(tmp_path: Path, source: Path, version: str) -> None:
+def test_every_python_builds_the_same(tmp_path: Path, source: Path, version: str) -> None:
     python = installed(version)
     if python is None:
         pytest.skip(f"no Python {version} is installed")
-    made = make(source, tmp_path / "artifact", PYTHON=str(python))
-    assert made.returncode == 0, made.stderr
+    result = make(source, tmp_path / "artifact", PYTHON=str(python))
+    assert result.returncode == 0, result.stderr
     assert content(tmp_path / "artifact") == content(ARTIFACT)
 
 
 def installed(version: str) -> Path | None:
-    """A Python of this version that has pip: on the PATH or pyenv's."""
+    """Return a Python of this version that has pip, from the PATH or from pyenv."""
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
     places = [Path(each) for each in os.environ["PATH"].split(os.pathsep)]
     candidates = (place / f"python{version}" for place in [*places, *(p / "bin" for p in pyenv.glob(f"{version}.*"))])
     for each in candidates:
-        command = [each, "-m", "pip", "--version"]  # in another folder: there a version manager may refuse
+        command = [each, "-m", "pip", "--version"]  # in a folder where a version manager may refuse to run it
         if each.exists() and subprocess.run(command, cwd="/", check=False, capture_output=True).returncode == 0:
             return each
     return None
 
 
-# --- what is installed
+# --- dependencies
 
 
-def test_the_requirements_are_what_the_lock_exports() -> None:
+def test_the_requirements_match_the_lock() -> None:
     command = [ROOT / ".tools/bin/uv", "export", "--quiet", "--frozen", "--only-group", "function", "--no-header"]
     exported = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     exported = exported.replace(" ; python_full_version >= '3.11'", "")
     assert (ROOT / "src" / "requirements.txt").read_text() == exported, "make src/requirements.txt"
 
 
-def test_no_pin_keeps_make_lock_from_moving_what_is_shipped() -> None:
+def test_shipped_packages_are_not_pinned_outside_the_lock() -> None:
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
     assert not [requirement for requirement in groups["function"] if "==" in requirement]
 
@@ -136,7 +136,7 @@ def test_no_pin_keeps_make_lock_from_moving_what_is_shipped() -> None:
 # --- pip's configuration
 
 
-def test_the_index_of_the_machines_owner_stays_in_force(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_users_pip_index_is_respected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("PIP_")]:
         monkeypatch.delenv(name)
     (tmp_path / "pip.conf").write_text(
@@ -163,23 +163,23 @@ def test_the_index_of_the_machines_owner_stays_in_force(tmp_path: Path, monkeypa
     assert not {f"PIP_{name.upper().replace('-', '_')}" for name in left_out} & set(pips)
 
 
-def test_a_build_that_may_reach_no_index_fails(tmp_path: Path, source: Path) -> None:
-    """So that a setting is obeyed, not only passed on."""
+def test_a_build_without_an_index_fails(tmp_path: Path, source: Path) -> None:
+    """Shows that pip's settings have an effect, and are not only passed on."""
     (tmp_path / "pip.conf").write_text("[install]\nno-index = true\n")
-    made = make(source, tmp_path / "artifact", PIP_CONFIG_FILE=str(tmp_path / "pip.conf"))
-    assert made.returncode != 0
-    assert "pip could not install the function's dependencies" in made.stderr
+    result = make(source, tmp_path / "artifact", PIP_CONFIG_FILE=str(tmp_path / "pip.conf"))
+    assert result.returncode != 0
+    assert "pip could not install the function's dependencies" in result.stderr
     assert not list((tmp_path / "artifact").rglob("*.py"))
 
 
-def test_a_python_without_pip_is_named(tmp_path: Path, source: Path) -> None:
+def test_a_python_without_pip_is_reported(tmp_path: Path, source: Path) -> None:
     subprocess.run([TOOLS_PYTHON, "-m", "venv", "--without-pip", tmp_path / "bare"], check=True)
-    made = make(source, tmp_path / "artifact", PYTHON=str(tmp_path / "bare" / "bin" / "python"))
-    assert made.returncode != 0
-    assert made.stderr.startswith(f"pip is needed to build, and {tmp_path / 'bare' / 'bin' / 'python'} has none. ")
+    result = make(source, tmp_path / "artifact", PYTHON=str(tmp_path / "bare" / "bin" / "python"))
+    assert result.returncode != 0
+    assert result.stderr.startswith(f"pip is needed to build, and {tmp_path / 'bare' / 'bin' / 'python'} has none. ")
 
 
-def test_a_python_that_is_too_old_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_python_that_is_too_old_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(install.sys, "version_info", (3, 8, 18))
     with pytest.raises(SystemExit, match=r"Python 3\.9 or newer is needed to build, and .* is 3\.8\.18\. Choose"):
         install.main(tmp_path)
@@ -188,7 +188,7 @@ def test_a_python_that_is_too_old_is_named(tmp_path: Path, monkeypatch: pytest.M
 # --- byte code
 
 
-def test_without_python_3_13_only_the_byte_code_is_missing_and_the_build_says_so(
+def test_without_python_3_13_the_build_reports_that_only_byte_code_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     artifact = tmp_path / "artifact"
@@ -203,7 +203,7 @@ def test_without_python_3_13_only_the_byte_code_is_missing_and_the_build_says_so
     assert run("import app, json; print(json.dumps(callable(app.lambda_handler)))", artifact=artifact) is True
 
 
-def test_a_python_whose_byte_code_is_anothers_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_python_with_other_byte_code_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, probed in (("python3.13", "deadbeef /other/python"), ("python3", "")):
         (tmp_path / name).write_text(f"#!/bin/sh\necho {probed}\n")
         (tmp_path / name).chmod(0o755)
@@ -222,7 +222,7 @@ def test_a_python_whose_byte_code_is_anothers_is_not_taken(tmp_path: Path, monke
 # --- deploying it
 
 
-def test_sam_deploys_with_a_bucket_of_the_users(tmp_path: Path) -> None:
+def test_sam_deploys_with_the_users_bucket(tmp_path: Path) -> None:
     """In the project's own folder, with its samconfig.toml."""
     with emulate(certificates=Certificates.create(tmp_path)) as cloudformation:
         s3 = cloudformation.client("s3")

@@ -1,4 +1,4 @@
-"""make's commands where a project lies in real life. Slow: each sets up everything, or measures."""
+"""make's commands in realistic places. Slow: each sets up everything, or measures."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 
 
 def run(*command: str, cwd: Path, **environment: str) -> str:
-    """The output of a command."""
+    """Return the output of a command."""
     ended = subprocess.run(
         command,
         cwd=cwd,
@@ -33,7 +33,7 @@ def run(*command: str, cwd: Path, **environment: str) -> str:
 def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tarball of the commit, unpacked."""
     if not (ROOT / ".git").exists():
-        pytest.skip("a tarball is made of a Git checkout, and this is none")
+        pytest.skip("a tarball is made from a Git checkout, and this is not one")
     directory = tmp_path_factory.mktemp("tarball") / "some dir (x)"
     directory.mkdir()
     run("git", "archive", "--output", str(directory.parent / "project.tar"), "HEAD", cwd=ROOT)
@@ -42,10 +42,10 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def test_a_tarball_is_checked_built_and_released_without_a_home_and_cleaned_up(unpacked: Path) -> None:
+def test_a_tarball_is_checked_built_released_and_cleaned_up_without_a_home(unpacked: Path) -> None:
     """In a folder with a space and parentheses, four jobs at once, with pip set to install for the user."""
     before = set(unpacked.rglob("*"))
-    # Nothing can be written below a device, not even by root. What `make setup` downloaded is enough.
+    # Nothing can be written below a device, not even by root. The downloads of `make setup` suffice.
     hostile = {"HOME": os.devnull, "PIP_USER": "1", "UV_OFFLINE": "1"}
     output = run("make", "--jobs=4", "check", "build", "release", cwd=unpacked, **hostile)
     run("make", "--question", ".aws-sam/.ready", cwd=unpacked, **hostile)  # though Python added byte code to src
@@ -56,7 +56,7 @@ def test_a_tarball_is_checked_built_and_released_without_a_home_and_cleaned_up(u
     assert set(unpacked.rglob("*")) == before
 
 
-def test_the_benchmark_measures_every_handler_and_changes_no_file_of_the_project() -> None:
+def test_the_benchmark_measures_every_handler_and_changes_no_file() -> None:
     if not (shutil.which("node") and shutil.which("npm")):
         pytest.skip("CDK's handler needs Node.js and npm")
     picture = (ROOT / "docs" / "performance.svg").read_bytes()

@@ -1,4 +1,4 @@
-"""`make release`: the zip is the build, whole; the SBOM describes it; two releases of one commit are equal."""
+"""`make release`: the zip is the complete build, the SBOM describes it, and releases are reproducible."""
 
 import hashlib
 import importlib.metadata
@@ -37,7 +37,7 @@ def write(directory: Path, commit: release.Commit) -> list[Path]:
     return [template, code, *release.describe(template, code, commit)]
 
 
-def test_the_zip_is_the_build(released: list[Path], tmp_path: Path) -> None:
+def test_the_zip_contains_exactly_the_build(released: list[Path], tmp_path: Path) -> None:
     _, code, *_ = released
     with zipfile.ZipFile(code) as archive:
         assert {entry.filename: archive.read(entry) for entry in archive.infolist()} == {
@@ -48,8 +48,8 @@ def test_the_zip_is_the_build(released: list[Path], tmp_path: Path) -> None:
 
 
 @needs_the_runtime
-def test_a_function_of_the_zip_starts_from_its_byte_code(released: list[Path], tmp_path: Path) -> None:
-    """Python itself says which source files it had to compile: none of the function's."""
+def test_the_function_in_the_zip_starts_from_its_byte_code(released: list[Path], tmp_path: Path) -> None:
+    """Python itself reports which source files it had to compile: none of the function's."""
     unpacked = tmp_path / "task"
     with zipfile.ZipFile(released[1]) as archive:
         archive.extractall(unpacked)
@@ -66,7 +66,7 @@ def test_a_function_of_the_zip_starts_from_its_byte_code(released: list[Path], t
     assert [name for name in names if name.startswith(str(unpacked))] == []
 
 
-def test_two_releases_of_one_commit_are_equal_and_of_another_they_are_not(released: list[Path], tmp_path: Path) -> None:
+def test_releases_are_reproducible_and_differ_between_commits(released: list[Path], tmp_path: Path) -> None:
     again = write(tmp_path / "again", COMMIT)
     assert [path.name for path in again] == [path.name for path in released]
     assert [path.read_bytes() for path in again] == [path.read_bytes() for path in released]
@@ -96,10 +96,12 @@ def test_the_sbom_describes_the_zip(released: list[Path]) -> None:
     reached = set(requires[application["bom-ref"]])
     for _ in requires:
         reached.update(*(requires[name] for name in reached))
-    assert reached == {each["bom-ref"] for each in described["components"]}, "some component is nobody's dependency"
+    assert reached == {each["bom-ref"] for each in described["components"]}, (
+        "some component is not a dependency of any other"
+    )
 
 
-def test_sha256sum_checks_all_that_is_released(released: list[Path]) -> None:
+def test_sha256sum_verifies_every_released_file(released: list[Path]) -> None:
     *files, checksums = released
     checked = subprocess.run(
         ["sha256sum", "--check", "--strict", checksums.name],
@@ -112,14 +114,14 @@ def test_sha256sum_checks_all_that_is_released(released: list[Path]) -> None:
 
 
 def test_the_commands_deploy_this_release(released: list[Path], tmp_path: Path) -> None:
-    """As a shell runs them, with a command in the place of the AWS CLI that notes its arguments."""
+    """As a shell runs them, with a command in place of the AWS CLI that records its arguments."""
     template, code, *_ = released
-    noted = tmp_path / "noted"
-    (tmp_path / "aws").write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >> "{noted}"\n')
+    recorded = tmp_path / "recorded"
+    (tmp_path / "aws").write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >> "{recorded}"\n')
     (tmp_path / "aws").chmod(0o755)
     script = "\n".join(release.commands(template, code))
     subprocess.run(["/bin/sh", "-eu", "-c", script], env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, check=True)
-    arguments = noted.read_text().splitlines()
+    arguments = recorded.read_text().splitlines()
     assert arguments[:4] == ["s3", "cp", str(code), f"s3://amzn-s3-demo-bucket/{code.name}"]
     assert arguments[4:6] == ["cloudformation", "deploy"]
     option = {arguments[at]: arguments[at + 1] for at in range(6, len(arguments)) if arguments[at].startswith("--")}
@@ -135,13 +137,13 @@ def test_the_commands_deploy_this_release(released: list[Path], tmp_path: Path) 
 
 # --- the commit
 
-# As it is in a checkout: `git archive` fills it in.
+# As in a checkout; `git archive` fills it in.
 ARCHIVAL = "node: $Format:%H$\nnode-date: $Format:%cI$\n"
 
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Iterator[Path]:
-    """A repository of one commit that has this project's marks for `git archive`."""
+    """A repository with one commit and this project's attributes for `git archive`."""
     root = tmp_path / "project"
     root.mkdir()
     shutil.copy(ROOT / ".gitattributes", root)
@@ -165,14 +167,14 @@ def git(root: Path, *arguments: str) -> str:
     ).stdout.strip()
 
 
-def test_a_checkout_knows_its_commit_and_whether_it_was_changed(repository: Path) -> None:
+def test_the_commit_of_a_checkout_and_its_changes_are_detected(repository: Path) -> None:
     head = git(repository, "rev-parse", "HEAD")
     assert release.find_commit(repository) == release.Commit(head, COMMIT.time)
     (repository / "new").write_text("")
     assert release.find_commit(repository) == release.Commit(head, COMMIT.time, modified=True)
 
 
-def test_a_tarball_knows_its_commit_even_inside_another_checkout(repository: Path) -> None:
+def test_the_commit_of_a_tarball_is_detected_inside_another_checkout(repository: Path) -> None:
     head = git(repository, "rev-parse", "HEAD")
     git(repository, "archive", "--output", "project.zip", "HEAD")
     with zipfile.ZipFile(repository / "project.zip") as archive:
@@ -181,18 +183,18 @@ def test_a_tarball_knows_its_commit_even_inside_another_checkout(repository: Pat
     assert release.find_commit(repository / "inside") == release.Commit(head, COMMIT.time)
 
 
-def test_this_projects_tarballs_know_their_commit() -> None:
+def test_this_projects_tarballs_contain_their_commit() -> None:
     text = (ROOT / ".git_archival.txt").read_text()
     assert text == ARCHIVAL or release._ARCHIVED.fullmatch(text)
 
 
-def test_without_a_commit_there_is_no_release(repository: Path) -> None:
+def test_a_release_without_a_commit_fails(repository: Path) -> None:
     shutil.rmtree(repository / ".git")
     with pytest.raises(SystemExit, match="A release names its commit"):
         release.find_commit(repository)
 
 
-def test_without_byte_code_there_is_no_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_release_without_byte_code_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(release, "ARTIFACT", tmp_path)
     with pytest.raises(SystemExit, match=r"no byte code.*Install Python 3\.13"):
         release.main(tmp_path / "dist")

@@ -1,4 +1,4 @@
-"""Who is trusted, by handshakes: the artifact's own roots, and those that a user names."""
+"""Which certificates are trusted, by real TLS handshakes: the artifact's own roots, and those that users configure."""
 
 import shutil
 import socket
@@ -17,13 +17,13 @@ from tests.artifact.test_artifact import ARTIFACT, run
 AWS = "appfabric.us-east-1.amazonaws.com"
 OTHER = "localhost"
 
-# AWS's names lead to this machine, as DNS would have it.
-LEAD_HERE = """
+# AWS's host names resolve to this machine.
+RESOLVE_TO_THIS_MACHINE = """
 import json, socket, sys
 ask = socket.getaddrinfo
 socket.getaddrinfo = lambda host, *args, **options: ask("127.0.0.1", *args, **options)
 """
-CALL = f"""{LEAD_HERE}
+CALL = f"""{RESOLVE_TO_THIS_MACHINE}
 from botocore.exceptions import ClientError, SSLError
 from ingestion_destination.appfabric.client import Connection
 connection, refused = Connection(), 0
@@ -36,7 +36,7 @@ for _ in range(3):
         break
 print(json.dumps(refused))
 """
-RESPOND = f"""{LEAD_HERE}
+RESPOND = f"""{RESOLVE_TO_THIS_MACHINE}
 from ingestion_destination.cloudformation.delivery import Delivery, Undelivered
 from ingestion_destination.deadline import Clock
 from ingestion_destination.trust_store import first_context, full_context
@@ -52,7 +52,7 @@ except Undelivered as failure:
 
 @dataclass
 class Server:
-    """Refuses every request, after a handshake."""
+    """A server that rejects every request after the TLS handshake."""
 
     authority: trustme.CA = field(default_factory=trustme.CA)
 
@@ -100,7 +100,7 @@ def bundle(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def artifact(tmp_path: Path) -> Path:
-    """One to change."""
+    """A copy of the artifact that a test can change."""
     return Path(shutil.copytree(ARTIFACT, tmp_path / "artifact"))
 
 
@@ -109,18 +109,18 @@ def append(path: Path, pem: bytes) -> None:
 
 
 def refusals_of_the_client(server: Server, artifact: Path = ARTIFACT, host: str = AWS, **environment: str) -> int:
-    """How many of three calls end in a certificate that is refused, before one reaches the server."""
+    """Return how many of three calls fail to verify the certificate before one reaches the server."""
     endpoint = f"https://{host}:{server.port}"
     return int(run(CALL, artifact=artifact, AWS_ENDPOINT_URL_APPFABRIC=endpoint, **environment))
 
 
 def refusals_of_the_delivery(server: Server, artifact: Path = ARTIFACT, **environment: str) -> int | None:
-    """How many attempts are refused before one reaches the server; None if none does."""
+    """Return how many attempts fail to verify it before one reaches the server; None if none does."""
     refused: int | None = run(RESPOND, str(server.port), artifact=artifact, **environment)
     return refused
 
 
-def test_amazons_roots_are_botocores() -> None:
+def test_amazons_roots_are_taken_from_botocores_bundle() -> None:
     bundle, file = ARTIFACT / "botocore" / "cacert.pem", ARTIFACT / "amazon-roots.pem"
     context = ssl.create_default_context(cafile=file)
     names = {dict(part for (part,) in root["subject"])["commonName"] for root in context.get_ca_certs()}
@@ -129,26 +129,26 @@ def test_amazons_roots_are_botocores() -> None:
     assert all(f"{root}{end}" in bundle.read_text() for root in file.read_text().split(end)[:-1])
 
 
-def test_a_build_needs_all_of_amazons_roots(tmp_path: Path) -> None:
+def test_a_build_fails_if_a_root_of_amazon_is_missing(tmp_path: Path) -> None:
     bundle = (ARTIFACT / "botocore" / "cacert.pem").read_text()
     (tmp_path / "cacert.pem").write_text(bundle.replace('# Label: "Amazon Root CA 3"', '# Label: "Another"'))
     with pytest.raises(SystemExit, match="lacks Amazon Root CA 3"):
         build.write_amazon_roots(tmp_path / "cacert.pem", tmp_path / "amazon-roots.pem")
 
 
-def test_a_stranger_is_never_trusted(server: Server) -> None:
+def test_an_unknown_authority_is_never_trusted(server: Server) -> None:
     assert refusals_of_the_client(server) == 3
     assert refusals_of_the_client(server, host=OTHER) == 3
     assert refusals_of_the_delivery(server) is None
 
 
-def test_amazons_roots_are_trusted_at_once(server: Server, artifact: Path) -> None:
+def test_amazons_roots_are_trusted_at_the_first_attempt(server: Server, artifact: Path) -> None:
     append(artifact / "amazon-roots.pem", server.pem)
     assert refusals_of_the_client(server, artifact) == 0
     assert refusals_of_the_delivery(server, artifact) == 0
 
 
-def test_all_of_botocores_roots_are_tried_when_amazons_were_not_enough(server: Server, artifact: Path) -> None:
+def test_botocores_full_bundle_is_tried_when_amazons_roots_fail(server: Server, artifact: Path) -> None:
     append(artifact / "botocore" / "cacert.pem", server.pem)
     assert refusals_of_the_client(server, artifact) == 1
     assert refusals_of_the_client(server, artifact, OTHER) == 1
@@ -156,25 +156,23 @@ def test_all_of_botocores_roots_are_tried_when_amazons_were_not_enough(server: S
 
 
 @pytest.mark.parametrize("host", [AWS, OTHER])
-def test_aws_ca_bundle_is_what_the_client_trusts(server: Server, bundle: Path, host: str) -> None:
+def test_the_client_trusts_aws_ca_bundle(server: Server, bundle: Path, host: str) -> None:
     assert refusals_of_the_client(server, host=host, AWS_CA_BUNDLE=str(bundle)) == 0
 
 
-def test_a_bundle_in_the_configuration_file_is_what_the_client_trusts(
-    server: Server, bundle: Path, tmp_path: Path
-) -> None:
+def test_the_client_trusts_the_bundle_of_the_aws_config_file(server: Server, bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "config").write_text(f"[default]\nca_bundle = {bundle}\n")
     assert refusals_of_the_client(server, AWS_CONFIG_FILE=str(tmp_path / "config")) == 0
 
 
 @pytest.mark.parametrize("name", ["AWS_CA_BUNDLE", "SSL_CERT_FILE"])
-def test_what_the_environment_names_is_trusted_with_a_response(server: Server, bundle: Path, name: str) -> None:
+def test_the_delivery_trusts_the_bundle_of_the_environment(server: Server, bundle: Path, name: str) -> None:
     assert refusals_of_the_delivery(server, **{name: str(bundle)}) == 0
 
 
-def test_a_named_file_takes_the_place_of_all_roots(server: Server, artifact: Path, tmp_path: Path) -> None:
+def test_a_bundle_of_the_environment_replaces_all_roots(server: Server, artifact: Path, tmp_path: Path) -> None:
     for file in (artifact / "amazon-roots.pem", artifact / "botocore" / "cacert.pem"):
         append(file, server.pem)
-    stranger = tmp_path / "stranger.pem"
-    stranger.write_bytes(trustme.CA().cert_pem.bytes())
-    assert refusals_of_the_delivery(server, artifact, SSL_CERT_FILE=str(stranger)) is None
+    unknown = tmp_path / "unknown.pem"
+    unknown.write_bytes(trustme.CA().cert_pem.bytes())
+    assert refusals_of_the_delivery(server, artifact, SSL_CERT_FILE=str(unknown)) is None

@@ -15,7 +15,7 @@ def resource() -> CustomResource:
 
 @pytest.fixture
 def impatient() -> CustomResource:
-    """A provider whose Lambda function has a limit of 15 s."""
+    """A custom resource whose Lambda function times out after 15 s."""
     return CustomResource(timeout=15)
 
 

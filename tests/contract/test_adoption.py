@@ -1,4 +1,4 @@
-"""AdoptArn: a destination that somebody else created is taken over as it is, released, and never lost."""
+"""AdoptArn: a destination created elsewhere is adopted unchanged, released, and never lost."""
 
 from datetime import timedelta
 from typing import Any
@@ -10,7 +10,7 @@ from local.appfabric import Fault
 from tests.support.custom_resource import Context, CustomResource
 from tests.support.properties import INGESTION, OTHER_INGESTION, STACK_ID, processing, properties, to_stream
 
-THERE = f"{INGESTION}/ingestiondestination/44444444-4444-4444-8444-444444444444"
+EXISTING = f"{INGESTION}/ingestiondestination/44444444-4444-4444-8444-444444444444"
 MADE_UP = "audit-logs-Destination-1A2B3C4D5E6F"
 AGE = timedelta(seconds=100_000)
 TAGS = {"by": "the console", "team": "before"}
@@ -19,47 +19,47 @@ ELSEWHERE = {"DestinationConfiguration": to_stream("audit-logs")}
 
 
 def adopting(**changed: Any) -> dict[str, Any]:
-    return properties(AdoptArn=THERE, **changed)
+    return properties(AdoptArn=EXISTING, **changed)
 
 
 @pytest.fixture
-def there(resource: CustomResource) -> CustomResource:
-    """With a destination that the console made long ago."""
-    return with_console_made(resource)
+def adopter(resource: CustomResource) -> CustomResource:
+    """A resource that can adopt a destination created in the console long ago."""
+    return with_existing(resource)
 
 
-def with_console_made(resource: CustomResource) -> CustomResource:
-    resource.place(THERE, tags=dict(TAGS))
+def with_existing(resource: CustomResource) -> CustomResource:
+    resource.place(EXISTING, tags=dict(TAGS))
     resource.time.sleep(AGE.total_seconds())
     return resource
 
 
 def state(resource: CustomResource) -> tuple[Any, Any]:
-    destination = resource.appfabric.destinations[THERE]
+    destination = resource.appfabric.destinations[EXISTING]
     return destination.destination, destination.tags
 
 
-def test_what_is_exactly_as_described_is_adopted_and_nothing_of_it_changed(there: CustomResource) -> None:
-    before, _ = state(there)
-    event = there.event("Create", ResourceProperties=adopting(**SAME))
-    response = there.send(event)
-    assert (response.status, response.id) == ("SUCCESS", THERE)
-    assert list(there.appfabric.destinations) == [THERE]
-    destination, tags = state(there)
+def test_a_destination_as_described_is_adopted_unchanged(adopter: CustomResource) -> None:
+    before, _ = state(adopter)
+    event = adopter.event("Create", ResourceProperties=adopting(**SAME))
+    response = adopter.send(event)
+    assert (response.status, response.id) == ("SUCCESS", EXISTING)
+    assert list(adopter.appfabric.destinations) == [EXISTING]
+    destination, tags = state(adopter)
     assert destination == before
     assert tags == {
         **TAGS,
-        **there.ownership_tags(event["RequestId"], requested_at=there.time.began + AGE, how="/adopted"),
+        **adopter.ownership_tags(event["RequestId"], requested_at=adopter.time.began + AGE, how="/adopted"),
     }
-    assert set(response.data) == set(there.update(THERE, adopting(**SAME), adopting(**SAME)).data)
+    assert set(response.data) == set(adopter.update(EXISTING, adopting(**SAME), adopting(**SAME)).data)
 
 
-def test_adopted_again_by_the_same_event_changes_nothing(there: CustomResource) -> None:
-    event = there.event("Create", ResourceProperties=adopting(**SAME))
-    there.send(event)
-    there.forget_calls()
-    assert there.send(event).id == THERE
-    assert not there.mutations()
+def test_a_retried_adoption_changes_nothing(adopter: CustomResource) -> None:
+    event = adopter.event("Create", ResourceProperties=adopting(**SAME))
+    adopter.send(event)
+    adopter.forget_calls()
+    assert adopter.send(event).id == EXISTING
+    assert not adopter.mutations()
 
 
 @pytest.mark.parametrize(
@@ -71,46 +71,48 @@ def test_adopted_again_by_the_same_event_changes_nothing(there: CustomResource) 
         ({"Tags": [{"Key": "new", "Value": "1"}]}, "differs from the template in the tag new"),
         ({"IngestionIdentifier": OTHER_INGESTION}, "AdoptArn must belong to the ingestion"),
         ({"AdoptArn": "arn:aws:s3:::bucket"}, "AdoptArn must be the ARN of an ingestion destination"),
-        ({"AdoptArn": THERE.replace("4444", "5555")}, "the destination does not exist"),
+        ({"AdoptArn": EXISTING.replace("4444", "5555")}, "the destination does not exist"),
     ],
 )
-def test_what_does_not_fit_is_refused_before_anything_is_changed(
-    there: CustomResource, changed: dict[str, Any], says: str
+def test_a_destination_that_differs_is_rejected_before_anything_changes(
+    adopter: CustomResource, changed: dict[str, Any], says: str
 ) -> None:
-    before = str(state(there))
-    response = there.create({**adopting(**SAME), **changed})
+    before = str(state(adopter))
+    response = adopter.create({**adopting(**SAME), **changed})
     assert response.reason.startswith("InvalidRequest: ")
     assert says in response.reason
     assert response.id.startswith("not-created:")
-    assert not there.mutations()
-    assert str(state(there)) == before
+    assert not adopter.mutations()
+    assert str(state(adopter)) == before
 
 
-def test_what_belongs_to_another_resource_is_refused_with_the_way_out(there: CustomResource) -> None:
+def test_the_destination_of_another_resource_is_rejected_with_the_remedy(adopter: CustomResource) -> None:
     other = CustomResource(logical_id="Other")
-    there.appfabric.destinations[THERE].tags.update(other.ownership_tags("7f3c"))
-    response = there.create(adopting(**SAME))
+    adopter.appfabric.destinations[EXISTING].tags.update(other.ownership_tags("7f3c"))
+    response = adopter.create(adopting(**SAME))
     assert response.reason.startswith("InvalidRequest: AdoptArn: the destination belongs to another resource")
-    assert f"aws appfabric untag-resource --resource-arn {THERE} --tag-keys custom-appfabric" in response.reason
+    assert f"aws appfabric untag-resource --resource-arn {EXISTING} --tag-keys custom-appfabric" in response.reason
     for key in other.ownership_tags("7f3c"):
         assert key in response.reason
-    assert not there.mutations()
+    assert not adopter.mutations()
 
 
-def test_what_this_resource_once_retained_is_adopted_again(there: CustomResource) -> None:
-    there.appfabric.destinations[THERE].tags.update(there.ownership_tags("7f3c"))
-    event = there.event("Create", ResourceProperties=adopting())
-    assert there.send(event).id == THERE
-    assert event["RequestId"] in str(there.appfabric.destinations[THERE].tags)
+def test_a_destination_that_this_resource_retained_can_be_adopted(adopter: CustomResource) -> None:
+    adopter.appfabric.destinations[EXISTING].tags.update(adopter.ownership_tags("7f3c"))
+    event = adopter.event("Create", ResourceProperties=adopting())
+    assert adopter.send(event).id == EXISTING
+    assert event["RequestId"] in str(adopter.appfabric.destinations[EXISTING].tags)
 
 
 @pytest.mark.parametrize(("others", "fits"), [(45, True), (46, False)])
-def test_there_must_be_room_for_the_claim_and_the_four_tags(there: CustomResource, others: int, fits: bool) -> None:
-    there.appfabric.destinations[THERE].tags = {f"key-{i}": "x" for i in range(others)}
-    response = there.create(adopting())
+def test_an_adoption_needs_room_for_the_claim_and_the_ownership_tags(
+    adopter: CustomResource, others: int, fits: bool
+) -> None:
+    adopter.appfabric.destinations[EXISTING].tags = {f"key-{i}": "x" for i in range(others)}
+    response = adopter.create(adopting())
     assert (response.status == "SUCCESS") == fits
     assert fits or "needs room for five more" in response.reason
-    assert fits or not there.mutations()
+    assert fits or not adopter.mutations()
 
 
 @pytest.mark.parametrize(
@@ -124,8 +126,8 @@ def test_there_must_be_room_for_the_claim_and_the_four_tags(there: CustomResourc
     ],
     ids=str,
 )
-def test_an_adoption_that_fails_is_released_by_the_delete_that_follows(impatient: CustomResource, order: Any) -> None:
-    resource = with_console_made(impatient)
+def test_a_failed_adoption_is_released_by_the_delete_that_follows(impatient: CustomResource, order: Any) -> None:
+    resource = with_existing(impatient)
     before = str(state(resource))
     resource.appfabric.inject(order)
     event = resource.event("Create", ResourceProperties=adopting(**SAME))
@@ -137,156 +139,156 @@ def test_an_adoption_that_fails_is_released_by_the_delete_that_follows(impatient
 
 
 @pytest.mark.parametrize("id", [MADE_UP, "unconfirmed"])
-def test_an_adoption_that_nobody_heard_of_is_released(there: CustomResource, id: str) -> None:
-    before = str(state(there))
-    there.mailbox.refuse.append(Undelivered("HTTP 403", refused=True))
-    event = there.event("Create", ResourceProperties=adopting(**SAME))
+def test_an_adoption_whose_response_was_lost_is_released(adopter: CustomResource, id: str) -> None:
+    before = str(state(adopter))
+    adopter.mailbox.refuse.append(Undelivered("HTTP 403", refused=True))
+    event = adopter.event("Create", ResourceProperties=adopting(**SAME))
     with pytest.raises(Undelivered):
-        there.provider(event, Context(there.time, 300))
-    assert str(state(there)) != before
-    there.time.sleep(60)
+        adopter.provider(event, Context(adopter.time, 300))
+    assert str(state(adopter)) != before
+    adopter.time.sleep(60)
     id = f"unconfirmed:{event['RequestId']}" if id == "unconfirmed" else id
-    assert there.delete(id, adopting(**SAME)).status == "SUCCESS"
-    assert str(state(there)) == before
-    # and the stack that is deployed once more adopts it, though it is another stack by now
-    again = there.event("Create", ResourceProperties=adopting(**SAME), StackId=STACK_ID[:-4] + "ffff")
-    assert there.send(again).status == "SUCCESS"
+    assert adopter.delete(id, adopting(**SAME)).status == "SUCCESS"
+    assert str(state(adopter)) == before
+    # When the stack is deployed again, as another stack, it can adopt the destination.
+    again = adopter.event("Create", ResourceProperties=adopting(**SAME), StackId=STACK_ID[:-4] + "ffff")
+    assert adopter.send(again).status == "SUCCESS"
 
 
-def test_of_two_that_adopt_at_once_one_at_the_most_succeeds(there: CustomResource) -> None:
+def test_at_most_one_of_two_concurrent_adoptions_succeeds(adopter: CustomResource) -> None:
     other = CustomResource(logical_id="Other")
-    other.time, other.appfabric, other.mailbox.time = there.time, there.appfabric, there.time
+    other.time, other.appfabric, other.mailbox.time = adopter.time, adopter.appfabric, adopter.time
     other.cold_start()
     for moment in range(1, 9):
-        there.appfabric.destinations[THERE].tags = dict(TAGS)
-        there.forget_calls()
+        adopter.appfabric.destinations[EXISTING].tags = dict(TAGS)
+        adopter.forget_calls()
         responses: list[str] = []
 
         def between(_call: object, moment: int = moment, responses: list[str] = responses) -> None:
-            if len(there.calls()) == moment:
+            if len(adopter.calls()) == moment:
                 responses.append(other.create(adopting(**SAME)).status)
 
-        there.appfabric.subscribe(between)
-        responses.append(there.create(adopting(**SAME)).status)
+        adopter.appfabric.subscribe(between)
+        responses.append(adopter.create(adopting(**SAME)).status)
         assert responses.count("SUCCESS") <= 1, moment
         assert len(responses) == 2, moment
 
 
-def test_while_it_is_on_loan_a_delete_releases_it(there: CustomResource) -> None:
-    there.create(adopting(**SAME))
-    response = there.delete(THERE, adopting(**SAME))
-    assert (response.status, response.id) == ("SUCCESS", THERE)
-    _, tags = state(there)
+def test_a_delete_with_adopt_arn_releases_the_destination(adopter: CustomResource) -> None:
+    adopter.create(adopting(**SAME))
+    response = adopter.delete(EXISTING, adopting(**SAME))
+    assert (response.status, response.id) == ("SUCCESS", EXISTING)
+    _, tags = state(adopter)
     assert tags == TAGS
 
 
-def test_what_is_gone_is_released(there: CustomResource) -> None:
-    there.create(adopting())
-    there.appfabric.destinations.clear()
-    assert there.delete(THERE, adopting()).status == "SUCCESS"
+def test_a_delete_with_adopt_arn_succeeds_when_the_destination_is_gone(adopter: CustomResource) -> None:
+    adopter.create(adopting())
+    adopter.appfabric.destinations.clear()
+    assert adopter.delete(EXISTING, adopting()).status == "SUCCESS"
 
 
 @pytest.mark.parametrize("id", ["unconfirmed:x", "something-else", "not-created:x"])
-def test_while_it_is_on_loan_an_id_that_does_not_stand_for_it_does_not_touch_it(there: CustomResource, id: str) -> None:
-    there.create(adopting())
-    there.forget_calls()
-    assert there.delete(id, adopting()).status == "SUCCESS"
-    assert there.delete(id, properties(AdoptArn="not even an ARN")).status == "SUCCESS"
-    assert not there.mutations()
+def test_a_delete_of_an_unrelated_id_leaves_the_adopted_destination(adopter: CustomResource, id: str) -> None:
+    adopter.create(adopting())
+    adopter.forget_calls()
+    assert adopter.delete(id, adopting()).status == "SUCCESS"
+    assert adopter.delete(id, properties(AdoptArn="not even an ARN")).status == "SUCCESS"
+    assert not adopter.mutations()
 
 
-def test_without_adopt_arn_in_the_template_it_is_the_resources_to_delete(there: CustomResource) -> None:
-    there.create(adopting())
-    there.forget_calls()
-    handed_over = there.update(THERE, properties(), adopting())
-    assert (handed_over.status, handed_over.id) == ("SUCCESS", THERE)
-    assert not there.mutations()
-    there.delete(THERE)
-    assert not there.appfabric.destinations
+def test_once_adopt_arn_is_removed_a_delete_deletes_the_destination(adopter: CustomResource) -> None:
+    adopter.create(adopting())
+    adopter.forget_calls()
+    updated = adopter.update(EXISTING, properties(), adopting())
+    assert (updated.status, updated.id) == ("SUCCESS", EXISTING)
+    assert not adopter.mutations()
+    adopter.delete(EXISTING)
+    assert not adopter.appfabric.destinations
 
 
-def test_what_replaces_it_is_made_and_deleted_as_ever(there: CustomResource) -> None:
-    there.create(adopting())
+def test_the_replacement_of_an_adopted_destination_is_created_and_deleted(adopter: CustomResource) -> None:
+    adopter.create(adopting())
     new = adopting(ProcessingConfiguration=processing("raw", "json"))
-    replaced = there.update(THERE, new, adopting())
+    replaced = adopter.update(EXISTING, new, adopting())
     assert replaced.status == "SUCCESS"
-    there.delete(THERE, adopting())
-    there.delete(replaced.id, new)
-    assert list(there.appfabric.destinations) == [THERE]
+    adopter.delete(EXISTING, adopting())
+    adopter.delete(replaced.id, new)
+    assert list(adopter.appfabric.destinations) == [EXISTING]
 
 
-def test_a_rollback_of_a_replacement_takes_it_back(there: CustomResource) -> None:
-    there.create(adopting())
+def test_the_rollback_of_a_replacement_returns_to_the_adopted_destination(adopter: CustomResource) -> None:
+    adopter.create(adopting())
     new = properties(ProcessingConfiguration=processing("raw", "json"))
-    replaced = there.update(THERE, new, adopting())
-    response = there.update(replaced.id, adopting(), new)
-    assert (response.status, response.id) == ("SUCCESS", THERE)
+    replaced = adopter.update(EXISTING, new, adopting())
+    response = adopter.update(replaced.id, adopting(), new)
+    assert (response.status, response.id) == ("SUCCESS", EXISTING)
 
 
-def test_a_resource_that_has_a_destination_adopts_no_other(there: CustomResource) -> None:
-    made = there.create()
-    response = there.update(made.id, adopting(), properties())
-    assert (response.status, response.id) == ("FAILED", made.id)
+def test_a_resource_with_a_destination_cannot_adopt_another(adopter: CustomResource) -> None:
+    created = adopter.create()
+    response = adopter.update(created.id, adopting(), properties())
+    assert (response.status, response.id) == ("FAILED", created.id)
     assert response.reason.startswith("InvalidRequest: AdoptArn: ")
-    assert there.update(made.id, properties(), adopting()).status == "SUCCESS"
+    assert adopter.update(created.id, properties(), adopting()).status == "SUCCESS"
 
 
-def test_its_own_destination_may_be_put_on_loan(there: CustomResource) -> None:
-    made = there.create()
-    on_loan = properties(AdoptArn=made.id)
-    assert there.update(made.id, on_loan, properties()).status == "SUCCESS"
-    there.delete(made.id, on_loan)
-    assert made.id in there.appfabric.destinations
+def test_adopt_arn_can_be_set_to_the_resources_own_destination(adopter: CustomResource) -> None:
+    created = adopter.create()
+    adopted = properties(AdoptArn=created.id)
+    assert adopter.update(created.id, adopted, properties()).status == "SUCCESS"
+    adopter.delete(created.id, adopted)
+    assert created.id in adopter.appfabric.destinations
 
 
 @pytest.mark.parametrize("id", ["not-created:x", "unconfirmed:x", MADE_UP])
 @pytest.mark.parametrize("old", [adopting(), properties()], ids=["adopting", "creating"])
-def test_an_update_of_what_was_not_created_adopts_and_its_clean_up_leaves_it(
-    there: CustomResource, id: str, old: dict[str, Any]
+def test_an_update_of_an_id_without_a_destination_adopts_and_its_delete_leaves_it(
+    adopter: CustomResource, id: str, old: dict[str, Any]
 ) -> None:
-    response = there.update(id, adopting(), old)
-    assert (response.status, response.id) == ("SUCCESS", THERE)
-    assert there.delete(id, old).status == "SUCCESS"
-    assert there.update(THERE, adopting(**ELSEWHERE), adopting()).id == THERE
-    assert there.delete(THERE, adopting(**ELSEWHERE)).status == "SUCCESS"
-    _, tags = state(there)
+    response = adopter.update(id, adopting(), old)
+    assert (response.status, response.id) == ("SUCCESS", EXISTING)
+    assert adopter.delete(id, old).status == "SUCCESS"
+    assert adopter.update(EXISTING, adopting(**ELSEWHERE), adopting()).id == EXISTING
+    assert adopter.delete(EXISTING, adopting(**ELSEWHERE)).status == "SUCCESS"
+    _, tags = state(adopter)
     assert tags == TAGS
 
 
-def test_the_rollback_of_an_adoption_that_nobody_heard_of_releases_it(there: CustomResource) -> None:
-    before = str(state(there))
-    event = there.event(
+def test_the_rollback_of_an_adoption_whose_response_was_lost_releases_it(adopter: CustomResource) -> None:
+    before = str(state(adopter))
+    event = adopter.event(
         "Update", PhysicalResourceId=MADE_UP, ResourceProperties=adopting(), OldResourceProperties=properties()
     )
-    there.mailbox.refuse.append(Undelivered("TimeoutError"))
+    adopter.mailbox.refuse.append(Undelivered("TimeoutError"))
     with pytest.raises(Undelivered):
-        there.provider(event, Context(there.time, 300))
-    there.time.sleep(720)
-    response = there.update(MADE_UP, properties(), adopting())
+        adopter.provider(event, Context(adopter.time, 300))
+    adopter.time.sleep(720)
+    response = adopter.update(MADE_UP, properties(), adopting())
     assert response.status == "SUCCESS"
-    assert str(state(there)) == before
+    assert str(state(adopter)) == before
 
 
 @pytest.mark.parametrize("how", ["swept up", "made up", "unconfirmed"])
-def test_what_was_adopted_is_never_deleted_as_an_orphan(there: CustomResource, how: str) -> None:
-    """Though the request that finds it has properties without AdoptArn: which ones are sent is not known."""
-    before = str(state(there))
-    there.mailbox.refuse.append(Undelivered("TimeoutError"))
+def test_an_adopted_destination_is_never_deleted_as_an_orphan(adopter: CustomResource, how: str) -> None:
+    """Even by a request without AdoptArn: which properties CloudFormation sends is not known."""
+    before = str(state(adopter))
+    adopter.mailbox.refuse.append(Undelivered("TimeoutError"))
     kind = {"PhysicalResourceId": MADE_UP, "OldResourceProperties": properties()} if how == "swept up" else {}
-    event = there.event("Update" if kind else "Create", ResourceProperties=adopting(), **kind)
+    event = adopter.event("Update" if kind else "Create", ResourceProperties=adopting(), **kind)
     with pytest.raises(Undelivered):
-        there.provider(event, Context(there.time, 300))
-    there.time.sleep(720)
+        adopter.provider(event, Context(adopter.time, 300))
+    adopter.time.sleep(720)
     if how == "swept up":
-        assert there.update(MADE_UP, properties(Tags=[{"Key": "a", "Value": "1"}]), properties()).status == "SUCCESS"
+        assert adopter.update(MADE_UP, properties(Tags=[{"Key": "a", "Value": "1"}]), properties()).status == "SUCCESS"
     else:
         assert (
-            there.delete(f"unconfirmed:{event['RequestId']}" if how == "unconfirmed" else MADE_UP).status == "SUCCESS"
+            adopter.delete(f"unconfirmed:{event['RequestId']}" if how == "unconfirmed" else MADE_UP).status == "SUCCESS"
         )
-    assert str(state(there)) == before
+    assert str(state(adopter)) == before
 
 
-def test_an_empty_adopt_arn_means_none(there: CustomResource) -> None:
-    response = there.create(properties(AdoptArn=""))
+def test_an_empty_adopt_arn_means_none(adopter: CustomResource) -> None:
+    response = adopter.create(properties(AdoptArn=""))
     assert response.status == "SUCCESS"
-    assert response.id != THERE
+    assert response.id != EXISTING

@@ -1,4 +1,4 @@
-"""Whatever the properties are, the function and the cfn-lint rules report the same mistakes, the schema as many."""
+"""Whatever the properties, the function and the cfn-lint rules report the same mistakes; the schema rejects them."""
 
 import copy
 import importlib
@@ -14,19 +14,19 @@ from hypothesis import strategies as st
 
 from ingestion_destination.exceptions import InvalidRequest
 from ingestion_destination.properties import Desired
-from tests.contract.test_validators import ours, validator, without_guesses
+from tests.contract.test_validators import own_properties, validator, without_guesses
 from tests.support.properties import BUNDLE, INGESTION, to_bucket, to_stream
 from tests.support.property_sets import DESTINATION, GOOD, OTHER_BUNDLE, OWNERS
 from tests.template.tools import RULES
 
-# The rules as a package without what imports cfn-lint, which is in an environment of its own.
+# The rules as a package without the modules that import cfn-lint, which has an environment of its own.
 package = types.ModuleType("rules_without_cfn_lint")
 package.__path__ = [str(RULES)]
 sys.modules[package.__name__] = package
 contract = importlib.import_module(f"{package.__name__}._contract")
 resources = importlib.import_module(f"{package.__name__}._resources")
 
-# What JSON Schema cannot say: it compares no two values.
+# What JSON Schema cannot express: it cannot compare two values.
 ACROSS = re.compile("is a duplicate of|must belong to|in the provider's Region")
 SCHEMA = validator(contract.SCHEMA)
 NAMES = [
@@ -44,7 +44,7 @@ VALUES: list[Any] = [
 
 @st.composite
 def property_sets(draw: st.DrawFn) -> dict[str, Any]:
-    """Good properties with some changes anywhere in them."""
+    """Valid properties with some changes anywhere in them."""
     properties = copy.deepcopy({**GOOD, "Tags": [{"Key": "team", "Value": "security"}]})
     if draw(st.booleans()):
         properties["DestinationConfiguration"] = to_stream("audit-logs")
@@ -68,7 +68,7 @@ def containers(value: Any) -> list[Any]:
 
 
 def reported_by_the_function(properties: dict[str, Any]) -> set[str]:
-    """All mistakes, those included that a stack's event has no room for."""
+    """Return all mistakes, including those that do not fit in a stack event."""
     with patch("ingestion_destination.exceptions.LONGEST_REASON", 1_000_000):
         try:
             Desired.parse(properties)
@@ -103,4 +103,4 @@ def test_the_same_mistakes_are_reported(properties: dict[str, Any]) -> None:
     by_the_function = reported_by_the_function(properties)
     assert reported_by_the_rules(properties) == by_the_function
     in_the_schema = {mistake for mistake in by_the_function if not ACROSS.search(mistake)}
-    assert SCHEMA.is_valid(ours(properties)) == (not in_the_schema)
+    assert SCHEMA.is_valid(own_properties(properties)) == (not in_the_schema)

@@ -1,4 +1,4 @@
-"""The last resort: a call that Python cannot interrupt, such as a name look-up that hangs."""
+"""The watchdog: a call that Python cannot interrupt, such as a hanging DNS lookup."""
 
 import json
 import signal
@@ -14,7 +14,7 @@ from ingestion_destination.provider import Provider
 from tests.conftest import Logs
 from tests.support.custom_resource import CustomResource
 
-LIMIT = 2.0
+TIMEOUT = 2.0
 
 
 @dataclass
@@ -23,7 +23,7 @@ class RealContext:
     began: float = field(default_factory=time.monotonic)
 
     def get_remaining_time_in_millis(self) -> int:
-        return int((self.began + LIMIT - time.monotonic()) * 1000)
+        return int((self.began + TIMEOUT - time.monotonic()) * 1000)
 
 
 @dataclass
@@ -37,24 +37,26 @@ class RealMailbox:
 
 
 @pytest.mark.parametrize("request_type", ["Create", "Delete"])
-def test_the_watchdog_responds_once_and_nothing_begins_after_it(
+def test_the_watchdog_responds_once_and_no_call_begins_afterward(
     resource: CustomResource, request_type: str, monkeypatch: pytest.MonkeyPatch, logs: Logs
 ) -> None:
-    made = resource.create() if request_type == "Delete" else None
+    created = resource.create() if request_type == "Delete" else None
     mailbox = RealMailbox()
     client = resource.provider.client()
     operation = f"{request_type.lower()}_ingestion_destination"
     call = getattr(client, operation)
 
     def stuck(**parameters: Any) -> Any:
-        signal.signal(signal.SIGALRM, signal.SIG_IGN)  # nothing cuts it
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)  # nothing interrupts it
         assert mailbox.responded.wait(10)
         return call(**parameters)
 
     monkeypatch.setattr(client, operation, stuck)
     provider = Provider(client=lambda: client, delivery=mailbox, clock=Clock(), started=0)  # type: ignore[arg-type]
     event = resource.event(
-        request_type, ResponseURL="https://responses.example/x", **({"PhysicalResourceId": made.id} if made else {})
+        request_type,
+        ResponseURL="https://responses.example/x",
+        **({"PhysicalResourceId": created.id} if created else {}),
     )
     context = RealContext()
     assert provider(event, context) is None
@@ -62,7 +64,7 @@ def test_the_watchdog_responds_once_and_nothing_begins_after_it(
     (response,) = mailbox.bodies
     assert response["Status"] == "FAILED"
     assert response["Reason"].startswith("NotStabilized: timed out before the request was completed")
-    assert response["PhysicalResourceId"] == (made.id if made else f"unconfirmed:{event['RequestId']}")
+    assert response["PhysicalResourceId"] == (created.id if created else f"unconfirmed:{event['RequestId']}")
     # The call took effect after all; the Delete that follows a failed Create searches for what it created.
     assert len(resource.appfabric.destinations) == (request_type == "Create")
     if request_type == "Create":

@@ -1,4 +1,4 @@
-"""Create: what is sent to AppFabric, and how CloudFormation is responded to."""
+"""Create: what is sent to AppFabric, and what CloudFormation gets in response."""
 
 import json
 import uuid
@@ -12,7 +12,7 @@ from tests.support.properties import BUNDLE, INGESTION, STACK_ID, properties, to
 PREFIX = "custom-appfabric-ingestion-destination:"
 
 
-def test_a_bucket_is_mapped_property_by_property(resource: CustomResource) -> None:
+def test_every_property_of_a_bucket_is_sent(resource: CustomResource) -> None:
     event = resource.event("Create")
     response = resource.send(event)
     (call,) = resource.calls()
@@ -44,7 +44,7 @@ def test_a_bucket_is_mapped_property_by_property(resource: CustomResource) -> No
     }
 
 
-def test_a_stream_is_mapped_alone(resource: CustomResource) -> None:
+def test_a_stream_is_sent_without_a_bucket(resource: CustomResource) -> None:
     response = resource.create(properties(DestinationConfiguration=to_stream("audit-logs")))
     assert response.status == "SUCCESS"
     (call,) = resource.calls()
@@ -53,7 +53,7 @@ def test_a_stream_is_mapped_alone(resource: CustomResource) -> None:
     }
 
 
-def test_an_absent_prefix_stays_absent(resource: CustomResource) -> None:
+def test_an_absent_prefix_is_not_sent(resource: CustomResource) -> None:
     resource.create(properties(DestinationConfiguration=to_bucket("audit-logs")))
     (call,) = resource.calls()
     assert call.parameters["destinationConfiguration"] == {
@@ -61,7 +61,7 @@ def test_an_absent_prefix_stays_absent(resource: CustomResource) -> None:
     }
 
 
-def test_native_names_and_uuids_serve_as_well(resource: CustomResource) -> None:
+def test_native_property_names_and_uuids_are_accepted(resource: CustomResource) -> None:
     response = resource.create(
         properties(
             AppBundleIdentifier=None,
@@ -75,13 +75,13 @@ def test_native_names_and_uuids_serve_as_well(resource: CustomResource) -> None:
     assert response.data["IngestionArn"] == INGESTION
 
 
-def test_tags_are_sent_as_strings_beside_the_owners(resource: CustomResource) -> None:
+def test_tags_are_sent_as_strings_with_the_ownership_tags(resource: CustomResource) -> None:
     tags = [{"Key": "team", "Value": "security"}, {"Key": "cost", "Value": 14}, {"Key": "é😀", "Value": ""}]
     response = resource.create(properties(Tags=tags))
     assert resource.tags_of(response.id) == {"team": "security", "cost": "14", "é😀": ""}
 
 
-def test_46_tags_fit_beside_the_owners(resource: CustomResource) -> None:
+def test_46_tags_fit_beside_the_ownership_tags(resource: CustomResource) -> None:
     tags = [{"Key": f"key-{i}", "Value": "value"} for i in range(46)]
     assert resource.create(properties(Tags=tags)).status == "SUCCESS"
     assert resource.create(properties(Tags=[*tags, {"Key": "one-more", "Value": ""}])).reason.startswith(
@@ -89,7 +89,7 @@ def test_46_tags_fit_beside_the_owners(resource: CustomResource) -> None:
     )
 
 
-def test_the_same_event_again_makes_nothing_more(resource: CustomResource) -> None:
+def test_a_retried_create_creates_nothing_else(resource: CustomResource) -> None:
     event = resource.event("Create")
     first = resource.send(event)
     # Lambda's own retry, in a new container, with the keys in another order
@@ -102,7 +102,7 @@ def test_the_same_event_again_makes_nothing_more(resource: CustomResource) -> No
     assert one.parameters == two.parameters
 
 
-def test_a_request_id_that_is_no_uuid_gives_a_stable_token(resource: CustomResource) -> None:
+def test_a_request_id_that_is_not_a_uuid_still_gives_a_stable_token(resource: CustomResource) -> None:
     event = resource.event("Create", RequestId="unique id for this create request")
     assert resource.send(event).id == resource.send(event).id
     one, two = (call.parameters["clientToken"] for call in resource.calls("CreateIngestionDestination"))
@@ -119,10 +119,10 @@ def test_a_request_id_that_is_no_uuid_gives_a_stable_token(resource: CustomResou
         (Fault(error="SomethingNew", http_status=418), "SomethingNew"),
     ],
 )
-def test_a_refusal_is_reported_with_its_code_first_and_leaves_nothing(
+def test_a_rejected_create_is_reported_with_its_code_first_and_leaves_nothing(
     resource: CustomResource, error: Fault, code: str
 ) -> None:
-    resource.time.sleep(61)  # the container is no longer new: no role is waited for
+    resource.time.sleep(61)  # the container is no longer new, so it does not wait for its role
     resource.appfabric.inject(error)
     event = resource.event("Create")
     response = resource.send(event)
@@ -136,12 +136,12 @@ def test_a_refusal_is_reported_with_its_code_first_and_leaves_nothing(
     assert not resource.appfabric.destinations
 
 
-def test_a_missing_ingestion_is_reported_in_the_services_words(resource: CustomResource) -> None:
+def test_a_missing_ingestion_is_reported_in_appfabrics_words(resource: CustomResource) -> None:
     resource.appfabric.missing.add(INGESTION[-36:])
     assert resource.create().reason == "ValidationException: The specified ingestion does not exist"
 
 
-def test_a_sixth_destination_is_one_too_many(resource: CustomResource) -> None:
+def test_a_sixth_destination_exceeds_the_quota(resource: CustomResource) -> None:
     for _ in range(5):
         resource.create()
     response = resource.create()
@@ -149,7 +149,7 @@ def test_a_sixth_destination_is_one_too_many(resource: CustomResource) -> None:
     assert "five destinations" in response.reason
 
 
-def test_throttles_are_ridden_out_with_one_token(resource: CustomResource) -> None:
+def test_a_throttled_create_is_retried_with_the_same_token(resource: CustomResource) -> None:
     resource.appfabric.inject(Fault(error="ThrottlingException", retry_after=7, times=20))
     response = resource.create()
     assert response.status == "SUCCESS"
@@ -159,7 +159,7 @@ def test_throttles_are_ridden_out_with_one_token(resource: CustomResource) -> No
     assert response.seconds >= 20 * 7
 
 
-def test_a_throttle_without_end_is_reported_before_lambdas_limit(impatient: CustomResource) -> None:
+def test_persistent_throttling_is_reported_before_lambdas_timeout(impatient: CustomResource) -> None:
     impatient.appfabric.inject(Fault(error="ThrottlingException", message="Rate exceeded", times=9999))
     event = impatient.event("Create")
     response = impatient.send(event)
@@ -172,7 +172,7 @@ def test_a_throttle_without_end_is_reported_before_lambdas_limit(impatient: Cust
 @pytest.mark.parametrize(
     "fault", [{"error": "InternalServerException"}, {"cut": True}, {"hang": 600}, {"error": "Odd", "http_status": 503}]
 )
-def test_a_fault_that_passes_leaves_one_destination(
+def test_a_transient_fault_leaves_one_destination(
     resource: CustomResource, fault: dict[str, object], after: bool
 ) -> None:
     resource.appfabric.inject(Fault(operation="CreateIngestionDestination", after=after, **fault))
@@ -189,10 +189,10 @@ def test_a_fault_that_passes_leaves_one_destination(
         ({"error": "InternalServerException"}, "Int"),
     ],
 )
-def test_an_unanswered_create_is_looked_for_by_its_delete(
+def test_a_create_without_a_response_is_searched_for_by_its_delete(
     impatient: CustomResource, fault: dict[str, object], code: str
 ) -> None:
-    """Where the invocation itself cannot search for what its call created."""
+    """When the invocation itself cannot search for what its call created."""
     impatient.time.sleep(61)
     impatient.appfabric.inject(Fault(operation="CreateIngestionDestination", after=True, times=99, **fault))
     impatient.appfabric.inject(Fault(operation="ListIngestionDestinations", error="AccessDeniedException", times=99))
@@ -206,7 +206,7 @@ def test_an_unanswered_create_is_looked_for_by_its_delete(
     assert not impatient.appfabric.destinations
 
 
-def test_a_conflict_with_what_an_unanswered_try_made_is_no_conflict(resource: CustomResource) -> None:
+def test_a_conflict_with_what_an_earlier_attempt_created_succeeds(resource: CustomResource) -> None:
     resource.appfabric.inject(Fault(operation="CreateIngestionDestination", cut=True, after=True))
     resource.appfabric.inject(Fault(operation="CreateIngestionDestination", error="ConflictException"))
     response = resource.create()
@@ -227,21 +227,21 @@ def test_a_failed_destination_is_reported_with_its_reason_and_id(resource: Custo
     assert not resource.appfabric.destinations
 
 
-def test_a_status_that_is_not_reported_yet_is_waited_for(resource: CustomResource) -> None:
+def test_a_pending_destination_is_waited_for(resource: CustomResource) -> None:
     resource.appfabric.inject(Outcome(operation="CreateIngestionDestination", pending_gets=5, hidden_gets=3))
     response = resource.create()
     assert response.status == "SUCCESS"
     assert response.data["Status"] == "Active"
 
 
-def test_a_status_that_is_never_reported_ends_in_time_with_the_arn(impatient: CustomResource) -> None:
+def test_a_destination_that_stays_pending_times_out_with_its_arn(impatient: CustomResource) -> None:
     impatient.appfabric.inject(Outcome(operation="CreateIngestionDestination", pending_gets=9999))
     response = impatient.create()
     assert response.reason.startswith("NotStabilized: ")
     assert response.id in impatient.appfabric.destinations
 
 
-def test_a_destination_that_disappears_while_it_is_waited_for_is_not_made_again(resource: CustomResource) -> None:
+def test_a_destination_deleted_while_pending_is_not_re_created(resource: CustomResource) -> None:
     resource.appfabric.inject(Outcome(operation="CreateIngestionDestination", pending_gets=9999))
 
     def disappear(_call: object) -> None:
@@ -254,7 +254,7 @@ def test_a_destination_that_disappears_while_it_is_waited_for_is_not_made_again(
     assert resource.mutations() == ["CreateIngestionDestination"]
 
 
-def test_an_answer_without_arn_is_a_failure_to_look_into(
+def test_a_create_response_without_an_arn_fails_and_is_unconfirmed(
     resource: CustomResource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = resource.provider.client()
@@ -265,12 +265,12 @@ def test_an_answer_without_arn_is_a_failure_to_look_into(
     assert response.id == f"unconfirmed:{event['RequestId']}"
 
 
-def test_an_id_in_a_create_is_ignored(resource: CustomResource) -> None:
+def test_a_physical_id_in_a_create_is_ignored(resource: CustomResource) -> None:
     response = resource.create(PhysicalResourceId="somebody-elses")
     assert response.id in resource.appfabric.destinations
 
 
-def test_no_create_is_begun_270_s_after_the_request(resource: CustomResource) -> None:
+def test_no_create_call_begins_270_s_after_the_request(resource: CustomResource) -> None:
     event = resource.event("Create")
     resource.time.sleep(271)
     response = resource.send(event)
@@ -279,24 +279,24 @@ def test_no_create_is_begun_270_s_after_the_request(resource: CustomResource) ->
     assert not resource.mutations()
 
 
-def test_a_role_that_has_not_arrived_yet_is_waited_for_in_a_new_container(resource: CustomResource) -> None:
+def test_a_new_container_waits_until_its_role_takes_effect(resource: CustomResource) -> None:
     resource.appfabric.inject(Fault(error="AccessDeniedException", times=4))
     assert resource.create().status == "SUCCESS"
 
 
-def test_a_role_that_never_arrives_is_waited_for_20_s(resource: CustomResource) -> None:
+def test_a_new_container_waits_20_s_for_a_role_that_never_takes_effect(resource: CustomResource) -> None:
     resource.appfabric.inject(Fault(error="AccessDeniedException", times=9999))
     response = resource.create()
     assert response.reason.startswith("AccessDeniedException: ")
     assert 10 < response.seconds <= 20
 
 
-def test_the_wait_for_a_role_is_at_most_a_third_of_the_time(impatient: CustomResource) -> None:
+def test_the_wait_for_a_role_takes_at_most_a_third_of_the_time(impatient: CustomResource) -> None:
     impatient.appfabric.inject(Fault(error="AccessDeniedException", times=9999))
     assert impatient.create().seconds <= 5
 
 
-def test_a_conflict_is_reported_though_nothing_can_be_looked_for(resource: CustomResource) -> None:
+def test_a_conflict_is_reported_even_if_the_search_fails(resource: CustomResource) -> None:
     resource.time.sleep(61)
     resource.appfabric.inject(Fault(operation="CreateIngestionDestination", error="ConflictException"))
     resource.appfabric.inject(Fault(operation="ListIngestionDestinations", error="AccessDeniedException"))

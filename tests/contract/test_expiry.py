@@ -1,4 +1,4 @@
-"""Nothing begins, and no call is in flight, when CloudFormation no longer waits for a request."""
+"""No call begins or is in flight once CloudFormation has stopped waiting for the request."""
 
 from typing import Any
 
@@ -20,14 +20,14 @@ RAW = short(ProcessingConfiguration=processing("raw", "json"))
 
 
 def late(resource: CustomResource, kind: str, **changed: Any) -> dict[str, Any]:
-    """A request, 121 seconds old."""
+    """Return a request that is 121 seconds old."""
     event = resource.event(kind, **changed)
     resource.time.sleep(121)
     return event
 
 
 @pytest.mark.parametrize("new", [MOVED, RAW, short(Tags=[{"Key": "a", "Value": "1"}])], ids=["move", "replace", "tag"])
-def test_an_update_that_has_expired_changes_nothing(resource: CustomResource, new: dict[str, Any]) -> None:
+def test_an_expired_update_changes_nothing(resource: CustomResource, new: dict[str, Any]) -> None:
     current = resource.create(short())
     resource.time.sleep(600)
     resource.forget_calls()
@@ -39,7 +39,7 @@ def test_an_update_that_has_expired_changes_nothing(resource: CustomResource, ne
     assert not resource.calls()
 
 
-def test_a_create_that_has_expired_creates_nothing_and_says_that_an_earlier_one_may_have(
+def test_an_expired_create_creates_nothing_and_is_unconfirmed(
     resource: CustomResource,
 ) -> None:
     event = late(resource, "Create", ResourceProperties=short())
@@ -48,7 +48,7 @@ def test_a_create_that_has_expired_creates_nothing_and_says_that_an_earlier_one_
     assert not resource.calls()
 
 
-def test_a_delete_that_has_expired_leaves_the_successor(resource: CustomResource) -> None:
+def test_an_expired_delete_leaves_the_successor(resource: CustomResource) -> None:
     event = late(resource, "Delete", PhysicalResourceId=MADE_UP, ResourceProperties=short())
     successor = resource.create(short())
     resource.time.sleep(30)
@@ -56,7 +56,7 @@ def test_a_delete_that_has_expired_leaves_the_successor(resource: CustomResource
     assert list(resource.appfabric.destinations) == [successor.id]
 
 
-def test_while_an_update_changes_the_service_timeout_the_shorter_one_counts(resource: CustomResource) -> None:
+def test_an_update_of_the_service_timeout_expires_by_the_shorter_one(resource: CustomResource) -> None:
     current = resource.create(short())
     resource.time.sleep(600)
     event = late(
@@ -97,7 +97,7 @@ def test_a_first_invocation_ends_before_its_service_timeout(
     assert all((call.at - began).total_seconds() < seconds - 5 for call in resource.calls(*MUTATING))
 
 
-def test_a_create_with_a_short_service_timeout_is_over_when_its_delete_stops_searching(
+def test_a_create_with_a_short_service_timeout_ends_before_its_delete_stops_searching(
     resource: CustomResource,
 ) -> None:
     """The Delete of a canceled Create searches for 65 s; Lambda retries the Create after that."""
@@ -108,8 +108,8 @@ def test_a_create_with_a_short_service_timeout_is_over_when_its_delete_stops_sea
     assert not resource.appfabric.destinations
 
 
-@pytest.mark.parametrize("said", ["0", "3601", "1e3", "-1", "", " 60", "9" * 400, "٣", None, True, 60.5, {"a": 1}])
-def test_a_service_timeout_that_is_none_is_cloudformations_default(resource: CustomResource, said: Any) -> None:
-    response = resource.delete(MADE_UP, properties(ServiceTimeout=said))
+@pytest.mark.parametrize("value", ["0", "3601", "1e3", "-1", "", " 60", "9" * 400, "٣", None, True, 60.5, {"a": 1}])
+def test_an_invalid_service_timeout_means_cloudformations_default(resource: CustomResource, value: Any) -> None:
+    response = resource.delete(MADE_UP, properties(ServiceTimeout=value))
     assert response.status == "SUCCESS"
     assert response.seconds == pytest.approx(275)

@@ -1,4 +1,4 @@
-"""What the log says of a request: enough to see what happened, and for AWS Support to find a call."""
+"""What is logged about a request: enough to see what happened, and for AWS Support to find a call."""
 
 import pytest
 
@@ -12,7 +12,7 @@ def lines(logs: Logs, message: str) -> list[dict[str, object]]:
     return [line for line in logs.lines if line["message"] == message]
 
 
-def test_the_last_line_of_a_request_sums_it_up(resource: CustomResource, logs: Logs) -> None:
+def test_the_last_line_summarizes_the_request(resource: CustomResource, logs: Logs) -> None:
     created = resource.create()
     (line,) = lines(logs, "request completed")
     assert logs.lines[-1] == line
@@ -21,15 +21,13 @@ def test_the_last_line_of_a_request_sums_it_up(resource: CustomResource, logs: L
     assert line["seconds"] == 0  # by the test's clock
 
 
-def test_a_failure_is_summed_up_too(resource: CustomResource, logs: Logs) -> None:
+def test_a_failed_request_is_summarized_too(resource: CustomResource, logs: Logs) -> None:
     failed = resource.send(resource.event("Create", ResourceProperties={}))
     (line,) = lines(logs, "request completed")
     assert (line["status"], line["id"], line["calls"]) == ("FAILED", failed.id, 0)
 
 
-def test_each_call_that_is_sent_again_is_logged_with_appfabrics_request_id(
-    resource: CustomResource, logs: Logs
-) -> None:
+def test_each_retried_call_is_logged_with_appfabrics_request_id(resource: CustomResource, logs: Logs) -> None:
     resource.appfabric.inject(Fault(operation="CreateIngestionDestination", error="ThrottlingException", times=2))
     resource.create()
     again = lines(logs, "sending a call again")
@@ -42,14 +40,14 @@ def test_each_call_that_is_sent_again_is_logged_with_appfabrics_request_id(
     assert str(line["seconds"]) != "0"
 
 
-def test_a_refusal_is_logged_with_appfabrics_request_id(resource: CustomResource, logs: Logs) -> None:
+def test_a_rejected_call_is_logged_with_appfabrics_request_id(resource: CustomResource, logs: Logs) -> None:
     resource.appfabric.inject(Fault(operation="CreateIngestionDestination", error="ServiceQuotaExceededException"))
     resource.create()
     (error,) = logs.errors()
     assert error["appfabric_request_id"]
 
 
-def test_a_response_that_is_not_delivered_names_the_resource(resource: CustomResource, logs: Logs) -> None:
+def test_an_undelivered_response_is_logged_with_the_physical_id(resource: CustomResource, logs: Logs) -> None:
     resource.mailbox.refuse.append(Undelivered("HTTP 500"))
     event = resource.event("Create", ResourceProperties={})
     with pytest.raises(Undelivered):

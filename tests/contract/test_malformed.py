@@ -1,4 +1,4 @@
-"""Wrong properties and wrong events: one response that names the path, or none, and never a call."""
+"""Invalid properties get one response that names their paths, invalid events get none; neither leads to a call."""
 
 from typing import Any
 
@@ -17,8 +17,8 @@ def destination(value: Any) -> dict[str, Any]:
 
 
 WRONG = {
-    "nothing": ({"AppBundleIdentifier": None}, "exactly one of AppBundleIdentifier, AppBundleArn (has none)"),
-    "both names": (
+    "no app bundle": ({"AppBundleIdentifier": None}, "exactly one of AppBundleIdentifier, AppBundleArn (has none)"),
+    "both names of the app bundle": (
         {"AppBundleArn": BUNDLE},
         "exactly one of AppBundleIdentifier, AppBundleArn (has AppBundleIdentifier and AppBundleArn)",
     ),
@@ -27,7 +27,7 @@ WRONG = {
         {"IngestionIdentifier": "22222222-2222-4222-8222-22222222222A"},
         "IngestionIdentifier must be the ARN of an ingestion",
     ),
-    "a list for a text": ({"IngestionIdentifier": [SECRET]}, "IngestionIdentifier must be a string"),
+    "a list for a string": ({"IngestionIdentifier": [SECRET]}, "IngestionIdentifier must be a string"),
     "an empty identifier": ({"IngestionIdentifier": ""}, "IngestionIdentifier must be the ARN of an ingestion"),
     "no processing": ({"ProcessingConfiguration": None}, "ProcessingConfiguration is required"),
     "empty processing": ({"ProcessingConfiguration": {}}, "ProcessingConfiguration.AuditLog is required"),
@@ -43,7 +43,7 @@ WRONG = {
         {"ProcessingConfiguration": processing("raw", "xml")},
         "ProcessingConfiguration.AuditLog.Format must be one of json, parquet",
     ),
-    "a text for an object": ({"ProcessingConfiguration": SECRET}, "ProcessingConfiguration must be an object"),
+    "a string for an object": ({"ProcessingConfiguration": SECRET}, "ProcessingConfiguration must be an object"),
     "no destination": ({"DestinationConfiguration": None}, "DestinationConfiguration is required"),
     "neither": (
         {"DestinationConfiguration": destination({})},
@@ -97,21 +97,21 @@ WRONG = {
     "a tag without value": ({"Tags": [{"Key": "team"}]}, "Tags[0].Value is required"),
     "a tag without key": ({"Tags": [{"Value": SECRET}]}, "Tags[0].Key is required"),
     "a long tag": ({"Tags": [{"Key": "k" * 129, "Value": "v" * 257}]}, "Tags[0].Value must have 0 to 256 characters"),
-    "a tag of AWS's": ({"Tags": [{"Key": "AWS:x", "Value": ""}]}, "Tags[0].Key must not begin with aws:"),
-    "a tag of ours": (
+    "an AWS tag": ({"Tags": [{"Key": "AWS:x", "Value": ""}]}, "Tags[0].Key must not begin with aws:"),
+    "an ownership tag": (
         {"Tags": [{"Key": "custom-appfabric-ingestion-destination:StackId", "Value": ""}]},
         "Tags[0].Key is reserved: the provider uses it to record ownership",
     ),
-    "a tag twice": (
+    "a duplicate tag": (
         {"Tags": [{"Key": "a", "Value": "1"}, {"Key": "a", "Value": "2"}]},
         "Tags[1].Key is a duplicate of an earlier tag key",
     ),
-    "an unknown one": ({"Prefix": SECRET}, "Prefix is unknown"),
+    "an unknown property": ({"Prefix": SECRET}, "Prefix is unknown"),
 }
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=str)
-def test_a_wrong_property_is_named_and_no_call_is_made(resource: CustomResource, wrong: str) -> None:
+def test_an_invalid_property_is_reported_by_its_path_without_a_call(resource: CustomResource, wrong: str) -> None:
     changed, problem = WRONG[wrong]
     event = resource.event("Create", ResourceProperties=properties(**changed))
     response = resource.send(event)
@@ -132,7 +132,7 @@ def test_all_mistakes_are_reported_at_once(resource: CustomResource) -> None:
     )
 
 
-def test_mistakes_that_do_not_fit_are_counted(resource: CustomResource) -> None:
+def test_mistakes_that_do_not_fit_in_the_reason_are_counted(resource: CustomResource) -> None:
     response = resource.create(properties(**{f"Unknown{i}": "" for i in range(100)}))
     shown, _, more = response.reason.rpartition("; … and ")
     assert len(response.reason) <= 1000
@@ -140,13 +140,13 @@ def test_mistakes_that_do_not_fit_are_counted(resource: CustomResource) -> None:
     assert 20 < shown.count("is unknown") < 100
 
 
-def test_one_mistake_that_is_too_long_keeps_its_head(resource: CustomResource) -> None:
+def test_a_single_long_mistake_is_truncated(resource: CustomResource) -> None:
     response = resource.create(properties(**{"é😀" * 3000: ""}))
     assert response.reason.startswith("InvalidRequest: é😀")
     assert len(response.reason) <= 1000
 
 
-def test_numbers_and_booleans_count_as_the_strings_that_cloudformation_makes_of_them(
+def test_numbers_and_booleans_are_sent_as_cloudformations_strings(
     resource: CustomResource,
 ) -> None:
     resource.create(properties(DestinationConfiguration=to_bucket(12345), Tags=[{"Key": "a", "Value": True}]))  # type: ignore[arg-type]
@@ -156,17 +156,17 @@ def test_numbers_and_booleans_count_as_the_strings_that_cloudformation_makes_of_
 
 
 @pytest.mark.parametrize("absent", [{"ResourceProperties": None}, {"ResourceProperties": "text"}])
-def test_absent_properties_fail_a_create_but_no_delete(resource: CustomResource, absent: dict[str, Any]) -> None:
-    made = resource.create()
+def test_missing_properties_fail_a_create_but_not_a_delete(resource: CustomResource, absent: dict[str, Any]) -> None:
+    created = resource.create()
     event = resource.event("Create")
     assert resource.send({**event, **absent}).reason.startswith("InvalidRequest: ")
-    event = resource.event("Delete", PhysicalResourceId=made.id)
+    event = resource.event("Delete", PhysicalResourceId=created.id)
     assert resource.send({**event, **absent}).status == "SUCCESS"
     assert not resource.appfabric.destinations
 
 
 @pytest.mark.parametrize("request_type", [None, "create", "Foo", 5, "", ["Create"]])
-def test_an_unknown_request_type_is_answered_failed(resource: CustomResource, request_type: object) -> None:
+def test_an_unknown_request_type_fails(resource: CustomResource, request_type: object) -> None:
     event = {**resource.event("Create", PhysicalResourceId="an-id"), "RequestType": request_type}
     response = resource.send(event)
     assert response.reason == "InvalidRequest: RequestType must be one of Create, Update, Delete"
@@ -177,16 +177,16 @@ def test_an_unknown_request_type_is_answered_failed(resource: CustomResource, re
 NOT_REQUESTS: dict[str, Any] = {
     "null": None,
     "a list": [],
-    "a text": "Create",
+    "a string": "Create",
     "empty": {},
-    "a poll of crhelper's": {"CrHelperPoll": True},
-    "no address": {"ResponseURL": None},
-    "an empty address": {"ResponseURL": ""},
+    "a crhelper poll": {"CrHelperPoll": True},
+    "no ResponseURL": {"ResponseURL": None},
+    "an empty ResponseURL": {"ResponseURL": ""},
     "plain http": {"ResponseURL": "http://responses.example/x"},
     "a file": {"ResponseURL": "file:///etc/passwd"},
     "no host": {"ResponseURL": "https:///x"},
     "no port": {"ResponseURL": "https://host:port/x"},
-    "an address that is none": {"ResponseURL": ["https://responses.example/x"]},
+    "a ResponseURL that is a list": {"ResponseURL": ["https://responses.example/x"]},
     "no stack": {"StackId": None},
     "no request id": {"RequestId": ""},
     "no logical id": {"LogicalResourceId": 5},
@@ -195,7 +195,7 @@ NOT_REQUESTS: dict[str, Any] = {
 
 @pytest.mark.parametrize("wrong", NOT_REQUESTS, ids=str)
 @pytest.mark.parametrize("warm", [False, True])
-def test_what_is_no_request_is_refused_and_never_answered(
+def test_an_event_that_is_not_a_request_is_rejected_without_a_response(
     resource: CustomResource, wrong: str, warm: bool, logs: Logs
 ) -> None:
     if warm:
@@ -210,4 +210,4 @@ def test_what_is_no_request_is_refused_and_never_answered(
     assert not resource.calls()
     assert "Signature" not in str(refusal.value)
     (line,) = logs.errors()
-    assert "StackId" not in line  # of the request before
+    assert "StackId" not in line  # of the previous request

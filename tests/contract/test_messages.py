@@ -27,14 +27,14 @@ from tests.support.properties import (
 )
 from tests.support.troubleshooting import CODES, explanations, is_explained, messages, mistakes
 
-THERE = f"{INGESTION}/ingestiondestination/44444444-4444-4444-8444-444444444444"
+EXISTING = f"{INGESTION}/ingestiondestination/44444444-4444-4444-8444-444444444444"
 IN_OTHER_APP_BUNDLE = INGESTION.replace("11111111", "99999999")
 KEYS = {"aws_access_key_id": "AKIDEXAMPLE", "aws_secret_access_key": "example"}
 Provocation = Callable[[CustomResource], ReceivedResponse]
 
 
 def elsewhere(arn: str) -> str:
-    """The same in another Region."""
+    """Return the same ARN in another Region."""
     return arn.replace("us-east-1", "eu-west-1")
 
 
@@ -68,19 +68,19 @@ def adopt(tags: dict[str, str], **changed: Any) -> Provocation:
     """A Create that adopts a destination with these tags."""
 
     def provoke(resource: CustomResource) -> ReceivedResponse:
-        resource.place(THERE, tags=tags)
-        return resource.create(properties(AdoptArn=THERE, **changed))
+        resource.place(EXISTING, tags=tags)
+        return resource.create(properties(AdoptArn=EXISTING, **changed))
 
     return provoke
 
 
 def error(code: str, operation: str = "CreateIngestionDestination", **fault: Any) -> Fault:
-    """AppFabric's error, for as long as the function tries."""
+    """An error of AppFabric's, however often the function retries."""
     return Fault(operation=operation, error=code, times=999, **fault)
 
 
 def on(event: str, act: Callable[..., Any]) -> Provocation:
-    """A Create, in which something happens at an event of botocore's."""
+    """A Create that calls `act` at an event of botocore's."""
 
     def provoke(resource: CustomResource) -> ReceivedResponse:
         resource.provider.client().meta.events.register(f"{event}.appfabric", act)
@@ -90,7 +90,7 @@ def on(event: str, act: Callable[..., Any]) -> Provocation:
 
 
 def connecting_from(region: str, **credentials: str) -> Provocation:
-    """A Create by a function in some Region that finds no host of any name."""
+    """A Create by a function in some Region that cannot resolve any host name."""
 
     def provoke(resource: CustomResource) -> ReceivedResponse:
         config = Config(retries={"total_max_attempts": 1})
@@ -113,16 +113,16 @@ def delivered_after(seconds: float, **changed: Any) -> Provocation:
     return provoke
 
 
-def overtaken_create(resource: CustomResource) -> ReceivedResponse:
-    """Lambda delivers a Create once more, after a later one."""
+def superseded_create(resource: CustomResource) -> ReceivedResponse:
+    """Lambda retries a Create after a later one."""
     event = resource.event("Create")
     resource.time.sleep(60)
     resource.create()
     return resource.send(event)
 
 
-def overtaken_update(resource: CustomResource) -> ReceivedResponse:
-    """Lambda delivers an Update once more, after a later one."""
+def superseded_update(resource: CustomResource) -> ReceivedResponse:
+    """Lambda retries an Update after a later one."""
     current = resource.create().id
     resource.time.sleep(600)
     moved = {"ResourceProperties": properties(DestinationConfiguration=to_bucket("first"))}
@@ -143,7 +143,7 @@ def simultaneous_adoption(resource: CustomResource) -> ReceivedResponse:
 
     def claim(call: Call) -> None:
         if call.operation == "TagResource":
-            resource.appfabric.destinations[THERE].tags[f"{CLAIM}other"] = "x"
+            resource.appfabric.destinations[EXISTING].tags[f"{CLAIM}other"] = "x"
 
     resource.appfabric.subscribe(claim)
     return adopt({})(resource)
@@ -193,7 +193,7 @@ def fails(**_: Any) -> None:
     raise ValueError("s3cr3t")
 
 
-# The rows of the page in their sequence, each with how to provoke it.
+# The rows of the page in order, each with what provokes it.
 PROVOCATIONS: dict[str, Provocation] = {
     # Invalid properties
     "… is required": create(ProcessingConfiguration=None),
@@ -220,10 +220,10 @@ PROVOCATIONS: dict[str, Provocation] = {
         DestinationConfiguration=to_stream("audit-logs"), ProcessingConfiguration=processing("ocsf", "parquet")
     ),
     "AdoptArn must belong to the ingestion that the properties specify": create(
-        IngestionIdentifier=OTHER_INGESTION, AdoptArn=THERE
+        IngestionIdentifier=OTHER_INGESTION, AdoptArn=EXISTING
     ),
     # A destination cannot be adopted
-    "InvalidRequest: AdoptArn: the destination does not exist": create(AdoptArn=THERE),
+    "InvalidRequest: AdoptArn: the destination does not exist": create(AdoptArn=EXISTING),
     "InvalidRequest: AdoptArn: the destination differs from the template in …: make the template match it, and change"
     " it in a later update": adopt({}, Tags=[{"Key": "team", "Value": "security"}]),
     "InvalidRequest: AdoptArn: the destination has … tags, and AppFabric allows 50: remove some, because adoption needs"
@@ -232,7 +232,7 @@ PROVOCATIONS: dict[str, Provocation] = {
     "InvalidRequest: AdoptArn: the destination belongs to another resource. If that resource no longer exists: aws"
     " appfabric untag-resource --resource-arn … --tag-keys …": adopt({f"{CLAIM}other": "x"}),
     "InvalidRequest: AdoptArn: this resource already has a destination; AdoptArn is for a new resource": update(
-        AdoptArn=THERE
+        AdoptArn=EXISTING
     ),
     # AppFabric rejects the call
     "AccessDeniedException: …": create(error("AccessDeniedException")),
@@ -284,19 +284,19 @@ PROVOCATIONS: dict[str, Provocation] = {
     ),
     "InvalidRequest: RequestType must be one of …": lambda resource: resource.send(resource.event("Read")),
     # Another ID, owner or request
-    "InvalidRequest: PhysicalResourceId is not an ingestion destination in this Region": update(id=elsewhere(THERE)),
+    "InvalidRequest: PhysicalResourceId is not an ingestion destination in this Region": update(id=elsewhere(EXISTING)),
     "InvalidRequest: PhysicalResourceId is not an ingestion destination ARN": update(id="made-by-another-provider"),
     "InvalidRequest: the destination's tags name another owner: resource … in stack …": update_of_another_owner,
     "ResourceConflict: the destination was updated after this request was made, by an earlier invocation that failed or"
-    " by a later request; nothing was changed": overtaken_update,
+    " by a later request; nothing was changed": superseded_update,
     "ResourceConflict: superseded by a later request: CloudFormation canceled this one, or it arrived late": (
-        overtaken_create
+        superseded_create
     ),
 }
 
 
 @pytest.mark.parametrize("message", PROVOCATIONS, ids=lambda message: message.replace("…", "..."))
-def test_cloudformation_gets_the_message(resource: CustomResource, message: str) -> None:
+def test_cloudformation_gets_every_message_of_the_page(resource: CustomResource, message: str) -> None:
     response = PROVOCATIONS[message](resource)
     assert response.status == "FAILED"
     assert message in explanations(response.reason), response.reason
@@ -304,11 +304,11 @@ def test_cloudformation_gets_the_message(resource: CustomResource, message: str)
     assert response.reason.startswith(f"{code}: ")
 
 
-def test_the_page_has_exactly_these_messages() -> None:
+def test_the_page_lists_exactly_these_messages() -> None:
     assert messages().keys() == PROVOCATIONS.keys()
 
 
-def test_the_page_has_every_error_of_appfabrics_service_model() -> None:
+def test_the_page_lists_every_error_of_appfabrics_service_model() -> None:
     errors = {error for operation in service_model().operation_names for error in errors_of(operation)}
     assert {f"{error}: …" for error in errors} <= messages().keys()
 
@@ -328,5 +328,5 @@ def test_every_message_begins_with_an_error_code() -> None:
         "no code",
     ],
 )
-def test_a_reason_that_the_page_does_not_have_is_not_explained(reason: str) -> None:
+def test_a_reason_that_the_page_does_not_list_is_not_explained(reason: str) -> None:
     assert not is_explained(reason)

@@ -1,4 +1,4 @@
-"""Who created what: retained, adopted, successors and others' destinations are left alone, orphans are not."""
+"""Ownership: orphans are deleted; retained, adopted, later and others' destinations are not."""
 
 from datetime import timedelta
 from typing import Any
@@ -22,7 +22,7 @@ def update(resource: CustomResource, id: str, new: dict[str, Any], old: dict[str
     return resource.event("Update", PhysicalResourceId=id, ResourceProperties=new, OldResourceProperties=old)
 
 
-def lose_the_response(resource: CustomResource, event: dict[str, Any], *, refused: bool = False) -> None:
+def send_and_lose_response(resource: CustomResource, event: dict[str, Any], *, refused: bool = False) -> None:
     resource.mailbox.refuse.append(Undelivered("TimeoutError", refused=refused))
     with pytest.raises(Undelivered):
         resource.provider(event, Context(resource.time, 300))
@@ -35,7 +35,7 @@ def reported(logs: Logs) -> set[str]:
 # What a Create records
 
 
-def test_a_create_records_who_asked_for_it_and_when(resource: CustomResource) -> None:
+def test_a_create_records_its_resource_and_request(resource: CustomResource) -> None:
     event = resource.event("Create")
     response = resource.send(event)
     assert resource.appfabric.destinations[response.id].tags == resource.ownership_tags(event["RequestId"])
@@ -49,7 +49,7 @@ def test_a_replacement_records_what_it_replaces(resource: CustomResource) -> Non
     assert tags == resource.ownership_tags(event["RequestId"], replaces=replaced.id)
 
 
-def test_every_invocation_of_a_request_records_the_same(resource: CustomResource) -> None:
+def test_every_invocation_of_a_request_sends_the_same_tags(resource: CustomResource) -> None:
     event = resource.event("Create")
     resource.appfabric.inject(Fault(operation="CreateIngestionDestination", error="ThrottlingException", times=3))
     resource.send(event)
@@ -57,11 +57,11 @@ def test_every_invocation_of_a_request_records_the_same(resource: CustomResource
     assert len({str(call.parameters) for call in resource.calls("CreateIngestionDestination")}) == 1
 
 
-# What somebody retained
+# Retained destinations
 
 
 @pytest.mark.parametrize("id", ["unconfirmed:7f3c", MADE_UP])
-def test_the_delete_of_a_canceled_create_leaves_what_was_retained_and_differs(
+def test_the_delete_of_a_canceled_create_leaves_a_retained_destination_that_differs(
     resource: CustomResource, id: str
 ) -> None:
     retained = resource.create()
@@ -70,7 +70,7 @@ def test_the_delete_of_a_canceled_create_leaves_what_was_retained_and_differs(
     assert list(resource.appfabric.destinations) == [retained.id]
 
 
-def test_a_replacement_takes_nothing_that_was_retained(resource: CustomResource) -> None:
+def test_a_replacement_does_not_reuse_a_retained_destination(resource: CustomResource) -> None:
     retained = resource.create(properties(DestinationConfiguration=to_bucket("now-somebody-elses")))
     resource.time.sleep(90 * 24 * HOUR)
     current = resource.create(RAW)
@@ -79,7 +79,7 @@ def test_a_replacement_takes_nothing_that_was_retained(resource: CustomResource)
     assert "now-somebody-elses" in str(resource.appfabric.destinations[retained.id].destination)
 
 
-def test_what_update_replace_policy_retained_is_not_taken_back_a_month_later(resource: CustomResource) -> None:
+def test_a_destination_retained_by_update_replace_policy_is_not_reused_a_month_later(resource: CustomResource) -> None:
     retained = resource.create()
     current = resource.update(retained.id, RAW, properties())
     resource.time.sleep(30 * 24 * HOUR)
@@ -89,18 +89,18 @@ def test_what_update_replace_policy_retained_is_not_taken_back_a_month_later(res
 
 
 def test_destinations_of_several_requests_are_reported_and_not_deleted(resource: CustomResource, logs: Logs) -> None:
-    """A made-up id does not say which of them was its Create's."""
+    """An id made up by CloudFormation does not tell which of them its Create created."""
     both = {resource.create().id, resource.create().id}
     assert resource.delete(MADE_UP).status == "SUCCESS"
     assert set(resource.appfabric.destinations) == both
     assert reported(logs) == both
 
 
-# Requests that come again
+# Retried requests
 
 
 @pytest.mark.parametrize("id", ["unconfirmed:7f3c", MADE_UP])
-def test_a_delete_that_comes_again_leaves_the_successor(resource: CustomResource, id: str) -> None:
+def test_a_retried_delete_leaves_the_successor(resource: CustomResource, id: str) -> None:
     event = resource.event("Delete", PhysicalResourceId=id)
     resource.send(event)
     successor = resource.create()
@@ -108,7 +108,7 @@ def test_a_delete_that_comes_again_leaves_the_successor(resource: CustomResource
     assert list(resource.appfabric.destinations) == [successor.id]
 
 
-def test_a_rollback_that_comes_again_leaves_the_next_replacement(resource: CustomResource) -> None:
+def test_a_retried_rollback_leaves_the_next_replacement(resource: CustomResource) -> None:
     current = resource.create()
     resource.time.sleep(60)
     rollback = update(resource, current.id, properties(), RAW)
@@ -120,28 +120,28 @@ def test_a_rollback_that_comes_again_leaves_the_next_replacement(resource: Custo
 
 
 @pytest.mark.parametrize("refused", [True, False])
-def test_a_create_that_comes_again_and_is_not_heard_leaves_the_live_destination(
+def test_a_retried_create_whose_response_is_lost_leaves_the_live_destination(
     resource: CustomResource, refused: bool
 ) -> None:
     event = resource.event("Create")
     live = resource.send(event)
     resource.time.sleep(70)
-    lose_the_response(resource, event, refused=refused)
+    send_and_lose_response(resource, event, refused=refused)
     assert list(resource.appfabric.destinations) == [live.id]
 
 
-def test_an_update_that_failed_fails_again(resource: CustomResource) -> None:
+def test_the_retry_of_a_failed_update_fails(resource: CustomResource) -> None:
     current = resource.create()
     resource.time.sleep(60)
     resource.appfabric.inject(Outcome(operation="UpdateIngestionDestination", status="Failed", status_reason="Full"))
     event = update(resource, current.id, properties(DestinationConfiguration=to_stream("abc")), properties())
-    lose_the_response(resource, event)
+    send_and_lose_response(resource, event)
     resource.time.sleep(60)
     assert resource.send(event).status == "FAILED"
     assert "audit-logs" in str(resource.appfabric.destinations[current.id].destination)
 
 
-def test_an_update_that_comes_again_after_a_later_one_moves_nothing(resource: CustomResource) -> None:
+def test_an_update_retried_after_a_later_one_changes_nothing(resource: CustomResource) -> None:
     current = resource.create()
     resource.time.sleep(60)
     late = update(resource, current.id, properties(DestinationConfiguration=to_bucket("first")), properties())
@@ -154,7 +154,7 @@ def test_an_update_that_comes_again_after_a_later_one_moves_nothing(resource: Cu
     assert "second" in str(resource.appfabric.destinations[current.id].destination)
 
 
-def test_an_update_whose_container_died_while_it_waited_waits_again(resource: CustomResource) -> None:
+def test_the_retry_of_an_update_whose_container_died_waits_for_active(resource: CustomResource) -> None:
     current = resource.create()
     resource.time.sleep(60)
     event = update(resource, current.id, properties(DestinationConfiguration=to_stream("abc")), properties())
@@ -165,7 +165,7 @@ def test_an_update_whose_container_died_while_it_waited_waits_again(resource: Cu
     assert resource.send(event).reason == "NotStabilized: the destination is Failed: The stream is gone"
 
 
-def test_a_create_that_comes_after_a_later_one_creates_nothing(resource: CustomResource) -> None:
+def test_a_create_retried_after_a_later_one_creates_nothing(resource: CustomResource) -> None:
     late = resource.event("Create")
     resource.time.sleep(30)
     current = resource.create()
@@ -175,10 +175,12 @@ def test_a_create_that_comes_after_a_later_one_creates_nothing(resource: CustomR
 
 
 @pytest.mark.parametrize("behind", [0, 2])
-def test_a_create_that_was_not_heard_is_found_by_the_next_invocation(resource: CustomResource, behind: float) -> None:
-    """Though AppFabric has forgotten the client token, and whatever its clock says."""
+def test_a_create_whose_response_was_lost_is_found_by_the_next_invocation(
+    resource: CustomResource, behind: float
+) -> None:
+    """Even if AppFabric has forgotten the client token, and whatever its clock says."""
     event = resource.event("Create")
-    lose_the_response(resource, event)
+    send_and_lose_response(resource, event)
     (first,) = resource.appfabric.destinations.values()
     first.created_at = first.created_at.replace(second=58 if behind else 0)
     resource.appfabric.created_by.clear()
@@ -187,7 +189,7 @@ def test_a_create_that_was_not_heard_is_found_by_the_next_invocation(resource: C
     assert (response.status, [response.id]) == ("SUCCESS", list(resource.appfabric.destinations))
 
 
-def test_a_conflict_with_a_duplicate_leaves_nothing(resource: CustomResource) -> None:
+def test_a_conflict_with_a_duplicate_invocation_leaves_nothing(resource: CustomResource) -> None:
     event = resource.event("Create")
     resource.appfabric.inject(Fault(operation="CreateIngestionDestination", error="ConflictException"))
     second = resource.send(event)
@@ -198,7 +200,7 @@ def test_a_conflict_with_a_duplicate_leaves_nothing(resource: CustomResource) ->
     assert not resource.appfabric.destinations
 
 
-def test_a_late_create_is_reported(resource: CustomResource, logs: Logs) -> None:
+def test_what_a_late_create_creates_is_reported(resource: CustomResource, logs: Logs) -> None:
     event = resource.event("Create")
     first = resource.send(event)
     resource.delete(first.id)
@@ -209,7 +211,7 @@ def test_a_late_create_is_reported(resource: CustomResource, logs: Logs) -> None
     assert logs.counted("PossibleOrphans") == 1
 
 
-# Replacements that nobody heard of
+# Replacements whose response was lost
 
 
 @pytest.mark.parametrize(
@@ -217,7 +219,9 @@ def test_a_late_create_is_reported(resource: CustomResource, logs: Logs) -> None
     [{"destination": {"auditLog": {"destination": {"s3Bucket": {"bucketName": "by-hand"}}}}}, {"tags": {"a": "2"}}, {}],
     ids=["moved by hand", "tagged by hand", "as it was"],
 )
-def test_their_rollback_deletes_them_whatever_else_it_changes(resource: CustomResource, drift: dict[str, Any]) -> None:
+def test_a_replacement_whose_response_was_lost_is_deleted_despite_drift(
+    resource: CustomResource, drift: dict[str, Any]
+) -> None:
     tagged = {"Tags": [{"Key": "a", "Value": "1"}]}
     current = resource.create(properties(**tagged))
     resource.time.sleep(HOUR)
@@ -225,7 +229,7 @@ def test_their_rollback_deletes_them_whatever_else_it_changes(resource: CustomRe
     live.destination = drift.get("destination", live.destination)
     live.tags = {**live.tags, **drift.get("tags", {})}
     new = {**RAW, **tagged}
-    lose_the_response(resource, update(resource, current.id, new, properties(**tagged)))
+    send_and_lose_response(resource, update(resource, current.id, new, properties(**tagged)))
     resource.time.sleep(720)
     assert resource.update(current.id, properties(**tagged), new).id == current.id
     assert list(resource.appfabric.destinations) == [current.id]
@@ -234,31 +238,31 @@ def test_their_rollback_deletes_them_whatever_else_it_changes(resource: CustomRe
 
 
 @pytest.mark.parametrize("id", ["gone", "not-created:x", "unconfirmed:x", MADE_UP])
-def test_nothing_else_is_left_when_the_id_has_no_destination(resource: CustomResource, id: str) -> None:
+def test_a_replacement_of_no_destination_whose_response_was_lost_is_deleted(resource: CustomResource, id: str) -> None:
     if id == "gone":
         id = resource.create().id
         resource.appfabric.destinations.clear()
     resource.time.sleep(60)
-    lose_the_response(resource, update(resource, id, RAW, properties()))
+    send_and_lose_response(resource, update(resource, id, RAW, properties()))
     resource.time.sleep(720)
     rolled_back = resource.update(id, properties(), RAW)
     resource.delete(id, RAW)
     assert list(resource.appfabric.destinations) == [rolled_back.id]
 
 
-def test_what_the_old_properties_do_not_describe_is_reported(resource: CustomResource, logs: Logs) -> None:
+def test_an_orphan_that_differs_from_the_old_properties_is_reported(resource: CustomResource, logs: Logs) -> None:
     current = resource.create()
     resource.time.sleep(60)
-    lose_the_response(resource, update(resource, current.id, RAW, properties()))
-    (left,) = set(resource.appfabric.destinations) - {current.id}
+    send_and_lose_response(resource, update(resource, current.id, RAW, properties()))
+    (orphan,) = set(resource.appfabric.destinations) - {current.id}
     resource.time.sleep(720)
     other = properties(ProcessingConfiguration=processing("ocsf", "parquet"))
     assert resource.update(current.id, properties(), other).status == "SUCCESS"
-    assert left in resource.appfabric.destinations
-    assert left in reported(logs)
+    assert orphan in resource.appfabric.destinations
+    assert orphan in reported(logs)
 
 
-def test_a_replacement_in_doubt_is_reported(resource: CustomResource, logs: Logs) -> None:
+def test_a_replacement_that_may_have_been_created_is_reported(resource: CustomResource, logs: Logs) -> None:
     current = resource.create()
     resource.time.sleep(61)
     resource.appfabric.inject(Fault(operation="CreateIngestionDestination", cut=True, times=999))
@@ -267,7 +271,7 @@ def test_a_replacement_in_doubt_is_reported(resource: CustomResource, logs: Logs
     assert logs.counted("PossibleOrphans") == 1
 
 
-def test_whatever_is_raised_after_a_replacement_was_created_it_is_deleted(
+def test_a_replacement_is_deleted_whatever_is_raised_after_its_creation(
     resource: CustomResource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from ingestion_destination.appfabric.client import AppFabric
@@ -286,7 +290,7 @@ def test_whatever_is_raised_after_a_replacement_was_created_it_is_deleted(
 
 
 def test_a_move_that_does_not_become_active_is_restored_before_the_response(resource: CustomResource) -> None:
-    """So that the rollback finds nothing to do, though the old bucket is broken as well."""
+    """So that the rollback has nothing to do, even if the old bucket is broken as well."""
     current = resource.create()
     resource.time.sleep(60)
     resource.appfabric.inject(Outcome(operation="UpdateIngestionDestination", status="Failed", status_reason="Full"))
@@ -300,7 +304,7 @@ def test_a_move_that_does_not_become_active_is_restored_before_the_response(reso
     assert not resource.mutations()
 
 
-def test_a_move_is_restored_when_the_tags_cannot_be_set(resource: CustomResource) -> None:
+def test_a_move_is_restored_when_tagging_fails(resource: CustomResource) -> None:
     current = resource.create()
     resource.time.sleep(61)
     resource.appfabric.inject(Fault(operation="TagResource", error="ValidationException"))
@@ -309,7 +313,7 @@ def test_a_move_is_restored_when_the_tags_cannot_be_set(resource: CustomResource
     assert "audit-logs" in str(resource.appfabric.destinations[current.id].destination)
 
 
-# What others put on it
+# Tags that others set
 
 
 @pytest.mark.parametrize("tried", [{"Typo": "x"}, {"Tags": [{"Key": "CostCenter", "Value": "42"}, {"Value": "x"}]}])
@@ -324,7 +328,7 @@ def test_the_rollback_of_an_update_that_never_took_effect_removes_no_tag(
     assert resource.tags_of(current.id) == {"CostCenter": "42"}
 
 
-def test_a_tag_that_others_gave_another_value_stays_when_the_template_drops_it(resource: CustomResource) -> None:
+def test_a_removed_tag_that_others_changed_stays(resource: CustomResource) -> None:
     old = properties(Tags=[{"Key": "a", "Value": "1"}])
     current = resource.create(old)
     resource.appfabric.destinations[current.id].tags["a"] = "by hand"
@@ -332,7 +336,9 @@ def test_a_tag_that_others_gave_another_value_stays_when_the_template_drops_it(r
     assert resource.tags_of(current.id) == {"a": "by hand"}
 
 
-def test_what_belongs_to_another_resource_is_neither_changed_nor_deleted(resource: CustomResource, logs: Logs) -> None:
+def test_the_destination_of_another_resource_is_neither_changed_nor_deleted(
+    resource: CustomResource, logs: Logs
+) -> None:
     current = resource.create()
     resource.appfabric.destinations[current.id].tags[f"{PREFIX}LogicalResourceId"] = "Other"
     response = resource.update(current.id, properties(DestinationConfiguration=to_stream("abc")), properties())
@@ -343,8 +349,8 @@ def test_what_belongs_to_another_resource_is_neither_changed_nor_deleted(resourc
     assert reported(logs) == {current.id}
 
 
-def test_switching_back_within_the_hour_with_another_tag_is_no_rollback(resource: CustomResource) -> None:
-    """What was replaced lacks the tag, and a rollback changes nothing."""
+def test_switching_back_within_the_hour_with_another_tag_is_not_a_rollback(resource: CustomResource) -> None:
+    """The replaced destination lacks the tag, and a rollback changes nothing."""
     first = resource.create()
     replaced = resource.update(first.id, RAW, properties())
     tagged = properties(Tags=[{"Key": "a", "Value": "1"}])
@@ -353,8 +359,8 @@ def test_switching_back_within_the_hour_with_another_tag_is_no_rollback(resource
     assert resource.tags_of(response.id) == {"a": "1"}
 
 
-def test_an_update_that_sees_a_later_request_undoes_nothing(resource: CustomResource, logs: Logs) -> None:
-    """It may be a duplicate, and the other invocation have responded with the destination."""
+def test_an_update_superseded_by_a_later_request_deletes_nothing(resource: CustomResource, logs: Logs) -> None:
+    """It may be a duplicate whose other invocation has already responded with the destination."""
     current = resource.create()
     later = resource.time.now() + timedelta(seconds=5)
     successor = resource.ownership_tags("a-later-request", replaces=current.id, requested_at=later)
@@ -366,11 +372,11 @@ def test_an_update_that_sees_a_later_request_undoes_nothing(resource: CustomReso
     assert "DeleteIngestionDestination" not in resource.mutations()
 
 
-# One odd response is not believed
+# One odd response is not trusted
 
 
 @pytest.mark.parametrize("operation", ["GetIngestionDestination", "DeleteIngestionDestination"])
-def test_what_is_listed_is_not_gone(resource: CustomResource, operation: str) -> None:
+def test_a_listed_destination_is_not_taken_for_deleted(resource: CustomResource, operation: str) -> None:
     current = resource.create()
     resource.appfabric.inject(Fault(operation=operation, error="ResourceNotFoundException"))
     response = resource.update(current.id, properties(Tags=[{"Key": "a", "Value": "1"}]), properties())
@@ -379,7 +385,7 @@ def test_what_is_listed_is_not_gone(resource: CustomResource, operation: str) ->
     assert not resource.appfabric.destinations
 
 
-def test_a_404_of_something_else_deletes_nothing(resource: CustomResource) -> None:
+def test_a_404_with_another_code_does_not_mean_deleted(resource: CustomResource) -> None:
     current = resource.create()
     fault = Fault(operation="DeleteIngestionDestination", error="UnknownOperationException", http_status=404)
     resource.appfabric.inject(fault)
@@ -387,11 +393,11 @@ def test_a_404_of_something_else_deletes_nothing(resource: CustomResource) -> No
     assert (response.status, response.id) == ("FAILED", current.id)
 
 
-def test_what_the_role_must_not_read_keeps_nothing_from_being_replaced_or_deleted(
+def test_others_destinations_that_cannot_be_read_block_neither_delete_nor_update(
     resource: CustomResource, logs: Logs
 ) -> None:
     resource.place(OTHERS)
-    left = resource.create()
+    orphan = resource.create()
     resource.time.sleep(100)
     tags_of = resource.provider.client().list_tags_for_resource
 
@@ -405,10 +411,10 @@ def test_what_the_role_must_not_read_keeps_nothing_from_being_replaced_or_delete
     assert list(resource.appfabric.destinations) == [OTHERS]
     current = resource.create()
     assert resource.update(current.id, RAW, properties()).status == "SUCCESS"
-    assert left.id not in resource.appfabric.destinations
+    assert orphan.id not in resource.appfabric.destinations
 
 
-def test_a_delete_that_finds_nothing_and_cannot_read_everything_fails(resource: CustomResource) -> None:
+def test_a_delete_that_finds_nothing_but_cannot_read_everything_fails(resource: CustomResource) -> None:
     resource.place(OTHERS)
     resource.time.sleep(100)
     resource.appfabric.inject(Fault(operation="ListTagsForResource", error="AccessDeniedException", times=999))
@@ -417,10 +423,10 @@ def test_a_delete_that_finds_nothing_and_cannot_read_everything_fails(resource: 
     assert response.reason.startswith("AccessDeniedException")
 
 
-# A StackId that is not one
+# A StackId that is not an ARN
 
 
-def test_where_stack_ids_are_not_unique_nothing_is_taken_for_this_resources(resource: CustomResource) -> None:
+def test_without_unique_stack_ids_no_destination_is_taken_for_this_resources(resource: CustomResource) -> None:
     """Pulumi's emulator of custom resources sends the same one for every program."""
     other = CustomResource()
     other.time, other.appfabric, other.mailbox.time = resource.time, resource.appfabric, resource.time
@@ -429,12 +435,12 @@ def test_where_stack_ids_are_not_unique_nothing_is_taken_for_this_resources(reso
     resource.time.sleep(60)
     assert resource.delete("dev-Destination-1A2B3C4D5E6F", StackId="dev").status == "SUCCESS"
     event = resource.event("Create", StackId="dev")
-    lose_the_response(resource, event)
+    send_and_lose_response(resource, event)
     (mine,) = set(resource.appfabric.destinations) - {others.id}
     assert resource.delete(f"unconfirmed:{event['RequestId']}", StackId="dev").status == "SUCCESS"
     assert mine not in resource.appfabric.destinations
     assert others.id in resource.appfabric.destinations
 
 
-def test_the_stack_of_these_tests_is_a_real_one() -> None:
+def test_these_tests_use_a_real_stack_id() -> None:
     assert STACK_ID.startswith("arn:aws:cloudformation:")

@@ -1,4 +1,4 @@
-"""Size, text, state and secrets: what one request leaves to the next, to the log and to CloudFormation."""
+"""Size, text, state and secrets: what a request passes on to the next, to the log and to CloudFormation."""
 
 import logging
 import random
@@ -14,7 +14,7 @@ from tests.support.custom_resource import Context, CustomResource
 from tests.support.properties import processing, properties, to_bucket, to_stream
 
 
-def test_a_long_status_reason_is_cut_and_the_arn_kept(resource: CustomResource) -> None:
+def test_a_long_status_reason_is_truncated_and_the_arn_is_not(resource: CustomResource) -> None:
     resource.appfabric.inject(
         Outcome(operation="CreateIngestionDestination", status="Active", status_reason="😀" * 5000)
     )
@@ -25,7 +25,7 @@ def test_a_long_status_reason_is_cut_and_the_arn_kept(resource: CustomResource) 
 
 
 @pytest.mark.parametrize("text", ["x", "é", "漢", "😀", '"', "\\", "\n", "\ud800"])
-def test_a_long_error_keeps_its_code_and_fits(resource: CustomResource, text: str) -> None:
+def test_a_long_error_is_truncated_and_keeps_its_code(resource: CustomResource, text: str) -> None:
     resource.appfabric.inject(Fault(error="ConflictException", message=text * 10_000))
     response = resource.create()
     assert response.reason.startswith("ConflictException: ")
@@ -33,23 +33,23 @@ def test_a_long_error_keeps_its_code_and_fits(resource: CustomResource, text: st
     assert len(response.reason) > 300
 
 
-def test_text_arrives_unchanged(resource: CustomResource) -> None:
+def test_non_ascii_text_is_sent_unchanged(resource: CustomResource) -> None:
     resource.create(properties(DestinationConfiguration=to_bucket("abc", prefix="é/漢字/😀")))
     (call,) = resource.calls()
     assert "é/漢字/😀" in str(call.parameters)
 
 
 def test_requests_in_any_order_share_nothing(resource: CustomResource) -> None:
-    """Each response is the one that a container of its own would give."""
+    """Each response is the one that a new container would send."""
     kinds: dict[str, dict[str, Any]] = {
         "good": properties(),
         "wrong": properties(Tagz="x"),
         "stream": properties(DestinationConfiguration=to_stream("abc")),
         "conflict": properties(ProcessingConfiguration=processing("raw", "parquet")),
     }
-    chance = random.Random(7)
+    rng = random.Random(7)
     for _ in range(100):
-        kind = chance.choice(list(kinds))
+        kind = rng.choice(list(kinds))
         if kind == "conflict":
             resource.appfabric.inject(Fault(error="ConflictException", message="A twin"))
         event = resource.event("Create", ResourceProperties=kinds[kind])
@@ -66,7 +66,7 @@ def test_requests_in_any_order_share_nothing(resource: CustomResource) -> None:
         assert bool(response.data) == (response.status == "SUCCESS")
 
 
-def test_whatever_the_code_raises_is_answered_and_tells_no_value(
+def test_any_exception_is_reported_without_a_value(
     resource: CustomResource, monkeypatch: pytest.MonkeyPatch, logs: Logs
 ) -> None:
     for raised in (SystemExit("s3cr3t"), KeyboardInterrupt("s3cr3t"), ZeroDivisionError("s3cr3t"), MemoryError()):
@@ -81,7 +81,9 @@ def test_whatever_the_code_raises_is_answered_and_tells_no_value(
     assert "in fail" in logs.text
 
 
-def test_levels_and_handlers_of_others_stay(resource: CustomResource, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_root_loggers_level_and_handlers_do_not_change(
+    resource: CustomResource, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(logging.root, "level", logging.WARNING)
     before = list(logging.root.handlers)
     resource.create()
@@ -89,7 +91,7 @@ def test_levels_and_handlers_of_others_stay(resource: CustomResource, monkeypatc
     assert logging.root.handlers == before
 
 
-def test_every_line_carries_the_request_and_never_the_address(resource: CustomResource, logs: Logs) -> None:
+def test_every_log_line_identifies_the_request(resource: CustomResource, logs: Logs) -> None:
     event = resource.event("Create", ResourceProperties=properties(Tagz="x"))
     resource.send(event)
     for line in logs.lines:
@@ -99,7 +101,7 @@ def test_every_line_carries_the_request_and_never_the_address(resource: CustomRe
     assert logs.lines
 
 
-def test_no_log_holds_a_secret_at_debug_with_every_switch_on(
+def test_the_debug_log_contains_no_secret(
     resource: CustomResource, logs: Logs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("POWERTOOLS_LOGGER_LOG_EVENT", "true")
@@ -124,11 +126,11 @@ def test_no_log_holds_a_secret_at_debug_with_every_switch_on(
         assert secret not in text
 
 
-# What CloudFormation refuses to hear
+# Responses that CloudFormation rejects or never gets
 
 
-def test_a_create_whose_response_is_refused_changes_nothing_more(resource: CustomResource, logs: Logs) -> None:
-    """CloudFormation gives it up, and its own Delete finds the destination."""
+def test_a_create_whose_response_is_rejected_makes_no_more_changes(resource: CustomResource, logs: Logs) -> None:
+    """CloudFormation gives up on the request, and its own Delete finds the destination."""
     resource.mailbox.refuse.append(Undelivered("HTTP 403", refused=True))
     with pytest.raises(Undelivered):
         resource.provider(resource.event("Create"), Context(resource.time, 300))
@@ -138,11 +140,11 @@ def test_a_create_whose_response_is_refused_changes_nothing_more(resource: Custo
     assert not resource.appfabric.destinations
 
 
-def test_a_replacement_whose_response_is_refused_is_deleted_by_the_rollback(resource: CustomResource) -> None:
-    made = resource.create()
+def test_a_replacement_whose_response_is_rejected_is_deleted_by_the_rollback(resource: CustomResource) -> None:
+    created = resource.create()
     event = resource.event(
         "Update",
-        PhysicalResourceId=made.id,
+        PhysicalResourceId=created.id,
         ResourceProperties=properties(ProcessingConfiguration=processing("raw", "json")),
         OldResourceProperties=properties(),
     )
@@ -151,21 +153,21 @@ def test_a_replacement_whose_response_is_refused_is_deleted_by_the_rollback(reso
         resource.provider(event, Context(resource.time, 300))
     assert len(resource.appfabric.destinations) == 2
     resource.time.sleep(720)
-    rolled_back = resource.update(made.id, properties(), event["ResourceProperties"])
-    assert (rolled_back.status, rolled_back.id) == ("SUCCESS", made.id)
-    assert list(resource.appfabric.destinations) == [made.id]
+    rolled_back = resource.update(created.id, properties(), event["ResourceProperties"])
+    assert (rolled_back.status, rolled_back.id) == ("SUCCESS", created.id)
+    assert list(resource.appfabric.destinations) == [created.id]
 
 
-def test_a_change_whose_answer_is_refused_stays(resource: CustomResource) -> None:
-    made = resource.create()
+def test_an_update_whose_response_is_rejected_keeps_its_destination(resource: CustomResource) -> None:
+    created = resource.create()
     resource.mailbox.refuse.append(Undelivered("HTTP 403", refused=True))
-    event = resource.event("Update", PhysicalResourceId=made.id, ResourceProperties=properties())
+    event = resource.event("Update", PhysicalResourceId=created.id, ResourceProperties=properties())
     with pytest.raises(Undelivered):
         resource.provider(event, Context(resource.time, 300))
-    assert list(resource.appfabric.destinations) == [made.id]
+    assert list(resource.appfabric.destinations) == [created.id]
 
 
-def test_an_answer_that_did_not_arrive_is_given_by_the_next_run(resource: CustomResource) -> None:
+def test_a_response_that_was_lost_is_sent_by_the_next_invocation(resource: CustomResource) -> None:
     event = resource.event("Create")
     resource.mailbox.refuse.append(Undelivered("TimeoutError"))
     with pytest.raises(Undelivered):

@@ -1,4 +1,4 @@
-"""Update: in place, by replacement, of tags, of nothing; and what a rollback finds."""
+"""Update: in place, by replacement, of tags, of nothing; and rollbacks."""
 
 from typing import Any
 
@@ -23,18 +23,18 @@ REPLACING = {
     [to_bucket("other-bucket", prefix="saas"), to_bucket("audit-logs"), to_bucket("audit-logs", "p"), to_stream("abc")],
     ids=["bucket", "prefix removed", "prefix changed", "stream"],
 )
-def test_another_destination_is_set_in_place(resource: CustomResource, to: dict[str, Any]) -> None:
-    made = resource.create()
+def test_another_bucket_or_stream_is_updated_in_place(resource: CustomResource, to: dict[str, Any]) -> None:
+    created = resource.create()
     resource.forget_calls()
     resource.time.sleep(60)
-    response = resource.update(made.id, properties(DestinationConfiguration=to))
-    assert (response.status, response.id) == ("SUCCESS", made.id)
+    response = resource.update(created.id, properties(DestinationConfiguration=to))
+    assert (response.status, response.id) == ("SUCCESS", created.id)
     assert resource.mutations() == ["UpdateIngestionDestination"]
     (call,) = resource.calls("UpdateIngestionDestination")
     assert call.parameters["appBundleIdentifier"] == BUNDLE
     assert call.parameters["ingestionIdentifier"] == INGESTION
-    assert call.parameters["ingestionDestinationIdentifier"] == made.id
-    assert set(response.data) == set(made.data)
+    assert call.parameters["ingestionDestinationIdentifier"] == created.id
+    assert set(response.data) == set(created.data)
     assert response.data["CreatedAt"] == "2026-11-22T12:00:00Z"
     assert response.data["UpdatedAt"] == "2026-11-22T12:01:00Z"
 
@@ -49,45 +49,43 @@ def test_another_destination_is_set_in_place(resource: CustomResource, to: dict[
         {"Tags": [{"Key": "b", "Value": "2"}, {"Key": "a", "Value": 1}]},
     ],
 )
-def test_what_comes_to_the_same_changes_nothing(resource: CustomResource, same: dict[str, Any]) -> None:
+def test_equivalent_properties_change_nothing(resource: CustomResource, same: dict[str, Any]) -> None:
     tags = [{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}]
-    made = resource.create(properties(Tags=tags))
+    created = resource.create(properties(Tags=tags))
     resource.forget_calls()
-    response = resource.update(made.id, properties(**{"Tags": tags, **same}), properties(Tags=tags))
-    assert (response.status, response.id, response.data) == ("SUCCESS", made.id, made.data)
+    response = resource.update(created.id, properties(**{"Tags": tags, **same}), properties(Tags=tags))
+    assert (response.status, response.id, response.data) == ("SUCCESS", created.id, created.data)
     assert not resource.mutations()
 
 
 @pytest.mark.parametrize("what", REPLACING)
-def test_what_cannot_be_changed_is_replaced_and_the_old_one_left_to_its_delete(
-    resource: CustomResource, what: str
-) -> None:
-    made = resource.create()
+def test_a_create_only_property_replaces_and_leaves_the_old_destination(resource: CustomResource, what: str) -> None:
+    created = resource.create()
     resource.forget_calls()
     new = properties(**REPLACING[what])
     event = resource.event(
-        "Update", PhysicalResourceId=made.id, ResourceProperties=new, OldResourceProperties=properties()
+        "Update", PhysicalResourceId=created.id, ResourceProperties=new, OldResourceProperties=properties()
     )
     response = resource.send(event)
     assert response.status == "SUCCESS"
-    assert set(resource.appfabric.destinations) == {made.id, response.id}
-    assert response.id != made.id
+    assert set(resource.appfabric.destinations) == {created.id, response.id}
+    assert response.id != created.id
     assert resource.mutations() == ["CreateIngestionDestination"]
     (call,) = resource.calls("CreateIngestionDestination")
     assert call.parameters["clientToken"] == event["RequestId"]
-    resource.delete(made.id)
+    resource.delete(created.id)
     assert set(resource.appfabric.destinations) == {response.id}
 
 
-def test_the_ingestion_stays_enabled_until_cloudformation_deletes_what_was_replaced(resource: CustomResource) -> None:
-    """AppFabric's model says that deleting a destination of an enabled ingestion disables it in the end."""
-    made = resource.create()
+def test_the_ingestion_stays_enabled_until_the_old_destination_is_deleted(resource: CustomResource) -> None:
+    """AppFabric's model says that deleting a destination may disable an enabled ingestion."""
+    created = resource.create()
     resource.appfabric.enabled.add(INGESTION)
     new = properties(**REPLACING["schema"])
-    replaced = resource.update(made.id, new, properties())
+    replaced = resource.update(created.id, new, properties())
     assert resource.appfabric.enabled == {INGESTION}
     assert resource.appfabric.destinations[replaced.id].status == "Active"
-    resource.delete(made.id)
+    resource.delete(created.id)
     assert not resource.appfabric.enabled
 
 
@@ -95,17 +93,17 @@ def test_the_ingestion_stays_enabled_until_cloudformation_deletes_what_was_repla
     "what", [{"DestinationConfiguration": to_stream("abc")}, {"Tags": [{"Key": "a", "Value": "1"}]}]
 )
 def test_an_update_in_place_leaves_the_ingestion_enabled(resource: CustomResource, what: dict[str, Any]) -> None:
-    made = resource.create()
+    created = resource.create()
     resource.appfabric.enabled.add(INGESTION)
-    assert resource.update(made.id, properties(**what), properties()).id == made.id
+    assert resource.update(created.id, properties(**what), properties()).id == created.id
     assert resource.appfabric.enabled == {INGESTION}
 
 
-def test_a_replacement_run_again_makes_nothing_more(resource: CustomResource) -> None:
-    made = resource.create()
+def test_a_retried_replacement_creates_nothing_else(resource: CustomResource) -> None:
+    created = resource.create()
     event = resource.event(
         "Update",
-        PhysicalResourceId=made.id,
+        PhysicalResourceId=created.id,
         ResourceProperties=properties(**REPLACING["schema"]),
         OldResourceProperties=properties(),
     )
@@ -120,16 +118,16 @@ def test_a_replacement_run_again_makes_nothing_more(resource: CustomResource) ->
         ("ServiceQuotaExceededException", "five destinations"),
     ],
 )
-def test_a_replacement_that_has_no_room_beside_the_old_one_says_what_to_do(
+def test_a_replacement_that_cannot_coexist_with_the_old_destination_is_explained(
     resource: CustomResource, error: str, says: str
 ) -> None:
-    made = resource.create()
+    created = resource.create()
     resource.appfabric.inject(Fault(operation="CreateIngestionDestination", error=error))
-    response = resource.update(made.id, properties(**REPLACING["schema"]))
-    assert (response.status, response.id) == ("FAILED", made.id)
+    response = resource.update(created.id, properties(**REPLACING["schema"]))
+    assert (response.status, response.id) == ("FAILED", created.id)
     assert response.reason.startswith(f"{error}: ")
     assert says in response.reason
-    assert list(resource.appfabric.destinations) == [made.id]
+    assert list(resource.appfabric.destinations) == [created.id]
 
 
 @pytest.mark.parametrize(
@@ -137,87 +135,85 @@ def test_a_replacement_that_has_no_room_beside_the_old_one_says_what_to_do(
     [{"status": "Failed", "status_reason": "Bucket is full"}, {"pending_gets": 9999}, {"hidden_gets": 9999}],
     ids=str,
 )
-def test_a_replacement_that_does_not_become_active_is_deleted_again(
+def test_a_replacement_that_does_not_become_active_is_deleted(
     impatient: CustomResource, outcome: dict[str, Any]
 ) -> None:
-    made = impatient.create()
+    created = impatient.create()
     impatient.appfabric.inject(Outcome(operation="CreateIngestionDestination", **{"pending_gets": 1, **outcome}))
-    response = impatient.update(made.id, properties(**REPLACING["schema"]))
-    assert (response.status, response.id) == ("FAILED", made.id)
+    response = impatient.update(created.id, properties(**REPLACING["schema"]))
+    assert (response.status, response.id) == ("FAILED", created.id)
     assert response.reason.startswith(("NotStabilized: ", "NotFound: "))
-    assert list(impatient.appfabric.destinations) == [made.id]
+    assert list(impatient.appfabric.destinations) == [created.id]
 
 
 @pytest.mark.parametrize("fault", [{"cut": True}, {"hang": 600}, {"error": "InternalServerException"}], ids=str)
-def test_what_a_replacement_without_an_answer_created_is_found(
-    impatient: CustomResource, fault: dict[str, Any]
-) -> None:
-    made = impatient.create()
+def test_a_replacement_created_without_a_response_is_found(impatient: CustomResource, fault: dict[str, Any]) -> None:
+    created = impatient.create()
     impatient.appfabric.inject(Fault(operation="CreateIngestionDestination", after=True, times=99, **fault))
-    response = impatient.update(made.id, properties(**REPLACING["schema"]))
+    response = impatient.update(created.id, properties(**REPLACING["schema"]))
     assert response.status == "SUCCESS"
-    assert set(impatient.appfabric.destinations) == {made.id, response.id}
+    assert set(impatient.appfabric.destinations) == {created.id, response.id}
     assert len(impatient.calls("CreateIngestionDestination")) == 2
 
 
-def test_what_cannot_be_undone_is_reported_once_and_counted(impatient: CustomResource, logs: Logs) -> None:
-    made = impatient.create()
+def test_a_failed_rollback_is_reported_once_and_counted(impatient: CustomResource, logs: Logs) -> None:
+    created = impatient.create()
     impatient.appfabric.inject(Outcome(operation="CreateIngestionDestination", status="Failed"))
     impatient.appfabric.inject(Fault(operation="DeleteIngestionDestination", error="ThrottlingException", times=999))
-    response = impatient.update(made.id, properties(**REPLACING["schema"]))
-    assert (response.status, response.id) == ("FAILED", made.id)
-    (left,) = set(impatient.appfabric.destinations) - {made.id}
-    assert [line["arn"] for line in logs.errors() if "arn" in line] == [left]
+    response = impatient.update(created.id, properties(**REPLACING["schema"]))
+    assert (response.status, response.id) == ("FAILED", created.id)
+    (orphan,) = set(impatient.appfabric.destinations) - {created.id}
+    assert [line["arn"] for line in logs.errors() if "arn" in line] == [orphan]
     assert logs.counted("PossibleOrphans") == 1
 
 
 @pytest.mark.parametrize("error", ["AccessDeniedException", "ValidationException", "InternalServerException"])
 @pytest.mark.parametrize("operation", ["GetIngestionDestination", "UpdateIngestionDestination", "TagResource"])
-def test_a_failed_update_echoes_the_id(impatient: CustomResource, operation: str, error: str) -> None:
-    made = impatient.create()
+def test_a_failed_update_keeps_the_physical_id(impatient: CustomResource, operation: str, error: str) -> None:
+    created = impatient.create()
     impatient.appfabric.inject(Fault(operation=operation, error=error, times=999))
     new = properties(DestinationConfiguration=to_stream("abc"), Tags=[{"Key": "a", "Value": "1"}])
-    response = impatient.update(made.id, new)
-    assert (response.status, response.id) == ("FAILED", made.id)
+    response = impatient.update(created.id, new)
+    assert (response.status, response.id) == ("FAILED", created.id)
     assert response.reason.startswith(f"{error}: ")
 
 
-def test_wrong_properties_echo_the_id_and_call_nothing(resource: CustomResource) -> None:
-    made = resource.create()
+def test_invalid_properties_keep_the_physical_id_without_a_call(resource: CustomResource) -> None:
+    created = resource.create()
     resource.forget_calls()
-    response = resource.update(made.id, properties(Tagz="x"))
-    assert (response.status, response.id) == ("FAILED", made.id)
+    response = resource.update(created.id, properties(Tagz="x"))
+    assert (response.status, response.id) == ("FAILED", created.id)
     assert not resource.calls()
 
 
-def test_a_failed_destination_set_in_place_is_reported(resource: CustomResource) -> None:
-    made = resource.create()
+def test_a_destination_that_fails_after_an_update_in_place_is_reported(resource: CustomResource) -> None:
+    created = resource.create()
     resource.appfabric.inject(
         Outcome(operation="UpdateIngestionDestination", status="Failed", status_reason="No such stream")
     )
-    response = resource.update(made.id, properties(DestinationConfiguration=to_stream("abc")))
-    assert (response.status, response.id) == ("FAILED", made.id)
+    response = resource.update(created.id, properties(DestinationConfiguration=to_stream("abc")))
+    assert (response.status, response.id) == ("FAILED", created.id)
     assert response.reason == "NotStabilized: the destination is Failed: No such stream"
 
 
-def test_a_destination_that_failed_since_blocks_no_update_of_tags(resource: CustomResource) -> None:
-    made = resource.create()
-    live = resource.appfabric.destinations[made.id]
+def test_an_earlier_failure_of_the_destination_does_not_block_a_tag_update(resource: CustomResource) -> None:
+    created = resource.create()
+    live = resource.appfabric.destinations[created.id]
     live.status, live.status_reason = "Failed", "The bucket is full"
-    response = resource.update(made.id, properties(Tags=[{"Key": "a", "Value": "1"}]))
+    response = resource.update(created.id, properties(Tags=[{"Key": "a", "Value": "1"}]))
     assert response.status == "SUCCESS"
     assert (response.data["Status"], response.data["StatusReason"]) == ("Failed", "The bucket is full")
 
 
-def test_tags_follow_the_template_and_others_stay(resource: CustomResource) -> None:
+def test_the_templates_tags_are_updated_and_others_stay(resource: CustomResource) -> None:
     old = [{"Key": "gone", "Value": "1"}, {"Key": "same", "Value": "1"}, {"Key": "changed", "Value": "1"}]
     new = [{"Key": "same", "Value": "1"}, {"Key": "changed", "Value": "2"}, {"Key": "new", "Value": "1"}]
-    made = resource.create(properties(Tags=old))
-    resource.appfabric.destinations[made.id].tags["by-hand"] = "stays"
+    created = resource.create(properties(Tags=old))
+    resource.appfabric.destinations[created.id].tags["by-hand"] = "stays"
     resource.forget_calls()
-    response = resource.update(made.id, properties(Tags=new), properties(Tags=old))
-    assert (response.status, response.id) == ("SUCCESS", made.id)
-    assert resource.tags_of(made.id) == {
+    response = resource.update(created.id, properties(Tags=new), properties(Tags=old))
+    assert (response.status, response.id) == ("SUCCESS", created.id)
+    assert resource.tags_of(created.id) == {
         "same": "1",
         "changed": "2",
         "new": "1",
@@ -228,76 +224,76 @@ def test_tags_follow_the_template_and_others_stay(resource: CustomResource) -> N
     assert {each["key"] for each in tag.parameters["tags"]} == {"changed", "new"}
 
 
-def test_a_destination_without_the_owners_tags_is_changed_like_any_other(resource: CustomResource) -> None:
+def test_a_destination_without_ownership_tags_can_be_updated(resource: CustomResource) -> None:
     resource.place(A1)
     assert resource.update(A1, properties()).status == "SUCCESS"
     assert not resource.mutations()
 
 
-def test_all_tags_removed_keep_the_owners(resource: CustomResource) -> None:
+def test_removing_all_tags_keeps_the_ownership_tags(resource: CustomResource) -> None:
     old = [{"Key": "gone", "Value": "1"}]
-    made = resource.create(properties(Tags=old))
-    resource.update(made.id, properties(), properties(Tags=old))
-    assert resource.tags_of(made.id) == {}
-    assert len(resource.appfabric.destinations[made.id].tags) == 4
+    created = resource.create(properties(Tags=old))
+    resource.update(created.id, properties(), properties(Tags=old))
+    assert resource.tags_of(created.id) == {}
+    assert len(resource.appfabric.destinations[created.id].tags) == 4
 
 
-def test_a_broken_old_tag_list_is_no_obstacle(resource: CustomResource) -> None:
-    made = resource.create()
+def test_invalid_old_tags_are_ignored(resource: CustomResource) -> None:
+    created = resource.create()
     for old in ("text", [None, "x", {"Value": "no key"}], {"a": "b"}):
-        assert resource.update(made.id, properties(), properties(Tags=old)).status == "SUCCESS"
+        assert resource.update(created.id, properties(), properties(Tags=old)).status == "SUCCESS"
 
 
-def test_without_old_properties_the_live_destination_is_enough(resource: CustomResource) -> None:
-    made = resource.create()
+def test_an_update_does_not_need_old_properties(resource: CustomResource) -> None:
+    created = resource.create()
     event = resource.event(
-        "Update", PhysicalResourceId=made.id, ResourceProperties=properties(DestinationConfiguration=to_stream("abc"))
+        "Update",
+        PhysicalResourceId=created.id,
+        ResourceProperties=properties(DestinationConfiguration=to_stream("abc")),
     )
-    assert resource.send(event).id == made.id
+    assert resource.send(event).id == created.id
     assert resource.send(event).status == "SUCCESS"
     assert len(resource.calls("UpdateIngestionDestination")) == 1
 
 
-def test_a_destination_that_was_deleted_by_hand_is_made_anew(resource: CustomResource) -> None:
-    made = resource.create()
+def test_a_destination_deleted_by_hand_is_re_created(resource: CustomResource) -> None:
+    created = resource.create()
     resource.appfabric.destinations.clear()
-    response = resource.update(made.id, properties())
+    response = resource.update(created.id, properties())
     assert response.status == "SUCCESS"
-    assert response.id != made.id
+    assert response.id != created.id
     assert list(resource.appfabric.destinations) == [response.id]
 
 
 @pytest.mark.parametrize("id", ["not-created:7f3c", "unconfirmed:7f3c", MADE_UP])
-def test_an_id_without_a_destination_gets_one_that_its_own_delete_leaves_alone(
-    resource: CustomResource, id: str
-) -> None:
+def test_an_update_of_a_marker_creates_a_destination_that_its_delete_leaves(resource: CustomResource, id: str) -> None:
     response = resource.update(id, properties())
     assert response.status == "SUCCESS"
     assert list(resource.appfabric.destinations) == [response.id]
-    # CloudFormation deletes the id that was replaced
+    # CloudFormation deletes the id that was replaced.
     resource.delete(id)
     assert list(resource.appfabric.destinations) == [response.id]
-    # and the destination is this resource's ever after
+    # The destination belongs to this resource from then on.
     assert resource.update(response.id, properties(Tags=[{"Key": "a", "Value": "1"}])).id == response.id
     replaced = resource.update(response.id, properties(**REPLACING["schema"]))
     assert resource.update(replaced.id, properties(), properties(**REPLACING["schema"])).id == response.id
 
 
 @pytest.mark.parametrize("id", ["unconfirmed", MADE_UP])
-def test_what_a_lost_create_left_is_deleted_with_the_id_that_stands_for_it(resource: CustomResource, id: str) -> None:
+def test_the_orphan_of_a_lost_create_is_deleted_with_its_marker(resource: CustomResource, id: str) -> None:
     event = resource.event("Create")
-    left = resource.send(event)
+    orphan = resource.send(event)
     if id == "unconfirmed":
         id = f"unconfirmed:{event['RequestId']}"
     resource.time.sleep(60)
     response = resource.update(id, properties(DestinationConfiguration=to_stream("abc")))
     assert response.status == "SUCCESS"
-    assert set(resource.appfabric.destinations) == {left.id, response.id}
+    assert set(resource.appfabric.destinations) == {orphan.id, response.id}
     resource.delete(id)
     assert list(resource.appfabric.destinations) == [response.id]
 
 
-def test_any_other_id_is_refused_without_a_call(resource: CustomResource) -> None:
+def test_any_other_id_is_rejected_without_a_call(resource: CustomResource) -> None:
     response = resource.update("legacy-id", properties())
     assert (response.status, response.id) == ("FAILED", "legacy-id")
     assert not resource.calls()
@@ -306,88 +302,88 @@ def test_any_other_id_is_refused_without_a_call(resource: CustomResource) -> Non
 # Rollbacks
 
 
-def test_a_rollback_after_a_failed_change_in_place_restores(resource: CustomResource) -> None:
-    made = resource.create()
+def test_the_rollback_of_a_failed_update_in_place_restores(resource: CustomResource) -> None:
+    created = resource.create()
     new = properties(DestinationConfiguration=to_stream("abc"))
     resource.appfabric.inject(Outcome(operation="UpdateIngestionDestination", status="Failed"))
-    assert resource.update(made.id, new).status == "FAILED"
+    assert resource.update(created.id, new).status == "FAILED"
     resource.appfabric.inject(Outcome(operation="UpdateIngestionDestination", status="Active"))
-    response = resource.update(made.id, properties(), new)
-    assert (response.status, response.id) == ("SUCCESS", made.id)
-    assert "s3Bucket" in str(resource.appfabric.destinations[made.id].destination)
+    response = resource.update(created.id, properties(), new)
+    assert (response.status, response.id) == ("SUCCESS", created.id)
+    assert "s3Bucket" in str(resource.appfabric.destinations[created.id].destination)
 
 
-def test_a_rollback_of_what_never_happened_changes_nothing(resource: CustomResource) -> None:
-    made = resource.create()
+def test_the_rollback_of_an_update_that_never_took_effect_changes_nothing(resource: CustomResource) -> None:
+    created = resource.create()
     resource.forget_calls()
     for what in REPLACING.values():
-        response = resource.update(made.id, properties(), properties(**what))
-        assert (response.status, response.id) == ("SUCCESS", made.id)
+        response = resource.update(created.id, properties(), properties(**what))
+        assert (response.status, response.id) == ("SUCCESS", created.id)
     assert not resource.mutations()
 
 
-def test_a_rollback_after_a_replacement_takes_the_old_one_back(resource: CustomResource) -> None:
-    made = resource.create()
+def test_the_rollback_of_a_replacement_returns_to_the_old_destination(resource: CustomResource) -> None:
+    created = resource.create()
     new = properties(**REPLACING["ingestion"], Tags=[{"Key": "new", "Value": "1"}])
-    replaced = resource.update(made.id, new)
+    replaced = resource.update(created.id, new)
     response = resource.update(replaced.id, properties(), new)
-    assert (response.status, response.id) == ("SUCCESS", made.id)
+    assert (response.status, response.id) == ("SUCCESS", created.id)
     resource.delete(replaced.id)
-    assert list(resource.appfabric.destinations) == [made.id]
+    assert list(resource.appfabric.destinations) == [created.id]
 
 
-def test_a_rollback_takes_back_an_old_one_that_has_failed_since(resource: CustomResource) -> None:
-    made = resource.create()
+def test_a_rollback_returns_to_an_old_destination_that_has_failed_since(resource: CustomResource) -> None:
+    created = resource.create()
     resource.time.sleep(3600)
-    replaced = resource.update(made.id, properties(**REPLACING["schema"]))
-    resource.appfabric.destinations[made.id].status = "Failed"
+    replaced = resource.update(created.id, properties(**REPLACING["schema"]))
+    resource.appfabric.destinations[created.id].status = "Failed"
     response = resource.update(replaced.id, properties(), properties(**REPLACING["schema"]))
-    assert (response.status, response.id, response.data["Status"]) == ("SUCCESS", made.id, "Failed")
+    assert (response.status, response.id, response.data["Status"]) == ("SUCCESS", created.id, "Failed")
 
 
-def test_a_rollback_after_a_replacement_makes_anew_what_is_gone(resource: CustomResource) -> None:
-    made = resource.create()
-    replaced = resource.update(made.id, properties(**REPLACING["schema"]))
-    resource.delete(made.id)
+def test_the_rollback_of_a_replacement_re_creates_a_deleted_destination(resource: CustomResource) -> None:
+    created = resource.create()
+    replaced = resource.update(created.id, properties(**REPLACING["schema"]))
+    resource.delete(created.id)
     response = resource.update(replaced.id, properties(), properties(**REPLACING["schema"]))
     assert response.status == "SUCCESS"
     resource.delete(replaced.id)
     assert list(resource.appfabric.destinations) == [response.id]
 
 
-def test_the_rollback_of_a_replacement_that_was_never_answered_deletes_it(resource: CustomResource) -> None:
-    made = resource.create()
+def test_the_rollback_of_a_replacement_whose_response_was_lost_deletes_it(resource: CustomResource) -> None:
+    created = resource.create()
     kept = CustomResource(logical_id="Other")
     kept.appfabric = resource.appfabric
     kept.cold_start()
     others = kept.create(properties(**REPLACING["schema"]))
     resource.time.sleep(60)
-    lost = resource.update(made.id, properties(**REPLACING["schema"]))
+    lost = resource.update(created.id, properties(**REPLACING["schema"]))
     assert lost.id in resource.appfabric.destinations
-    # CloudFormation never got that response
+    # CloudFormation never got that response.
     resource.time.sleep(60)
-    response = resource.update(made.id, properties(), properties(**REPLACING["schema"]))
-    assert (response.status, response.id) == ("SUCCESS", made.id)
-    assert set(resource.appfabric.destinations) == {made.id, others.id}
+    response = resource.update(created.id, properties(), properties(**REPLACING["schema"]))
+    assert (response.status, response.id) == ("SUCCESS", created.id)
+    assert set(resource.appfabric.destinations) == {created.id, others.id}
 
 
-def test_a_clean_up_that_fails_does_not_fail_the_rollback(impatient: CustomResource, logs: Logs) -> None:
-    made = impatient.create()
+def test_a_failed_cleanup_does_not_fail_the_rollback(impatient: CustomResource, logs: Logs) -> None:
+    created = impatient.create()
     impatient.time.sleep(60)
-    lost = impatient.update(made.id, properties(**REPLACING["schema"]))
+    lost = impatient.update(created.id, properties(**REPLACING["schema"]))
     impatient.time.sleep(60)
     impatient.appfabric.inject(Fault(operation="DeleteIngestionDestination", error="AccessDeniedException", times=99))
-    response = impatient.update(made.id, properties(), properties(**REPLACING["schema"]))
-    assert (response.status, response.id) == ("SUCCESS", made.id)
+    response = impatient.update(created.id, properties(), properties(**REPLACING["schema"]))
+    assert (response.status, response.id) == ("SUCCESS", created.id)
     assert lost.id in impatient.appfabric.destinations
     assert logs.counted("PossibleOrphans") == 1
 
 
-def test_a_replacement_taken_from_an_earlier_run_must_be_active(resource: CustomResource) -> None:
-    made = resource.create()
+def test_a_replacement_created_by_an_earlier_invocation_must_be_active(resource: CustomResource) -> None:
+    created = resource.create()
     event = resource.event(
         "Update",
-        PhysicalResourceId=made.id,
+        PhysicalResourceId=created.id,
         ResourceProperties=properties(**REPLACING["schema"]),
         OldResourceProperties=properties(),
     )
@@ -396,6 +392,6 @@ def test_a_replacement_taken_from_an_earlier_run_must_be_active(resource: Custom
     resource.appfabric.destinations[earlier.id].status = "Failed"
     resource.time.sleep(60)
     response = resource.send(event)
-    assert (response.status, response.id) == ("FAILED", made.id)
-    resource.update(made.id, properties(), properties(**REPLACING["schema"]))
-    assert list(resource.appfabric.destinations) == [made.id]
+    assert (response.status, response.id) == ("FAILED", created.id)
+    resource.update(created.id, properties(), properties(**REPLACING["schema"]))
+    assert list(resource.appfabric.destinations) == [created.id]

@@ -59,7 +59,7 @@ def template(rows: list[Row]) -> dict[str, Any]:
 
 
 def sent(row: Row) -> list[dict[str, Any]]:
-    """All that CloudFormation may send for a row, whatever the parameters."""
+    """Return everything that CloudFormation may send for a row, whatever the parameters."""
     found = []
     for each in every({"Parameters": PARAMETERS, "Conditions": CONDITIONS}, **GIVEN):
         properties = each.resolve(row.properties)
@@ -69,7 +69,7 @@ def sent(row: Row) -> list[dict[str, Any]]:
 
 
 def as_strings(value: Any) -> Any:
-    """Scalars as CloudFormation sends them."""
+    """Return a value with its scalars as CloudFormation sends them."""
     if isinstance(value, dict):
         return {key: as_strings(each) for key, each in value.items()}
     if isinstance(value, list):
@@ -78,18 +78,18 @@ def as_strings(value: Any) -> Any:
 
 
 def validator(schema: dict[str, Any]) -> Draft7Validator:
-    """The schema of what a template may have: CloudFormation takes no attributes, and validates its own properties."""
-    not_ours = {path.rpartition("/")[2] for path in schema["readOnlyProperties"]} | set(CLOUDFORMATIONS_OWN)
-    properties = {name: each for name, each in schema["properties"].items() if name not in not_ours}
-    required = [name for name in schema["required"] if name not in not_ours]
+    """Return the validator for a template's properties: without attributes and without CloudFormation's own."""
+    excluded = {path.rpartition("/")[2] for path in schema["readOnlyProperties"]} | set(CLOUDFORMATIONS_OWN)
+    properties = {name: each for name, each in schema["properties"].items() if name not in excluded}
+    required = [name for name in schema["required"] if name not in excluded]
     return Draft7Validator({**schema, "properties": properties, "required": required})
 
 
-def ours(properties: dict[str, Any]) -> dict[str, Any]:
+def own_properties(properties: dict[str, Any]) -> dict[str, Any]:
     return {name: each for name, each in properties.items() if name not in CLOUDFORMATIONS_OWN}
 
 
-def test_the_table_is_large_and_its_names_are_its_own() -> None:
+def test_the_table_is_large_and_its_names_are_unique() -> None:
     assert len(ROWS) >= 60
     assert len(NAMES) == len(ROWS)
     assert min(len(GOOD), len(BAD)) > 30
@@ -107,25 +107,27 @@ def refused(properties: dict[str, Any]) -> bool:
 
 
 @of_every_row
-def test_the_provider(row: Row) -> None:
+def test_the_provider_agrees_with_the_table(row: Row) -> None:
     assert any(map(refused, sent(row))) != row.good
 
 
 @of_every_row
-def test_the_schema(row: Row) -> None:
-    ours_is = validator(SCHEMA)
-    assert all(ours_is.is_valid(ours(each)) for each in sent(row)) == (row.good or "schema" in row.blind)
+def test_the_schema_agrees_with_the_table(row: Row) -> None:
+    schema_validator = validator(SCHEMA)
+    assert all(schema_validator.is_valid(own_properties(each)) for each in sent(row)) == (
+        row.good or "schema" in row.blind
+    )
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.native is not None], ids=lambda row: row.name)
-def test_the_native_schema(row: Row, native: dict[str, Any]) -> None:
-    natives_is = validator(native)
-    assert all(natives_is.is_valid(ours(each)) for each in sent(row)) == row.native
+def test_the_native_schema_agrees_with_the_table(row: Row, native: dict[str, Any]) -> None:
+    native_validator = validator(native)
+    assert all(native_validator.is_valid(own_properties(each)) for each in sent(row)) == row.native
 
 
 @pytest.mark.parametrize("version", CFN_LINTS)
-def test_cfn_lint_reports_nothing_that_is_good(version: str, tmp_path: Path) -> None:
-    # Nor by a rule of its own, save that not every row uses every parameter, and needs its Fn::Sub.
+def test_cfn_lint_reports_no_valid_row(version: str, tmp_path: Path) -> None:
+    # cfn-lint's own rules report nothing either, except that not every row uses every parameter, or needs Fn::Sub.
     found = cfn_lint(version, json.dumps(template(GOOD)), tmp_path)
     old_names = {NAMES[row.name] for row in GOOD if "old buckets" in row.name}
     assert {each.path[1] for each in found if each.rule == "W9703"} == old_names
@@ -133,7 +135,7 @@ def test_cfn_lint_reports_nothing_that_is_good(version: str, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("version", CFN_LINTS)
-def test_cfn_lint_reports_every_wrong_property_with_its_path(version: str, tmp_path: Path) -> None:
+def test_cfn_lint_reports_every_invalid_property_with_its_path(version: str, tmp_path: Path) -> None:
     found = cfn_lint(version, json.dumps(template(BAD)), tmp_path)
     for row in BAD:
         messages = [each.message for each in found if each.path[1] == NAMES[row.name] and each.rule == "E9701"]
@@ -143,12 +145,12 @@ def test_cfn_lint_reports_every_wrong_property_with_its_path(version: str, tmp_p
                 row.name,
                 path,
             )
-        # At the property itself, or at the nearest thing around it that is there.
+        # At the property itself, or at its nearest ancestor that the template has.
         for each in found:
             assert each.path[2:3] in ([], ["Properties"])
 
 
-def test_cfn_lint_says_what_the_provider_would(tmp_path: Path) -> None:
+def test_cfn_lint_and_the_provider_report_the_same_messages(tmp_path: Path) -> None:
     plain = [row for row in BAD if len(sent(row)) == 1 and "Fn::" not in str(row.properties)]
     assert len(plain) > 40
     found = cfn_lint("newest", json.dumps(template(plain)), tmp_path)
@@ -166,17 +168,17 @@ def without_guesses(messages: Any) -> set[str]:
 # The schemas themselves
 
 
-def test_the_schema_is_json_schema() -> None:
+def test_the_schema_is_valid_json_schema() -> None:
     Draft7Validator.check_schema(SCHEMA)
 
 
-def test_the_shape_is_the_native_types(native: dict[str, Any]) -> None:
-    """Apart from what this type has more, and from what makes a mistake known before a stack fails."""
+def test_the_shape_matches_the_native_type(native: dict[str, Any]) -> None:
+    """Apart from additional properties, and from constraints that report a mistake before a stack fails."""
     mine = json.loads(json.dumps(SCHEMA))
     more = {"ServiceToken", "ServiceTimeout", "AppBundleIdentifier", "IngestionIdentifier", "AdoptArn", "StatusReason"}
     assert mine["properties"].keys() - native["properties"].keys() == more
     assert native["properties"].keys() <= mine["properties"].keys()
-    for name in ("AppBundleArn", "IngestionArn"):  # a UUID too, and no ARN of something else
+    for name in ("AppBundleArn", "IngestionArn"):  # a UUID is valid too; the ARN of something else is not
         mine["properties"][name]["pattern"] = native["properties"][name]["pattern"]
     for name in native["properties"].keys() - {"Tags"}:
         assert shape(mine["properties"][name]) == shape(native["properties"][name]), name
@@ -188,14 +190,14 @@ def test_the_shape_is_the_native_types(native: dict[str, Any]) -> None:
     assert shape(mine["definitions"]) == shape(native["definitions"])
 
 
-def test_what_needs_a_replacement_is_the_native_types(native: dict[str, Any]) -> None:
+def test_create_only_properties_match_the_native_type(native: dict[str, Any]) -> None:
     replaced = {path.rpartition("/")[2] for path in SCHEMA["createOnlyProperties"]}
     natives = {path.rpartition("/")[2] for path in native["createOnlyProperties"]}
     assert replaced - natives == {"ServiceToken", "AppBundleIdentifier", "IngestionIdentifier"}
     assert natives <= replaced
 
 
-def test_identity_tagging_and_attributes_are_the_native_types(native: dict[str, Any]) -> None:
+def test_identity_tagging_and_attributes_match_the_native_type(native: dict[str, Any]) -> None:
     for name in ("primaryIdentifier", "tagging", "additionalProperties"):
         assert SCHEMA[name] == native[name]
     assert set(SCHEMA["readOnlyProperties"]) - set(native["readOnlyProperties"]) == {"/properties/StatusReason"}
@@ -216,8 +218,8 @@ def test_every_attribute_of_a_response_is_in_the_schema() -> None:
     assert set(attributes) == {*read_only, "AppBundleArn", "IngestionArn"}
 
 
-def test_permissions_are_the_native_types_and_one_more(native: dict[str, Any]) -> None:
-    """ListIngestionDestinations, to look for what a Create left; a failed Create and a replacement delete as well."""
+def test_permissions_are_those_of_the_native_type_plus_a_few(native: dict[str, Any]) -> None:
+    """ListIngestionDestinations, to search for what a Create left; a failed Create and a replacement also delete."""
     more = {"appfabric:ListIngestionDestinations", "appfabric:DeleteIngestionDestination"}
     for handler, said in SCHEMA["handlers"].items():
         natives = set(native["handlers"][handler]["permissions"])
@@ -226,7 +228,7 @@ def test_permissions_are_the_native_types_and_one_more(native: dict[str, Any]) -
         assert set(said["permissions"]) - natives <= more | others
 
 
-def test_the_tags_limit_is_the_providers() -> None:
+def test_the_tag_limit_matches_the_provider() -> None:
     assert SCHEMA["properties"]["Tags"]["maxItems"] == MOST_TAGS
 
 
@@ -248,7 +250,7 @@ SHAPES = {
 
 
 @pytest.mark.parametrize(("name", "shape_name"), SHAPES.items())
-def test_limits_are_the_service_models(name: str, shape_name: str) -> None:
+def test_limits_match_the_service_model(name: str, shape_name: str) -> None:
     definition, _, key = name.rpartition(".")
     properties = SCHEMA["definitions"][definition]["properties"] if definition else SCHEMA["properties"]
     limits = model.shape_for(shape_name)
@@ -256,12 +258,12 @@ def test_limits_are_the_service_models(name: str, shape_name: str) -> None:
     assert properties[key].get("minLength") == limits.metadata.get("min")
     assert properties[key].get("maxLength") == limits.metadata.get("max")
     if shape_name == "Arn":
-        assert properties[key]["pattern"] == f"^{limits.metadata['pattern']}$"  # botocore's leave ^ and $ out
+        assert properties[key]["pattern"] == f"^{limits.metadata['pattern']}$"  # botocore's patterns omit ^ and $
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.basis], ids=lambda row: row.name)
-def test_what_is_taken_of_names_and_parents_is_what_the_service_models_take(row: Row) -> None:
-    """And what they do not take is refused."""
+def test_names_and_parents_are_accepted_as_in_the_service_models(row: Row) -> None:
+    """And what they reject is rejected."""
     if row.basis == FIREHOSE_MODEL:
         pattern = botocore.session.get_session().get_service_model("firehose").shape_for("DeliveryStreamName").metadata
         name = row.properties["DestinationConfiguration"]["AuditLog"]["Destination"]["FirehoseStream"]["StreamName"]
@@ -275,7 +277,7 @@ def test_what_is_taken_of_names_and_parents_is_what_the_service_models_take(row:
                 assert re.fullmatch(model.shape_for("Identifier").metadata["pattern"].replace("$|^", "|"), value)
 
 
-def test_every_member_of_a_request_is_a_property() -> None:
+def test_every_member_of_the_create_request_is_a_property() -> None:
     def members(shape_name: str) -> set[str]:
         return {name[0].upper() + name[1:] for name in model.shape_for(shape_name).members}
 
@@ -287,7 +289,7 @@ def test_every_member_of_a_request_is_a_property() -> None:
 
 
 def shape(schema: Any) -> Any:
-    """A schema without what only people or cfn-lint read: descriptions, and formats that AWS's registry has not."""
+    """Return a schema without descriptions, and without cfn-lint's formats, which AWS's registry does not know."""
     if isinstance(schema, dict):
         return {
             key: shape(each)

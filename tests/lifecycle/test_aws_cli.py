@@ -46,7 +46,7 @@ def aws(service: AppFabricEmulator, tmp_path: Path) -> Iterator[Callable[..., An
         yield aws
 
 
-def test_every_operation_works(aws: Callable[..., Any], service: AppFabricEmulator) -> None:
+def test_the_aws_cli_works_with_every_operation(aws: Callable[..., Any], service: AppFabricEmulator) -> None:
     parents = {"app_bundle_identifier": BUNDLE, "ingestion_identifier": INGESTION}
     configuration = {"processing_configuration": PROCESSING, "destination_configuration": TO_BUCKET}
     created = aws("create-ingestion-destination", **parents, **configuration, tags=[{"key": "a", "value": "1"}])

@@ -361,7 +361,7 @@ def test_mistakes_of_properties_are_found_before_anything_is_deployed(environmen
     assert re.match(r"wrong\.yaml:\d+:\d+ E9701 .*BucketName", line)
 
 
-def test_a_warning_and_what_was_not_given_are_shown_whole(environment: Terminal, tmp_path: Path) -> None:
+def test_local_deploy_prints_warnings_and_assumed_parameters_in_full(environment: Terminal, tmp_path: Path) -> None:
     """In a terminal where the lines of the view are cut."""
     template = tmp_path / "warned.yaml"
     template.write_text(re.sub("ServiceTimeout: 720.*", "", EXAMPLE.read_text()))
@@ -372,14 +372,14 @@ def test_a_warning_and_what_was_not_given_are_shown_whole(environment: Terminal,
     assert make("local-delete", "STACK=warned").returncode == 0
 
 
-def test_the_provider_is_neither_deployed_nor_deleted(environment: Terminal) -> None:
+def test_local_deploy_and_local_delete_refuse_the_providers_stack(environment: Terminal) -> None:
     name = "appfabric-ingestion-destination"
     expected = f"{name} is the provider: `make local` deploys it, and sam or aws can change it"
     assert only_line(make("local-deploy", f"TEMPLATE={ROOT / 'template.yaml'}", f"STACK={name}")) == expected
     assert only_line(make("local-delete", f"STACK={name}")) == expected
 
 
-def test_a_stack_whose_export_is_in_use_is_not_deleted(environment: Terminal, shell: Any) -> None:
+def test_local_delete_reports_an_export_in_use(environment: Terminal, shell: Any) -> None:
     topic: dict[str, Any] = {"Type": "AWS::SNS::Topic"}
     export = {"Value": "a", "Export": {"Name": "of-exporting"}}
     named = {**topic, "Properties": {"DisplayName": {"Fn::ImportValue": "of-exporting"}}}
@@ -473,7 +473,7 @@ def test_ctrl_c_while_it_starts_ends_everything_as_well(ports: tuple[int, int]) 
     assert not (FOLDER / ".local").exists()
 
 
-def test_one_that_is_starting_is_said_to_be() -> None:
+def test_commands_report_that_the_environment_is_starting() -> None:
     (FOLDER / ".local").mkdir()
     with (FOLDER / ".local" / "lock").open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -1,7 +1,7 @@
-"""AWS for one scenario: AppFabric, Lambda and the bucket that takes responses, with the faults that were planned.
+"""AWS for one scenario: AppFabric, Lambda and the bucket that receives responses, with the planned faults.
 
-Everything is the function's own code except what touches the network: AppFabric's calls end in the emulator's
-operations, and one attempt to deliver a response ends in a dictionary. Each invocation has a container of its own.
+Everything but the network is the function's own code: AppFabric's calls end in the emulator's operations, and each
+attempt to deliver a response ends in a dictionary. Each invocation has its own container.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ MUTATING = {
 }
 READS_ONE = {"GetIngestionDestination", "ListTagsForResource"}
 
-# What can go wrong with a call to AppFabric. "The effect" is what the call does.
+# The faults of a call to AppFabric. "The effect" is what the call changes or reads.
 CALL_FAULTS = (
     "throttled",
     "500 before the effect",
@@ -72,7 +72,7 @@ CALL_FAULTS = (
     "the container dies before the effect",
     "the container dies after the effect",
 )
-# What can go wrong with an attempt to deliver a response.
+# The faults of an attempt to deliver a response.
 PUT_FAULTS = (
     "500",
     "connection cut before it is stored",
@@ -152,15 +152,15 @@ class Behavior:
 
 @dataclass(eq=False)
 class Request:
-    """A request of CloudFormation's, with what became of it.
+    """A request from CloudFormation, and its result.
 
     Attributes:
-        response: What was stored first, as CloudFormation reads it.
+        response: The response that was stored first, as CloudFormation reads it.
         over: When CloudFormation stopped waiting: at the response, at the timeout, or when it canceled.
-        refused: Whether the pre-signed URL takes no response at all.
+        refused: Whether the pre-signed URL rejects every response.
         given_up: Whether CloudFormation did not wait for the response.
-        canceled: Whether it did not because something else in the stack failed.
-        rollback: Whether it takes back an earlier update.
+        canceled: Whether it stopped waiting because something else in the stack failed.
+        rollback: Whether it rolls back an earlier update.
     """
 
     name: str
@@ -206,13 +206,13 @@ class Request:
 
     @property
     def shortest_service_timeout(self) -> float:
-        """While an update changes the ServiceTimeout, either value may be in force."""
+        """While an update changes the ServiceTimeout, either value may apply."""
         old = self.event.get("OldResourceProperties", {})
         return min(self.service_timeout, float(old.get("ServiceTimeout", self.service_timeout)))
 
     @property
     def succeeded(self) -> bool:
-        """Whether CloudFormation takes it for a success."""
+        """Whether CloudFormation considers it successful."""
         return self.response is not None and not self.given_up and self.response["Status"] == "SUCCESS"
 
     @property
@@ -223,14 +223,14 @@ class Request:
 
 @dataclass(eq=False)
 class Call:
-    """A call that changes something.
+    """A mutating call.
 
     Attributes:
         effect_at: When it took effect, None if it did not.
         after_response: Whether the invocation had begun to respond when the call began.
-        heard: Whether the invocation received its outcome.
-        created: Whether the destination exists only since this call.
-        removed: Whether the destination exists no more since this call.
+        outcome_received: Whether the invocation received its outcome.
+        created: Whether this call created the destination.
+        removed: Whether this call deleted the destination.
         before: The destination before it took effect.
     """
 
@@ -243,7 +243,7 @@ class Call:
     ended: float | None = None
     effect_at: float | None = None
     arn: str = ""
-    heard: bool = False
+    outcome_received: bool = False
     created: bool = False
     removed: bool = False
     before: Destination | None = None
@@ -267,13 +267,13 @@ class Invocation:
         self.ended: float | None = None
         self.ends = self.began + simulation.timeout
         self.dead = False
-        self.deaf = False
+        self.uninterruptible = False
         self.noted: set[str] = set()
         self.outcome = "runs"
         self.calls: list[Call] = []
         self.number_of_calls = 0
         self.number_of_puts = 0
-        self.failed_reads = 0  # because of anything but that there is no such destination
+        self.failed_reads = 0  # for any reason but ResourceNotFoundException
         self.bodies: list[bytes] = []
         self.response: dict[str, Any] | None = None
         self.delivered = False
@@ -285,7 +285,7 @@ class Invocation:
         self._interrupts: list[float] = []
 
     def __call__(self) -> None:
-        """Do what Lambda does."""
+        """Run the function, as Lambda does."""
         simulation = self.simulation
         scheduler = simulation.scheduler
         task = scheduler.running
@@ -300,7 +300,7 @@ class Invocation:
         )
         try:
             result = function(_copy(self.request.event), self)
-            self.check_alive()  # the watchdog's thread may have met the end of the container
+            self.check_alive()  # the container may have died in the watchdog's thread
             assert result is None
             self.outcome = "returned"
         except Undelivered as failure:
@@ -325,8 +325,8 @@ class Invocation:
         )
 
     @property
-    def fence(self) -> float:
-        """When everything must have ended, the response included."""
+    def deadline(self) -> float:
+        """When everything must have ended, including the response."""
         return min(self.ends, self.request.at + self.request.shortest_service_timeout - 5)
 
     @property
@@ -338,7 +338,7 @@ class Invocation:
         return max(int((self.ends - self.simulation.scheduler.now) * 1000), 0)
 
     def check_alive(self) -> None:
-        """Let nothing happen any more in a container that is dead."""
+        """Stop the task if its container is dead."""
         if self.dead:
             raise Killed
 
@@ -347,12 +347,12 @@ class Invocation:
         raise Killed
 
     def sleep(self, seconds: float) -> None:
-        """As `time.sleep`, with a signal that interrupts it and Lambda's timeout that ends it."""
+        """Sleep as `time.sleep` does, until a signal interrupts it or Lambda's timeout ends it."""
         self.check_alive()
         scheduler = self.simulation.scheduler
         until = scheduler.now + seconds
         interrupted_at = FOREVER
-        if self._interrupts and not self.deaf and scheduler.running is self.main:
+        if self._interrupts and not self.uninterruptible and scheduler.running is self.main:
             interrupted_at = min(self._interrupts)
         stop = min(until, interrupted_at, self.ends)
         scheduler.wait(max(stop - scheduler.now, 0))
@@ -374,13 +374,13 @@ class Invocation:
         finally:
             self._interrupts.pop()
 
-    def hang(self, *, deaf: bool) -> None:
+    def hang(self, *, uninterruptible: bool) -> None:
         """Wait for a response that never comes."""
-        self.deaf = deaf
+        self.uninterruptible = uninterruptible
         try:
-            self.sleep(3600.0 if deaf else READ_TIMEOUT)
+            self.sleep(3600.0 if uninterruptible else READ_TIMEOUT)
         finally:
-            self.deaf = False
+            self.uninterruptible = False
 
 
 class Client:
@@ -411,7 +411,7 @@ _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 class Simulation:
-    """Everything outside of the function, for one scenario.
+    """Everything outside the function, for one scenario.
 
     Args:
         timeout: The Lambda function's, in seconds.
@@ -458,17 +458,17 @@ class Simulation:
         self.trace.append(f"{self.scheduler.now:8.1f} s  {text}")
 
     def name_of(self, text: Any) -> str:
-        """An ARN as the trace shows it."""
+        """Return an ARN as the trace shows it."""
         return self.names.get(str(text), str(text).rpartition("/")[2])
 
     def uuid(self) -> uuid.UUID:
-        """A UUID that is the same in the same scenario."""
+        """Return a UUID that is the same whenever the scenario is repeated."""
         self._uuids += 1
         return uuid.UUID(f"{self._uuids:08x}-0000-4000-8000-{self._uuids:012x}")
 
     @property
     def invocation(self) -> Invocation:
-        """The invocation whose turn it is."""
+        """The invocation that is running."""
         task = self.scheduler.running
         assert task is not None
         owner = task.owner
@@ -508,7 +508,7 @@ class Simulation:
     # AppFabric
 
     def call(self, operation: str, parameters: dict[str, Any]) -> Any:
-        """One call of the function's to AppFabric."""
+        """Perform one call of the function to AppFabric."""
         invocation = self.invocation
         invocation.check_alive()
         number, invocation.number_of_calls = invocation.number_of_calls, invocation.number_of_calls + 1
@@ -540,10 +540,10 @@ class Simulation:
         try:
             response = self._play(invocation, operation, parameters, kind, call)
         except ClientError:
-            call.heard = True
+            call.outcome_received = True
             raise
         else:
-            call.heard = True
+            call.outcome_received = True
             return response
         finally:
             call.ended = self.scheduler.now
@@ -563,7 +563,7 @@ class Simulation:
         if isinstance(effect, Exception):
             raise effect
         if kind == "unreadable response":
-            # The function's own hook sees it first: botocore takes it for an object without members.
+            # The function's own hook sees it first; botocore would parse it as an empty object.
             refuse_unreadable(SimpleNamespace(status_code=200, content=b""), _model_of(operation))
         return _with_metadata(operation, effect)
 
@@ -580,15 +580,15 @@ class Simulation:
             case "connection cut before the effect":
                 raise ConnectionClosedError(endpoint_url=ENDPOINT)
             case "hangs before the effect" | "hangs beyond any interrupt, before the effect":
-                invocation.hang(deaf="beyond" in kind)
+                invocation.hang(uninterruptible="beyond" in kind)
                 raise ReadTimeoutError(endpoint_url=ENDPOINT)
             case _ if kind in _LATE:
                 if "long" in kind and operation == "CreateIngestionDestination":
                     self.scheduler.start(lambda: self._take_effect_late(operation, parameters, call), after=45)
-                    invocation.hang(deaf=False)
+                    invocation.hang(uninterruptible=False)
                 else:
                     try:
-                        invocation.hang(deaf=False)
+                        invocation.hang(uninterruptible=False)
                     finally:
                         self._perform(operation, parameters, call)
                 raise ReadTimeoutError(endpoint_url=ENDPOINT)
@@ -610,11 +610,11 @@ class Simulation:
             case "connection cut after the effect":
                 raise ConnectionClosedError(endpoint_url=ENDPOINT)
             case "hangs after the effect" | "hangs beyond any interrupt, after the effect":
-                invocation.hang(deaf="beyond" in kind)
+                invocation.hang(uninterruptible="beyond" in kind)
                 raise ReadTimeoutError(endpoint_url=ENDPOINT)
 
     def _perform(self, operation: str, parameters: dict[str, Any], call: Call | None) -> Any:
-        """What the call does, now; a ClientError is returned."""
+        """Perform the call now; a ClientError is returned."""
         try:
             if call is None:
                 return self._read(operation, parameters)
@@ -661,7 +661,7 @@ class Simulation:
         return response
 
     def _apply_token_memory(self, parameters: Mapping[str, Any]) -> Any:
-        """Forget a token or replay what it created, where AppFabric behaves like that."""
+        """Forget a token, or replay what it created, if AppFabric behaves like that."""
         token = parameters.get("clientToken", "")
         known = self.appfabric.created_by.get(token)
         if known is None or self.behavior.tokens == "kept":
@@ -683,7 +683,7 @@ class Simulation:
         return {arn: view[arn].described() for _, view in self._snapshots for arn in view}
 
     def take_snapshot(self, arn: str) -> None:
-        """Remember how a destination is since now, for reads that are behind."""
+        """Remember the state of a destination from now on, for stale reads."""
         live = self.appfabric.destinations.get(arn)
         view = dict(self._snapshots[-1][1])
         if live is None:
@@ -693,11 +693,11 @@ class Simulation:
         self._snapshots.append((self.scheduler.now, view))
 
     def state_at(self, at: float) -> Mapping[str, Destination]:
-        """The destinations at some time."""
+        """Return the destinations at some time."""
         return next(view for since, view in reversed(self._snapshots) if since <= at)
 
     def history_of(self, arn: str) -> list[tuple[float, Destination | None]]:
-        """How a destination was since when."""
+        """Return the states of a destination and since when it had each."""
         history: list[tuple[float, Destination | None]] = []
         for at, view in self._snapshots:
             destination = view.get(arn)
@@ -711,7 +711,7 @@ class Simulation:
         self.note_once(invocation, text, always=operation in MUTATING and not what)
 
     def note_once(self, invocation: Invocation, text: str, *, always: bool = False) -> None:
-        """Note reads that find nothing new, and failures that go on, once."""
+        """Note only once a read that finds nothing new or a repeated failure."""
         if always or text not in invocation.noted:
             invocation.noted.add(text)
             self.note(text)
@@ -719,7 +719,7 @@ class Simulation:
     # Responses
 
     def put(self, invocation: Invocation, url: str, body: bytes, timeout: float) -> int:
-        """One attempt to deliver a response."""
+        """Perform one attempt to deliver a response."""
         invocation.check_alive()
         number, invocation.number_of_puts = invocation.number_of_puts, invocation.number_of_puts + 1
         invocation.bodies.append(body)
@@ -800,7 +800,7 @@ _FATAL_BEFORE = {
 
 
 def _copy(value: Any) -> Any:
-    """A deep copy of what JSON can hold."""
+    """Return a deep copy of a JSON value."""
     if isinstance(value, dict):
         return {name: _copy(member) for name, member in value.items()}
     if isinstance(value, list | tuple):
@@ -813,7 +813,7 @@ def _short(effect: Any) -> str:
 
 
 def _with_metadata(operation: str, output: Any) -> Any:
-    """A response as boto3 parses it: without the members that have no value, and with milliseconds at most."""
+    """Return a response as boto3 parses it: without members that have no value, times in milliseconds at most."""
     response = {name: _parsed(member) for name, member in output.items() if member is not None}
     response["ResponseMetadata"] = {
         "RequestId": "appfabric-request",
@@ -848,7 +848,7 @@ _exceptions = ClientExceptionsFactory().create_client_exceptions(model.service_m
 
 
 def client_error(error: ServiceError, operation: str) -> ClientError:
-    """What botocore raises for an error of the service's."""
+    """Return the exception that botocore raises for an error of the service."""
     shape = model.error_shape(error.code)
     status = error.http_status or (shape.metadata["error"]["httpStatusCode"] if shape else 400)
     response: Any = {
@@ -880,7 +880,7 @@ _errors: dict[str, Callable[[str, Mapping[str, Any]], ClientError]] = {
 }
 
 
-# What the function has once in a process becomes the running invocation's own.
+# What the function has once per process is replaced by the running invocation's own.
 
 
 class _Timer:
@@ -979,7 +979,7 @@ def _uuid() -> uuid.UUID:
 
 @contextmanager
 def installed() -> Iterator[None]:
-    """Run the function in the simulation: timers, locks, metrics, log lines and UUIDs are the current one's."""
+    """Run the function in the simulation: timers, locks, metrics, log lines and UUIDs are the simulation's."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(response_module, "threading", SimpleNamespace(Timer=_Timer, Lock=_Lock))
         patch.setattr(observability, "_metrics", _Metrics())
@@ -989,7 +989,7 @@ def installed() -> Iterator[None]:
         # Scenarios change it.
         patch.setattr(operations, "DESTINATIONS_PER_INGESTION", operations.DESTINATIONS_PER_INGESTION)
         patch.setattr(operations.secrets, "token_urlsafe", lambda: str(_uuid()))
-        # An invocation that dies does so in an exception, whose traceback nobody reads.
+        # A container dies by an exception, whose traceback nobody reads.
         if hasattr(provider, "traceback"):
             patch.setattr(provider.traceback, "format_tb", lambda _: [])
         yield

@@ -1,7 +1,7 @@
 """CloudFormation for one scenario: stacks, operations on them, and the requests that these send to custom resources.
 
 What AWS documents of the order of requests is in the User Guide, "Create custom provisioning logic"; where nothing is
-documented, every plausible way is played (`Options`).
+documented, every plausible behavior is simulated (`Options`).
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ DELETE_FIRST, CREATE_FIRST, UPDATE_IT = "delete, then create", "create, then del
 
 @dataclass(frozen=True)
 class Options:
-    """How CloudFormation goes about an operation.
+    """How CloudFormation performs an operation.
 
     Attributes:
-        chain: Whether the resources depend on each other, so that one comes after another.
+        chain: Whether the resources depend on each other, so that they are handled one after another.
         fails_at: Seconds after which something else in the stack fails; None if nothing does.
         preserve: Whether what fails is kept for the next operation (`--disable-rollback`).
         rollback_sends_update: Whether a rollback sends an Update for what was replaced, before it deletes it.
-        continues: What becomes of a Create that failed and was kept: one of the three ways above.
+        continues: What happens to a Create that failed and was kept: one of the three constants above.
         old_is_tried: Whether the Update after one that failed and was kept has the failed one's properties as the old
             ones, rather than those that were in effect.
         deletes_with_new: Whether what an Update replaced is deleted with the new properties.
         cancels_updates: Whether Updates in progress are canceled too when something else fails.
-        deletes_current: Whether what an update replaced is deleted although the resource has it again.
+        deletes_current: Whether what an update replaced is deleted even if the resource has returned to it.
         retain: The logical ids whose DeletionPolicy is Retain.
-        refused: The numbers of the requests whose pre-signed URL takes no response.
+        refused: The numbers of the requests whose pre-signed URL rejects every response.
     """
 
     chain: bool = False
@@ -62,10 +62,10 @@ class Resource:
     Attributes:
         properties: Those that are in effect.
         id: Its PhysicalResourceId.
-        complete: Whether CloudFormation takes it for created or updated.
+        complete: Whether CloudFormation considers it created or updated.
         created: Whether its Create succeeded.
         tried: The properties of an Update that failed.
-        since: The request that made it what it is.
+        since: The request that put it into its current state.
     """
 
     logical_id: str
@@ -79,11 +79,11 @@ class Resource:
 
 @dataclass(eq=False)
 class Retained:
-    """What CloudFormation left to the user.
+    """A resource that CloudFormation retained.
 
     Attributes:
-        destination: As it was then, None for an id that names none.
-        since: The request that made the resource what it was.
+        destination: Its state at that time, None for an id that is not a destination's.
+        since: The request that put the resource into its state.
     """
 
     stack_id: str
@@ -111,9 +111,9 @@ class Stack:
     Attributes:
         state: "none", "complete", "failed" (something failed and is kept), "stuck" (something could not be rolled
             back), "stuck to delete".
-        undeleted: Ids of which CloudFormation knows that they could not be deleted.
-        retained: What was left to the user.
-        replaced: What the current or a kept update replaced, to be deleted in the end.
+        undeleted: Resources that CloudFormation could not delete.
+        retained: Resources that it retained.
+        replaced: What the current or a kept update replaced, to be deleted at its end.
         retains_replaced: Whether UpdateReplacePolicy is Retain.
     """
 
@@ -163,7 +163,7 @@ class Stack:
         again = self.state == "failed" and options.preserve
         self._operate((lambda: self._apply(self._wanted)) if again else self._roll_back)
 
-    # What they do
+    # How they proceed
 
     def _apply(self, wanted: Mapping[str, Mapping[str, Any]]) -> None:
         self._wanted = dict(wanted)
@@ -241,7 +241,7 @@ class Stack:
         self.state = "stuck to delete" if self.resources else "none"
 
     def _clean_up(self, gone: list[Resource]) -> None:
-        """Delete; what fails here fails nothing, CloudFormation leaves what it cannot delete."""
+        """Delete resources; a failure fails nothing, because CloudFormation leaves what it cannot delete."""
         self._each({f"{each.logical_id} {number}": self._deletion(each) for number, each in enumerate(gone)})
 
     def _retain(self, resource: Resource, policy: str) -> None:
@@ -271,7 +271,7 @@ class Stack:
         return create
 
     def _continuation(self, failed: Resource, properties: Mapping[str, Any]) -> Callable[[], bool]:
-        """Go on from a Create that failed and was kept."""
+        """Continue after a Create that failed and was kept."""
         create, delete = self._creation(failed.logical_id, properties), self._deletion(failed)
 
         def update() -> bool:
@@ -333,7 +333,7 @@ class Stack:
         return delete
 
     def _move(self, resource: Resource, ending: Ending, properties: Mapping[str, Any]) -> None:
-        """Note a resource after a successful Update: what it was is replaced if it has another id now."""
+        """Record a successful Update of a resource; if the id changed, the old resource is replaced."""
         if ending.id != resource.id:
             old = replace(resource)
             if self._options.deletes_with_new and not old.id.startswith("arn:"):
@@ -403,7 +403,7 @@ class Stack:
         return Ending(False, id or made_up, request)
 
     def _all(self, jobs: Mapping[str, Callable[[], bool]]) -> bool:
-        """Do all, until one fails or something else in the stack does: what is in progress is canceled then."""
+        """Do all until one of them, or something else in the stack, fails, which cancels those in progress."""
         failed = False
 
         def fail() -> None:
@@ -488,7 +488,7 @@ class Stack:
 
 
 def summary(properties: Mapping[str, Any]) -> str:
-    """Properties as the trace shows them."""
+    """Return properties as the trace shows them."""
     try:
         destination = properties["DestinationConfiguration"]["AuditLog"]["Destination"]
         name = next(iter(next(iter(destination.values())).values()))

@@ -1,11 +1,11 @@
 """What must hold in every scenario, whatever goes wrong.
 
-1. A complete resource of a standing stack has its destination, configured and tagged as wanted.
-2. What was retained, adopted on loan and since released, or is of others, is as it was.
-3. Nothing of ours stands without an owner silently.
+1. A complete resource of an existing stack has its destination, configured and tagged as its template says.
+2. What was retained, was adopted and released, or belongs to others is unchanged.
+3. The provider leaves no destination without an owner that it does not report.
 4. Each invocation responds once and in time, and changes nothing when it must not.
 
-Nothing here is taken from the code under test: a message counts as a report by its level and its field `arn` alone.
+Nothing here is deletions from the code under test: a message counts as a report by its level and its field `arn` alone.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from tests.simulation.cloudformation import Resource, Retained, Stack
 PREFIX = "custom-appfabric-ingestion-destination:"
 OWNERSHIP = {"StackId", "LogicalResourceId", "Request", "Replaces"}
 LAG = 3.0
-# An invocation that begins later than this before its time is over may be too late to do anything but fail.
+# An invocation that begins less than this before its deadline may be too late to do anything but fail.
 TOO_LATE = 2.0
 
 
 @dataclass(frozen=True)
 class HandChange:
-    """What somebody did to a destination by hand.
+    """A change that somebody made to a destination by hand.
 
     Attributes:
         kind: "deleted", "retargeted", "tagged" or "forged" (an ownership tag).
@@ -42,15 +42,15 @@ class HandChange:
 
 @dataclass(frozen=True)
 class Violation:
-    """Something that does not hold.
+    """A violation of an invariant.
 
     Attributes:
-        kind: "lost", "identity", "target", "tags", "ownership" (invariant 1), "retained", "loan", "others",
+        kind: "lost", "identity", "target", "tags", "ownership" (invariant 1), "retained", "adopted", "others",
             "hand tag" (2), "orphan", "stack" (3), "invocation" (4).
-        arn: The destination that it is about, "" if none.
-        resource: StackId and logical id of the resource that it is about.
-        invocation: The invocation that it is about.
-        key: The tag that it is about.
+        arn: The destination concerned, "" if none.
+        resource: StackId and logical id of the resource concerned.
+        invocation: The invocation concerned.
+        key: The tag concerned.
     """
 
     kind: str
@@ -63,11 +63,11 @@ class Violation:
 
 @dataclass
 class Facts:
-    """All that happened in a scenario.
+    """Everything that happened in a scenario.
 
     Attributes:
-        foreign: The destinations that others created, as they left them.
-        hand: What was changed by hand.
+        foreign: The destinations that others created, in their original state.
+        hand: The changes made by hand.
     """
 
     simulation: Simulation
@@ -76,7 +76,7 @@ class Facts:
     hand: list[HandChange] = field(default_factory=list)
 
     @property
-    def there(self) -> Mapping[str, Destination]:
+    def destinations(self) -> Mapping[str, Destination]:
         return self.simulation.appfabric.destinations
 
     @property
@@ -93,7 +93,7 @@ class Facts:
         ]
 
     def creation(self, arn: str) -> Call | None:
-        """The call that created a destination, None for one of others."""
+        """Return the call that created a destination, None for a destination of others."""
         calls = self.simulation.created.get(arn)
         return calls[0] if calls else None
 
@@ -101,12 +101,12 @@ class Facts:
         return next((call for call in self.simulation.calls if call.arn == arn and call.removed), None)
 
     def changes(self, arn: str) -> list[Call]:
-        """The calls that changed a destination after it was created, in the order in which they did."""
+        """Return the calls that changed a destination after its creation, in the order in which they took effect."""
         calls = [c for c in self.simulation.calls if c.arn == arn and c.effect_at is not None and not c.created]
         return sorted(calls, key=lambda call: call.effect_at or 0)
 
     def owners(self, arn: str) -> list[tuple[Stack, Resource]]:
-        """The resources of standing stacks that have a destination, in whatever state they are."""
+        """Return the resources of existing stacks that have a destination, whatever their state."""
         return [
             (stack, resource)
             for stack in self.stacks
@@ -115,7 +115,7 @@ class Facts:
         ]
 
     def last_update_of(self, arn: str) -> float:
-        """When the last Update that has to bring a destination to what its template says was sent.
+        """Return when the last Update was sent that has to make a destination match its template.
 
         A rollback that returns to what a replacement had replaced changes nothing.
         """
@@ -123,7 +123,7 @@ class Facts:
         return max(updates, default=0.0)
 
     def requests_for(self, arn: str) -> list[Request]:
-        """The Creates and Updates that were for a destination, or ended with it."""
+        """Return the Creates and Updates that named a destination or returned it."""
         return [
             request
             for request in self.requests
@@ -133,7 +133,7 @@ class Facts:
 
 
 def violations(facts: Facts) -> Iterator[Violation]:
-    """Everything that does not hold now that all has ended."""
+    """Yield all violations, after everything has ended."""
     yield from _invocations(facts)
     for stack in facts.stacks:
         for resource in stack.resources.values():
@@ -146,11 +146,11 @@ def violations(facts: Facts) -> Iterator[Violation]:
     yield from _orphans(facts)
 
 
-# 1. A complete resource of a standing stack has its destination, configured and tagged as wanted.
+# 1. A complete resource of an existing stack has its destination, configured and tagged as its template says.
 
 
 def _complete(facts: Facts, stack: Stack, resource: Resource) -> Iterator[Violation]:
-    arn, live = resource.id, facts.there.get(resource.id)
+    arn, live = resource.id, facts.destinations.get(resource.id)
     whose = (stack.id, resource.logical_id)
     name = f"{stack.name}.{resource.logical_id}"
     since = facts.last_update_of(arn)
@@ -190,7 +190,7 @@ def _template_tags(
 
 
 def _dropped(requests: list[Request], key: str, value: str) -> bool:
-    """Whether the last of the successful Updates that name a tag took it out of the template with this value."""
+    """Whether the last successful Update that names a tag removed it from the template with this value."""
     for request in reversed(requests):
         if key in tags_of(request.properties):
             return False
@@ -207,22 +207,22 @@ def _ownership(facts: Facts, live: Destination, whose: tuple[str, str], name: st
     if str(tags.get("Request")).partition("@")[0] not in tokens:
         wrong.append("Request")
     wrong += ["Replaces"] if "Replaces" not in tags else []
-    # A claim that a container left behind when it died owns nothing.
+    # The claim of a container that died does not make it the owner.
     wrong += [key for key in tags if key.partition(".")[0] not in {*OWNERSHIP, "Claim"}]
     if wrong:
         text = f"{name} has {facts.simulation.name_of(live.arn)} with {tags}: {wrong} is wrong"
         yield Violation("ownership", text, live.arn, whose)
 
 
-# 2. What was retained, adopted on loan and since released, or is of others, is as it was.
+# 2. What was retained, was adopted and released, or belongs to others is unchanged.
 
 
 def _others(facts: Facts) -> Iterator[Violation]:
     for arn, before in facts.foreign.items():
         adopters = [request for request in facts.requests_for(arn) if request.properties.get("AdoptArn") == arn]
         if not adopters:
-            if facts.there.get(arn) != before:
-                yield Violation("others", f"{facts.simulation.name_of(arn)} is not ours to touch", arn)
+            if facts.destinations.get(arn) != before:
+                yield Violation("others", f"{facts.simulation.name_of(arn)} belongs to others and was changed", arn)
         else:
             yield from _adopted(facts, before, adopters)
 
@@ -235,7 +235,7 @@ def _retained(facts: Facts, retained: Retained) -> Iterator[Violation]:
     if later:
         yield from _adopted(facts, before, later)
         return
-    live, name = facts.there.get(arn), facts.simulation.name_of(arn)
+    live, name = facts.destinations.get(arn), facts.simulation.name_of(arn)
     whose = (retained.stack_id, retained.logical_id)
     if live is None:
         yield Violation("retained", f"{name} was retained and is gone", arn, whose)
@@ -249,25 +249,25 @@ def _retained(facts: Facts, retained: Retained) -> Iterator[Violation]:
 
 
 def _adopted(facts: Facts, before: Destination, adopters: list[Request]) -> Iterator[Violation]:
-    """A destination that was there before and was named by AdoptArn."""
+    """Yield the violations for an existing destination that AdoptArn named."""
     arn, name = before.arn, facts.simulation.name_of(before.arn)
-    live = facts.there.get(arn)
+    live = facts.destinations.get(arn)
     owners = facts.owners(arn)
     whose = adopters[-1].resource
-    stints = [request for request in facts.requests_for(arn) if arn in results_of(request)]
+    ownerships = [request for request in facts.requests_for(arn) if arn in results_of(request)]
     ends = [r for r in facts.requests if r.type == "Delete" and r.id == arn and r.number > adopters[0].number]
     if live is None:
-        taken = [c for c in facts.hand if c.arn == arn and c.kind == "deleted"]
-        owned = any(r.properties.get("AdoptArn") != arn for r in ends) and stints
-        if not owned and not taken:
-            yield Violation("loan", f"{name} was on loan and is gone", arn, whose)
+        deletions = [c for c in facts.hand if c.arn == arn and c.kind == "deleted"]
+        owned = any(r.properties.get("AdoptArn") != arn for r in ends) and ownerships
+        if not owned and not deletions:
+            yield Violation("adopted", f"{name} was adopted and is gone", arn, whose)
         return
     if (live.processing, live.path) != (before.processing, before.path):
-        yield Violation("loan", f"{name} has another identity", arn, whose)
+        yield Violation("adopted", f"{name} has another identity", arn, whose)
     targets = [target(before), *(c.value for c in facts.by_hand(arn, "retargeted"))]
-    targets += [target_of(request.properties) for request in facts.requests if request.id == arn and stints]
+    targets += [target_of(request.properties) for request in facts.requests if request.id == arn and ownerships]
     if target(live) not in targets:
-        yield Violation("loan", f"{name} leads to {target(live)}", arn, whose)
+        yield Violation("adopted", f"{name} leads to {target(live)}", arn, whose)
     requests = [request for request in facts.requests_for(arn) if request.id == arn]
     for key in user_tags(live).keys() | user_tags(before).keys():
         values = {before.tags.get(key), *(c.value for c in facts.by_hand(arn, "tagged", key=key))}
@@ -275,7 +275,7 @@ def _adopted(facts: Facts, before: Destination, adopters: list[Request]) -> Iter
             old, new = tags_of(request.event.get("OldResourceProperties", {})), tags_of(request.properties)
             values |= {new.get(key), old.get(key)} if key in {*old, *new} else set()
         if live.tags.get(key) not in values:
-            yield Violation("loan", f"{name} has {key}={live.tags.get(key)}", arn, whose, key=key)
+            yield Violation("adopted", f"{name} has {key}={live.tags.get(key)}", arn, whose, key=key)
     pending = [r for r in adopters if _is_pending(facts, r)]
     if (
         not owners
@@ -284,11 +284,11 @@ def _adopted(facts: Facts, before: Destination, adopters: list[Request]) -> Iter
         and ownership_tags(live) not in ({}, ownership_tags(before))
     ):
         if arn not in {retained.id for retained in facts.retained if retained.at > (adopters[0].at)}:
-            yield Violation("loan", f"{name} still has {ownership_tags(live)}", arn, whose)
+            yield Violation("adopted", f"{name} still has {ownership_tags(live)}", arn, whose)
 
 
 def _is_pending(facts: Facts, request: Request) -> bool:
-    """Whether CloudFormation still has to delete, or failed to delete, what a request left."""
+    """Whether CloudFormation still has to delete, or failed to delete, the resource of a request."""
     for stack in facts.stacks:
         if stack.id == request.resource[0] and request.resource[1] in stack.resources.keys() | stack.stuck:
             if stack.resources.get(request.resource[1], _NONE).complete is False:
@@ -309,10 +309,10 @@ def _before_adoption(facts: Facts, arn: str) -> Destination | None:
 
 
 def _hand_tags(facts: Facts) -> Iterator[Violation]:
-    """What somebody put on by hand stays, unless a template says otherwise."""
+    """Yield a violation for each tag set by hand that is gone although no template names it."""
     latest = {(change.arn, change.key): change for change in facts.hand if change.kind == "tagged"}
     for (arn, key), change in latest.items():
-        live = facts.there.get(arn)
+        live = facts.destinations.get(arn)
         if live is None or live.tags.get(key) == change.value:
             continue
         requests = [
@@ -322,16 +322,21 @@ def _hand_tags(facts: Facts) -> Iterator[Violation]:
         ]
         if not any(key in tags_of(request.properties) for request in requests):
             whose = requests[-1].resource if requests else ("", "")
-            text = f"{key}={change.value} that somebody put on {facts.simulation.name_of(arn)} is gone"
+            text = f"{key}={change.value} that somebody set on {facts.simulation.name_of(arn)} is gone"
             yield Violation("hand tag", text, arn, whose, key=key)
 
 
-# 3. Nothing of ours stands without an owner silently.
+# 3. The provider leaves no destination without an owner that it does not report.
 
 
 def _orphans(facts: Facts) -> Iterator[Violation]:
     for arn in facts.simulation.created:
-        if arn in facts.there and not facts.owners(arn) and not _is_known(facts, arn) and not reported(facts, arn):
+        if (
+            arn in facts.destinations
+            and not facts.owners(arn)
+            and not _is_known(facts, arn)
+            and not reported(facts, arn)
+        ):
             creation = facts.creation(arn)
             assert creation is not None
             name = facts.simulation.name_of(arn)
@@ -339,7 +344,7 @@ def _orphans(facts: Facts) -> Iterator[Violation]:
 
 
 def _is_known(facts: Facts, arn: str) -> bool:
-    """Whether CloudFormation knows that a destination may stand: retained, not deleted, or to be deleted yet."""
+    """Whether CloudFormation knows that a destination may exist: retained, not deleted, or still to be deleted."""
     requests = [call.request for call in facts.simulation.created[arn]]
     if any(each.id == arn or (_is_marker(each.id) and each.since in requests) for each in facts.retained):
         return True
@@ -353,7 +358,7 @@ def _is_known(facts: Facts, arn: str) -> bool:
             mine = [request for request in requests if request.resource == (stack.id, logical_id)]
             if _is_marker(resource.id) and resource.since in mine:
                 return True
-            # What failed and is kept, or is stuck: the next Update of this id is to find what replaced it.
+            # It failed and is kept, or is stuck: the next Update of this id has to find its replacement.
             if any(request.type == "Update" and request.id == resource.id for request in mine):
                 return True
             if mine and logical_id in stack.stuck:
@@ -366,7 +371,7 @@ def _is_marker(id: str) -> bool:
 
 
 def reported(facts: Facts, arn: str) -> bool:
-    """Whether an ERROR line names a destination."""
+    """Whether an ERROR line reports a destination."""
     return any(error["arn"] == arn for invocation in facts.simulation.invocations for error in invocation.errors)
 
 
@@ -375,51 +380,57 @@ def reported(facts: Facts, arn: str) -> bool:
 
 def _invocations(facts: Facts) -> Iterator[Violation]:
     for invocation in facts.simulation.invocations:
-        for text in _mistakes_of(invocation):
+        for text in _violations_of(invocation):
             name = invocation.name
             yield Violation("invocation", f"{name} {text}", "", invocation.request.resource, invocation)
 
 
-def _mistakes_of(invocation: Invocation) -> Iterator[str]:
-    plan, fence = invocation.plan, invocation.fence
-    deadly = any("container dies" in fault.kind for fault in (*plan.calls, *plan.puts))
-    deaf = any("beyond any interrupt" in fault.kind for fault in plan.calls)
+def _violations_of(invocation: Invocation) -> Iterator[str]:
+    plan, deadline = invocation.plan, invocation.deadline
+    dies = any("container dies" in fault.kind for fault in (*plan.calls, *plan.puts))
+    uninterruptible = any("beyond any interrupt" in fault.kind for fault in plan.calls)
     outcome = invocation.outcome
     if outcome not in {"returned", "raised", "died"}:
         yield f"has not ended: {outcome}"
-    if outcome == "died" and not deadly and not deaf:
+    if outcome == "died" and not dies and not uninterruptible:
         yield "had no time left"
-    if outcome == "returned" and not invocation.delivered and invocation.began <= fence:
+    if outcome == "returned" and not invocation.delivered and invocation.began <= deadline:
         yield "returned without a response"
     if outcome == "raised" and invocation.delivered:
         yield "raised though its response was delivered"
     if outcome != "died" and not invocation.bodies:
         yield "did not try to respond"
     if len(set(invocation.bodies)) > 1:
-        yield "gave two responses"
-    late = invocation.began > fence - TOO_LATE
-    if late and invocation.began > fence:
+        yield "sent two different responses"
+    late = invocation.began > deadline - TOO_LATE
+    if late and invocation.began > deadline:
         if invocation.response and invocation.response["Status"] != "FAILED":
-            yield "began after its time was over and did not respond FAILED"
-    if not late and invocation.first_put_at is not None and invocation.first_put_at > fence:
-        yield f"responded {invocation.first_put_at - fence:.1f} s too late"
-    if not late and not deadly and not deaf and invocation.last_put_ended and invocation.last_put_ended > fence + 0.01:
-        yield f"still tried to respond {invocation.last_put_ended - fence:.1f} s too late"
+            yield "began after its deadline and did not respond FAILED"
+    if not late and invocation.first_put_at is not None and invocation.first_put_at > deadline:
+        yield f"responded {invocation.first_put_at - deadline:.1f} s too late"
+    if (
+        not late
+        and not dies
+        and not uninterruptible
+        and invocation.last_put_ended
+        and invocation.last_put_ended > deadline + 0.01
+    ):
+        yield f"still tried to respond {invocation.last_put_ended - deadline:.1f} s too late"
     for call in invocation.calls:
         if call.operation in MUTATING:
             if call.after_response:
                 yield f"began {call.operation} after its response"
-            if call.began > fence:
-                yield f"began {call.operation} {call.began - fence:.1f} s too late"
-            elif call.ended is not None and call.ended > fence + 0.01 and not deaf:
-                yield f"{call.operation} still ran {call.ended - fence:.1f} s too late"
+            if call.began > deadline:
+                yield f"began {call.operation} {call.began - deadline:.1f} s too late"
+            elif call.ended is not None and call.ended > deadline + 0.01 and not uninterruptible:
+                yield f"{call.operation} still ran {call.ended - deadline:.1f} s too late"
 
 
-# What requests and destinations say.
+# Reading requests and destinations
 
 
 def results_of(request: Request) -> set[str]:
-    """The ids of all successful responses of a request's invocations, delivered or not."""
+    """Return the ids in all successful responses of a request's invocations, delivered or not."""
     responses = [invocation.response for invocation in request.invocations if invocation.response]
     return {response["PhysicalResourceId"] for response in responses if response["Status"] == "SUCCESS"}
 

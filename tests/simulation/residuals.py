@@ -1,4 +1,4 @@
-"""What this design cannot prevent: each a numbered predicate, decided from what happened in the scenario.
+"""What this design cannot prevent: numbered predicates that are evaluated on what happened in a scenario.
 
 The numbers are those of docs/reliability.md. A violation that none of these explains is a bug. Every scenario that one
 of them excuses is counted, and the counts are printed at the end of the test run.
@@ -14,7 +14,7 @@ from tests.simulation.invariants import LAG, Facts, Violation, equal, ownership_
 
 FIRST_WITHIN = 10.0
 HOUR = 3600.0
-SECOND = 1.0  # what CloudFormation's times are rounded to
+SECOND = 1.0  # the resolution of CloudFormation's times
 
 Predicate = Callable[[Violation, Facts], bool]
 RESIDUALS: dict[int, Predicate] = {}
@@ -30,7 +30,7 @@ def _residual(number: int) -> Callable[[Predicate], Predicate]:
 
 
 def explain(violation: Violation, facts: Facts) -> int | None:
-    """The number of the residual that a violation is, None if it is a bug."""
+    """Return the number of the residual that explains a violation, None if it is a bug."""
     return next((number for number, applies in RESIDUALS.items() if applies(violation, facts)), None)
 
 
@@ -38,13 +38,13 @@ def explain(violation: Violation, facts: Facts) -> int | None:
 def equal_destination_retained_beside_a_made_up_id(violation: Violation, facts: Facts) -> bool:
     """A made-up id is deleted beside an equal own destination that was retained less than 3 h after its creation."""
     removal, creation = facts.removal(violation.arn), facts.creation(violation.arn)
-    if violation.kind not in {"retained", "loan"} or removal is None or removal.before is None:
+    if violation.kind not in {"retained", "adopted"} or removal is None or removal.before is None:
         return False
     request = removal.request
     if not _is_made_up(request) or not equal(removal.before, request.properties):
         return False
     for retained in facts.retained:
-        origin = creation.request if creation else retained.since  # of one that was adopted, the adoption
+        origin = creation.request if creation else retained.since  # for an adopted destination, the adoption
         if retained.id == violation.arn and (retained.stack_id, retained.logical_id) == request.resource and origin:
             return request.at - origin.at <= 3 * HOUR + SECOND
     return False
@@ -61,7 +61,7 @@ def switching_back_under_retain(violation: Violation, facts: Facts) -> bool:
         recent = successor is not None and request.at - successor.request.at <= HOUR + SECOND
         in_its_place = successor is not None and successor.request.id == violation.arn
         if in_its_place and recent and any(r.at <= (request.over or request.at) for r in retained):
-            # What an even earlier update dropped is not asked for by what looks like a rollback.
+            # What looks like a rollback does not restore what an even earlier update dropped.
             return violation.kind in {"retained", "tags"}
         if in_its_place and recent and not request.rollback:
             removal = facts.removal(violation.arn)
@@ -71,9 +71,9 @@ def switching_back_under_retain(violation: Violation, facts: Facts) -> bool:
 
 @_residual(3)
 def duplicate_whose_destination_is_gone(violation: Violation, facts: Facts) -> bool:
-    """A duplicate creates, or adopts, another time what is gone: silently within ten seconds or without a response."""
+    """A duplicate re-creates, or re-adopts, what was deleted: silently within ten seconds or without a response."""
     creation = facts.creation(violation.arn)
-    if violation.kind == "loan":
+    if violation.kind == "adopted":
         tagging = [call for call in facts.changes(violation.arn) if call.operation == "TagResource"]
         late = bool(tagging) and tagging[-1].invocation.began > (tagging[-1].request.over or float("inf"))
         return late and tagging[-1].invocation.age <= FIRST_WITHIN + SECOND
@@ -89,26 +89,26 @@ def duplicate_whose_destination_is_gone(violation: Violation, facts: Facts) -> b
     gone = any(removal and (removal.effect_at or 0) <= (creation.effect_at or 0) for removal in removals)
     gone = gone or any(facts.by_hand(call.arn, "deleted") for call in earlier)
     late = creation.request.over is not None and creation.effect_at >= creation.request.over
-    return (gone and creation.invocation.age <= FIRST_WITHIN + SECOND) or (late and not creation.heard)
+    return (gone and creation.invocation.age <= FIRST_WITHIN + SECOND) or (late and not creation.outcome_received)
 
 
 @_residual(4)
 def replacement_in_doubt_then_delete(violation: Violation, facts: Facts) -> bool:
     """A replacement is canceled, or its create call had no response, and no Update succeeds later in its ingestion."""
-    creation, live = facts.creation(violation.arn), facts.there.get(violation.arn)
-    if violation.kind == "loan" and live:  # adopted in place of a marker
+    creation, live = facts.creation(violation.arn), facts.destinations.get(violation.arn)
+    if violation.kind == "adopted" and live:  # adopted in place of a marker
         token = ownership_tags(live).get("Request", "").partition("@")[0]
-        unheard = [r for r in facts.requests if r.type == "Update" and r.token == token and r.given_up]
-        return any(not _is_swept(facts, request, request.at) for request in unheard)
+        given_up = [r for r in facts.requests if r.type == "Update" and r.token == token and r.given_up]
+        return any(not _is_swept(facts, request, request.at) for request in given_up)
     if violation.kind != "orphan" or creation is None or creation.request.type != "Update":
         return False
-    if not creation.request.canceled and any(call.heard for call in facts.simulation.created[violation.arn]):
+    if not creation.request.canceled and any(call.outcome_received for call in facts.simulation.created[violation.arn]):
         return False
     return not _is_swept(facts, creation.request, creation.effect_at or 0)
 
 
 def _is_swept(facts: Facts, earlier: Request, effect_at: float) -> bool:
-    """Whether an Update of the same id ended well after an effect of an earlier one, and knew its ingestion."""
+    """Whether an Update of the same id, and with its ingestion, succeeded after an earlier one took effect."""
     ingestion = earlier.properties["IngestionIdentifier"]
     return any(
         request.type == "Update"
@@ -152,17 +152,19 @@ def duplicate_update_after_a_rollback_without_changes(violation: Violation, fact
         changes = [call for call in changes if violation.key in _keys_of(call)]
     elif violation.kind == "target":
         changes = [call for call in changes if call.operation == "UpdateIngestionDestination"]
-    if violation.kind not in {"target", "tags", "retained", "loan"} or not changes:
+    if violation.kind not in {"target", "tags", "retained", "adopted"} or not changes:
         return False
     last = changes[-1]
     if last.request.type != "Update" or last.request.over is None or (last.effect_at or 0) < last.request.over:
         return False
     if last.operation in {"TagResource", "UntagResource"} or last.invocation.began < last.request.over:
         return True
+    if last.invocation.age <= FIRST_WITHIN + SECOND:
+        return True  # it counts as the first one
     later = [r for r in facts.requests if r.number > last.request.number and r.id == violation.arn and r.succeeded]
     moves = [call for call in changes if call.operation == "UpdateIngestionDestination" and call.request in later]
     if any(last.invocation.began < (move.effect_at or 0) for move in moves):
-        return True  # it had read the destination before
+        return True  # it had already read the destination
     moved = [move.request for move in moves]
     quiet = [r for r in later if r.type == "Update" and r not in moved]
     return bool(later) and len(quiet) == len(later)
@@ -170,7 +172,7 @@ def duplicate_update_after_a_rollback_without_changes(violation: Violation, fact
 
 @_residual(7)
 def create_call_that_takes_effect_after_the_search(violation: Violation, facts: Facts) -> bool:
-    """A create call that was given up takes effect later than the search for it."""
+    """A create call that timed out takes effect after the search for it has ended."""
     creation = facts.creation(violation.arn)
     return violation.kind == "orphan" and creation is not None and _is_late(creation)
 
@@ -190,7 +192,7 @@ def rollback_onto_a_broken_bucket(_violation: Violation, _facts: Facts) -> bool:
 
 @_residual(10)
 def equal_tag_by_hand(violation: Violation, facts: Facts) -> bool:
-    """A tag that the template drops is taken off though somebody put it on by hand: with that value, or just before."""
+    """A tag that the template drops is removed though somebody set it by hand: to the same value, or just before."""
     if violation.kind != "hand tag":
         return False
     untagging = [call for call in facts.changes(violation.arn) if violation.key in _keys_of(call)]
@@ -221,9 +223,9 @@ def short_service_timeout(violation: Violation, facts: Facts) -> bool:
 
 @_residual(12)
 def duplicate_that_counts_as_the_first(violation: Violation, facts: Facts) -> bool:
-    """A duplicate invocation within ten seconds counts as the first: it deletes, or denies, what the other creates."""
+    """A duplicate within ten seconds counts as the first: it deletes, or denies, what the other invocation creates."""
     removal, creation = facts.removal(violation.arn), facts.creation(violation.arn)
-    if violation.kind == "loan":
+    if violation.kind == "adopted":
         tagging = [call for call in facts.changes(violation.arn) if call.operation == "TagResource"][-1:]
         return any(
             call.invocation.age <= FIRST_WITHIN + SECOND
@@ -247,20 +249,24 @@ def duplicate_that_counts_as_the_first(violation: Violation, facts: Facts) -> bo
 
 @_residual(13)
 def sweep_that_cannot_search(violation: Violation, facts: Facts) -> bool:
-    """A sweep that cannot search is reported without an ARN, and what it would have found stands."""
+    """A sweep that cannot search is reported without an ARN, and the orphan that it would have found stays."""
     creation = facts.creation(violation.arn)
-    if violation.kind != "orphan" or creation is None or creation.request.type != "Update":
+    if violation.kind != "orphan" or creation is None:
         return False
-    updates = [r for r in facts.requests if r.number > creation.request.number and r.id == creation.request.id]
-    responded = [request.responded_by for request in updates if request.succeeded and request.type == "Update"]
-    return any(invocation is not None and invocation.failed_reads for invocation in responded)
+    earlier = creation.request
+    later = [r for r in facts.requests if r.type == "Update" and r.succeeded and r.number > earlier.number]
+    for update in later:
+        in_its_place = update.id == earlier.id if earlier.type == "Update" else _is_marker_of(earlier, update)
+        if in_its_place and update.responded_by is not None and update.responded_by.failed_reads:
+            return True
+    return False
 
 
 @_residual(14)
 def claim_that_is_left(violation: Violation, facts: Facts) -> bool:
-    """The container of an adoption dies: its claim stays, owns nothing, and keeps others from adopting."""
-    live = facts.there.get(violation.arn)
-    if violation.kind != "loan" or live is None:
+    """The container of an adoption dies: its claim stays, does not own the destination, and blocks other adoptions."""
+    live = facts.destinations.get(violation.arn)
+    if violation.kind != "adopted" or live is None:
         return False
     left = ownership_tags(live)
     died = any(
@@ -272,12 +278,17 @@ def claim_that_is_left(violation: Violation, facts: Facts) -> bool:
 
 
 def _keys_of(call: Call) -> set[str]:
-    """The keys of the tags that a call puts on or takes off."""
+    """Return the keys of the tags that a call sets or removes."""
     return {*(tag["key"] for tag in call.parameters.get("tags", [])), *call.parameters.get("tagKeys", [])}
 
 
 def _is_made_up(request: Request) -> bool:
     return request.type == "Delete" and not request.id.startswith(("arn:", "not-created:", "unconfirmed:"))
+
+
+def _is_marker_of(create: Request, update: Request) -> bool:
+    """Whether an Update has an id that CloudFormation made up, or this function did, for a Create that failed."""
+    return update.resource == create.resource and not update.id.startswith("arn:")
 
 
 def _is_late(call: Call) -> bool:

@@ -1,9 +1,9 @@
-"""Random scenarios of resources in two stacks, and what must hold after each.
+"""Random scenarios of resources in two stacks, checked against the invariants.
 
-A scenario is a few operations on stacks whose names and resources are easily confused, beside destinations of others.
+A scenario is a few operations on stacks whose names and resources are easily confused, next to destinations of others.
 What goes wrong is part of the scenario: faults of calls, of responses and of containers, events delivered twice,
-stacks that fail for another reason, changes by hand. It ends when all that was begun has ended and the stacks have been
-deleted without any more fault.
+stacks that fail for another reason, changes by hand. It ends when everything has ended and the stacks have been deleted
+without further faults.
 """
 
 from __future__ import annotations
@@ -55,16 +55,16 @@ played: Counter[str] = Counter()
 
 
 def properties(**changed: Any) -> dict[str, Any]:
-    """Valid properties; `None` takes one out."""
+    """Return valid properties; `None` removes one."""
     return support.properties(**{"DestinationConfiguration": to_bucket("one"), **changed})
 
 
 def _one_of(everything: list[Any]) -> st.SearchStrategy[Any]:
-    """One choice of Hypothesis's among all there are, the simplest first: that is fast, and shrinks well."""
+    """Return a strategy that draws one of a list, the simplest first: it is fast and shrinks well."""
     return st.integers(0, len(everything) - 1).map(lambda number: everything[number])
 
 
-# What a template wants: properties, and which destination it adopts, to be looked up when it is deployed.
+# What a template contains: properties, and which destination it adopts, which is looked up at deployment.
 NO_ADOPTION = ("", False)
 ADOPTIONS = (
     *[NO_ADOPTION] * 14,
@@ -74,7 +74,7 @@ ADOPTIONS = (
     ("hand-made 1", True),
     ("hand-made 0", False),
     *[("retained", True)] * 2,
-    ("standing", True),
+    ("in use", True),
     ("others'", True),
 )
 SERVICE_TIMEOUTS = (*["720"] * 12, "60", "120", "3600", None, "30")
@@ -238,7 +238,7 @@ class Scenario(RuleBasedStateMachine):
         for stack, wanted in zip(self.stacks, first, strict=False):
             self.go(lambda s=stack, w=wanted: s.create(self._resolve(s, w), Options()))  # type: ignore[misc]
 
-    # What happens
+    # Rules
 
     @precondition(lambda self: self._any("none"))
     @rule(data=st.data(), resources=resources, options=options, plans=plans, outcomes=outcomes, wait=waits)
@@ -305,7 +305,7 @@ class Scenario(RuleBasedStateMachine):
             for stack in self.stacks:
                 if stack.state != "none":
                     self.go(lambda s=stack: s.delete(Options()))  # type: ignore[misc]
-                    # A Delete that could not read everything, and found nothing, has to fail.
+                    # A Delete that found nothing but could not read everything has to fail.
                     if stack.state != "none" and not self.simulation.unreadable:
                         self._check(Violation("stack", f"stack {stack.name} cannot be deleted"))
         except BaseException:
@@ -327,7 +327,7 @@ class Scenario(RuleBasedStateMachine):
         return chosen
 
     def _resolve(self, stack: Stack, wanted: Mapping[str, Any]) -> dict[str, Any]:
-        """The properties that a template has, once it is known which destination it adopts."""
+        """Return the properties of a template, once it is known which destination it adopts."""
         resolved = {}
         for logical_id, (configuration, ((adopts, exact), timeout)) in wanted.items():
             resource = stack.resources.get(logical_id)
@@ -358,16 +358,16 @@ class Scenario(RuleBasedStateMachine):
             case "others'":
                 return OTHERS
             case "retained":
-                retained = [each.id for each in self.facts.retained if each.id in self.facts.there]
+                retained = [each.id for each in self.facts.retained if each.id in self.facts.destinations]
                 return retained[-1] if retained else None
-            case "standing":
+            case "in use":
                 others = [other for other in self.stacks if other is not stack]
-                ids = [r.id for other in others for r in other.resources.values() if r.id in self.facts.there]
+                ids = [r.id for other in others for r in other.resources.values() if r.id in self.facts.destinations]
                 return ids[0] if ids else None
         return None
 
     def go(self, operation: Callable[[], Any], plans: Any = (), outcomes: Any = (), wait: str = TO_THE_END) -> None:
-        """Begin an operation, and wait as long as `wait` says."""
+        """Begin an operation, and wait until what `wait` says."""
         simulation = self.simulation
         simulation.plans += plans
         simulation.appfabric.outcomes.clear()
@@ -380,7 +380,7 @@ class Scenario(RuleBasedStateMachine):
             self.wait()
 
     def wait(self) -> None:
-        """Wait until all that was begun has ended, and check what must hold then."""
+        """Wait until everything has ended, and check the invariants."""
         try:
             self.simulation.scheduler.run()
             self.simulation.plans.clear()
@@ -394,7 +394,7 @@ class Scenario(RuleBasedStateMachine):
             raise
 
     def _check(self, violation: Violation) -> None:
-        """Excuse a violation that is a residual, and what follows from it."""
+        """Excuse a violation that is a residual, and its consequences."""
         subjects = {violation.arn, violation.resource, violation.invocation} - {"", ("", ""), None}
         if subjects & self._excused_subjects:
             return
@@ -409,7 +409,7 @@ class Scenario(RuleBasedStateMachine):
 
 
 def _described(live: Destination) -> dict[str, Any]:
-    """The properties that describe a destination exactly."""
+    """Return the properties that describe a destination exactly."""
     kind, there = next(iter(live.destination["auditLog"]["destination"].items()))
     audit_log = live.processing["auditLog"]
     described = {

@@ -1,7 +1,7 @@
 """Simulated time: the clock advances only when every task waits, and only one task runs at a time.
 
-A scenario of hours with a dozen concurrent invocations takes milliseconds, and the same choices give the same scenario
-again. A task is a thread, because the function under test is written without knowing of any of this.
+A scenario of hours with a dozen concurrent invocations takes milliseconds, and the same choices always give the same
+scenario. A task is a thread, because the function under test does not know about the simulation.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ FOREVER = float("inf")
 
 
 class Killed(BaseException):
-    """Ends a task where it stands, past every `except Exception`."""
+    """Raised to end a task at once; no `except Exception` catches it."""
 
 
 class Task:
-    """Something that happens concurrently with other things.
+    """An activity that runs concurrently with others.
 
     Attributes:
-        killed: Whether it must end at the next thing that it does.
+        killed: Whether it must end at its next wait.
         done: Whether it has ended.
-        owner: Whatever it runs for.
+        owner: The object that it runs for.
     """
 
     __slots__ = ("begun", "body", "done", "killed", "owner", "turn", "worker")
@@ -36,15 +36,15 @@ class Task:
         self.killed = False
         self.done = False
         self.begun = False
-        self.turn = 0  # an entry of the queue that is older than this is void
+        self.turn = 0  # entries of the queue with an older turn are void
         self.worker: _Worker | None = None
 
 
 class Scheduler:
-    """The one clock, and whose turn it is.
+    """The clock, and which task runs.
 
-    A task that waits hands over to the next one itself, so that a turn costs one switch between threads, and none where
-    the next turn is its own.
+    A waiting task itself hands over to the next one, so that a turn costs one switch between threads, and none if the
+    task itself is next.
     """
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class Scheduler:
         self._stopped: Callable[[], bool] = lambda: False
 
     def start(self, body: Callable[[], None], *, after: float = 0, owner: Any = None) -> Task:
-        """Let a task begin after some seconds."""
+        """Start a task after some seconds."""
         task = Task(body, owner)
         self._tasks.append(task)
         self._enqueue(task, self.now + after)
@@ -71,7 +71,7 @@ class Scheduler:
             task.done = True
 
     def wait(self, seconds: float = FOREVER) -> None:
-        """End the turn of the running task, until `wake` or until the seconds are over.
+        """Suspend the running task until `wake`, or until the seconds have passed.
 
         Raises:
             Killed: The task was killed meanwhile.
@@ -80,7 +80,7 @@ class Scheduler:
         assert task is not None
         until = self.now + seconds
         if until != FOREVER and not (self._queue and self._queue[0][0] <= until):
-            self.now = until  # nobody else wants the time
+            self.now = until  # no other task runs before
         else:
             task.turn += 1
             self._enqueue(task, until)
@@ -93,15 +93,15 @@ class Scheduler:
             raise Killed
 
     def wake(self, task: Task) -> None:
-        """Let a task that waits go on now."""
+        """Let a waiting task continue now."""
         task.turn += 1
         self._enqueue(task, self.now)
 
     def run(self, stop: Callable[[], bool] | None = None) -> None:
-        """Run until nobody has anything to do any more, or until `stop` says so.
+        """Run until no task has anything left to do, or until `stop` returns true.
 
         Raises:
-            BaseException: What a task raised first.
+            BaseException: The first exception that a task raised.
         """
         self._stopped = stop or (lambda: False)
         first = self._next()
@@ -115,7 +115,7 @@ class Scheduler:
             raise failure
 
     def kill_all(self) -> None:
-        """End all tasks where they stand."""
+        """End all tasks at once."""
         self._stopped = lambda: True
         for task in self._tasks:
             task.killed = True
@@ -131,7 +131,7 @@ class Scheduler:
             heapq.heappush(self._queue, (at, next(self._number), task, task.turn))
 
     def _next(self) -> Task | None:
-        """Whose turn it is now; None for the main thread's."""
+        """Return the task whose turn it is; None for the main thread."""
         queue = self._queue
         if self._failure is None and not self._stopped():
             while queue:
@@ -162,12 +162,12 @@ class Scheduler:
             self._failure = self._failure or error
         task.done = True
         assert task.worker is not None
-        _idle.append(task.worker)  # nobody takes it before the next line hands over
+        _idle.append(task.worker)  # no task can take it before the next line hands over
         self._resume(self._next())
 
 
 class _Worker:
-    """A thread that is used again and again."""
+    """A reusable thread."""
 
     __slots__ = ("job", "turn")
 

@@ -1,7 +1,7 @@
-"""Every fault at every call and at every response of every step of a resource's life, one at a time.
+"""Every fault at every call and at every response of every kind of operation, one at a time.
 
-Lambda retries what died, and CloudFormation rolls back, cleans up and deletes in the end. The calls are taken from the
-same step without a fault.
+Lambda retries an invocation whose container died, and CloudFormation rolls back, cleans up and finally deletes. The
+calls are those of the same operation without a fault.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ STEPS: dict[str, dict[str, Any]] = {
     "move and tag": {"DestinationConfiguration": to_stream("elsewhere"), "Tags": tag_list({"changed": "2"})},
 }
 ADOPTS = properties(AdoptArn=HAND_MADE[0])
-# A request that has no response is given up after 720 s.
+# CloudFormation gives up on a request after 720 s without a response.
 LATER = 900.0
 
 
 @dataclass(frozen=True)
 class Step:
-    """One operation on a stack with one resource; the fault is one of the operation's `number`th invocation."""
+    """One operation on a stack with one resource; the fault occurs in its invocation of this `number`."""
 
     name: str
     number: int = 0
@@ -44,7 +44,7 @@ class Step:
         return self.name.startswith(("create", "adopt"))
 
     def play(self, plan: Plan = NOTHING_WRONG) -> Scenario:
-        """Play this step with what CloudFormation and Lambda do until all has ended."""
+        """Play this step, with everything that CloudFormation and Lambda do until the end."""
         scenario = Scenario()
         scenario.begin()
         stack = scenario.stacks[0]
@@ -130,8 +130,8 @@ def in_the_simulation() -> Iterator[None]:
 
 @pytest.mark.no_cover  # it takes half as long again, and what is run here is run by other tests too
 @pytest.mark.parametrize("place", PLACES)
-def test_one_fault(place: str) -> None:
-    """No fault breaks an invariant, and one that is not final is ridden out."""
+def test_a_single_fault_breaks_no_invariant(place: str) -> None:
+    """No fault breaks an invariant, and the operation succeeds in spite of a transient one."""
     failures = []
     for case in PLACES[place]:
         try:
@@ -147,9 +147,11 @@ def play(case: Case) -> None:
     step, fault, scenario = case.step, case.fault, None
     try:
         scenario = step.play(case.plan)
-        final = fault.times > 1 or fault.kind in {"403", "404 of a proxy"} or "beyond" in fault.kind
-        if not final and "canceled" not in step.name and "rolled back" not in step.name:
-            assert scenario.stacks[0].state == ("none" if step.name == "delete" else "complete"), "not ridden out"
+        permanent = fault.times > 1 or fault.kind in {"403", "404 of a proxy"} or "beyond" in fault.kind
+        if not permanent and "canceled" not in step.name and "rolled back" not in step.name:
+            assert scenario.stacks[0].state == ("none" if step.name == "delete" else "complete"), (
+                "a transient fault made it fail"
+            )
         scenario.teardown()
     except AssertionError as failure:
         trace = scenario.simulation.trace if scenario else []
@@ -157,8 +159,8 @@ def play(case: Case) -> None:
 
 
 @pytest.mark.parametrize("new", [{"Dest": OLD}, *({"Destination": {**OLD, **new}} for new in STEPS.values())], ids=str)
-def test_a_url_that_takes_no_response(new: dict[str, Any]) -> None:
-    """CloudFormation gives the request up and rolls back: what stood stands again, and nothing else does."""
+def test_an_update_whose_url_rejects_every_response_is_rolled_back(new: dict[str, Any]) -> None:
+    """CloudFormation gives up on the request and rolls back: the same destinations exist as before, and no others."""
     scenario = Scenario()
     scenario.begin()
     stack = scenario.stacks[0]
@@ -170,8 +172,8 @@ def test_a_url_that_takes_no_response(new: dict[str, Any]) -> None:
     scenario.teardown()
 
 
-def test_the_cases_are_of_everything() -> None:
-    """A generator that finds nothing would pass."""
+def test_the_cases_cover_every_kind_of_fault() -> None:
+    """Without any case, the tests above would pass."""
     kinds = Counter(case.fault.kind for case in CASES)
     assert set(kinds) == {*CALL_FAULTS, *PUT_FAULTS}
     assert min(kinds.values()) >= len(ALL_STEPS)

@@ -1,4 +1,4 @@
-"""The simulation's client gives the function what a real boto3 client gives it, operation by operation, fault by fault.
+"""The simulation's client behaves as a real boto3 client does, operation by operation, fault by fault.
 
 Both are attached to emulators in the same state; the real one through botocore's serializer, parser and error factory.
 """
@@ -37,7 +37,7 @@ CREATES = {
     "clientToken": "11111111-1111-4111-8111-111111111111",
     "tags": [{"key": "a", "value": "1"}],
 }
-# Members of ResponseMetadata that no program decides anything by.
+# Members of ResponseMetadata on which nothing depends.
 UNCOMPARED = {"RequestId", "HTTPHeaders", "RetryAttempts", "MaxAttemptsReached"}
 
 CALLS: dict[str, dict[str, Any]] = {
@@ -51,15 +51,18 @@ CALLS: dict[str, dict[str, Any]] = {
     "list_tags_for_resource": {"resourceArn": ARN},
 }
 REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
-    "get of one that is gone": ("get_ingestion_destination", {**NAMED, "ingestionDestinationIdentifier": GONE}),
-    "update of one that is gone": (
+    "get of a deleted destination": ("get_ingestion_destination", {**NAMED, "ingestionDestinationIdentifier": GONE}),
+    "update of a deleted destination": (
         "update_ingestion_destination",
         {**NAMED, "ingestionDestinationIdentifier": GONE, "destinationConfiguration": TARGET},
     ),
-    "delete of one that is gone": ("delete_ingestion_destination", {**NAMED, "ingestionDestinationIdentifier": GONE}),
-    "tags of one that is gone": ("list_tags_for_resource", {"resourceArn": GONE}),
-    "tag of one that is gone": ("tag_resource", {"resourceArn": GONE, "tags": [{"key": "b", "value": "2"}]}),
-    "untag of one that is gone": ("untag_resource", {"resourceArn": GONE, "tagKeys": ["a"]}),
+    "delete of a deleted destination": (
+        "delete_ingestion_destination",
+        {**NAMED, "ingestionDestinationIdentifier": GONE},
+    ),
+    "tags of a deleted destination": ("list_tags_for_resource", {"resourceArn": GONE}),
+    "tag of a deleted destination": ("tag_resource", {"resourceArn": GONE, "tags": [{"key": "b", "value": "2"}]}),
+    "untag of a deleted destination": ("untag_resource", {"resourceArn": GONE, "tagKeys": ["a"]}),
     "reserved tag": ("tag_resource", {"resourceArn": ARN, "tags": [{"key": "aws:b", "value": "2"}]}),
     "bucket name too long": (
         "create_ingestion_destination",
@@ -73,7 +76,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
             "destinationConfiguration": {"auditLog": {"destination": {"firehoseStream": {"streamName": "one"}}}},
         },
     ),
-    "a page of nothing": ("list_ingestion_destinations", {**PARENTS, "nextToken": "x"}),
+    "an unknown page token": ("list_ingestion_destinations", {**PARENTS, "nextToken": "x"}),
 }
 FAULTS: dict[str, dict[str, Any]] = {
     "throttled": {"error": "ThrottlingException"},
@@ -115,7 +118,7 @@ class Pair:
         self.passed += seconds
 
     def call(self, method: str, parameters: dict[str, Any]) -> tuple[Any, Any]:
-        """What the simulation's client and the real one give for a call."""
+        """Return the outcomes of a call by the simulation's client and by the real one."""
         return self._fake(method, parameters), outcome_of(lambda: getattr(self.real, method)(**parameters))
 
     def _fake(self, method: str, parameters: dict[str, Any]) -> Any:
@@ -134,18 +137,18 @@ class Pair:
         return results[0]
 
 
-def as_it_is(destination: Any) -> Any:
-    """A destination, without when a call took effect that hung."""
+def without_update_time(destination: Any) -> Any:
+    """Return a destination without the time of its last update, which differs after a hanging call."""
     return replace(destination, updated_at=None)
 
 
 def outcome_of(call: Callable[[], Any]) -> Any:
-    """What a call returned, or what a program can see of its exception."""
+    """Return what a call returned, or what a program can see of its exception."""
     try:
         return comparable(call())
     except ClientError as error:
-        said = {name: value for name, value in error.response.items() if name not in {"Error", "message"}}
-        return type(error).__name__, error.response["Error"]["Code"], error.operation_name, comparable(said)
+        members = {name: value for name, value in error.response.items() if name not in {"Error", "message"}}
+        return type(error).__name__, error.response["Error"]["Code"], error.operation_name, comparable(members)
     except Exception as error:
         return type(error).__module__, type(error).__name__
 
@@ -164,7 +167,7 @@ def comparable(value: Any) -> Any:
 @pytest.fixture
 def pair(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pair]:
     with installed():
-        # Each side draws UUIDs of its own, which must be the same.
+        # Both sides draw their own UUIDs, which must be equal.
         pair = Pair(monkeypatch)
         numbers = {id(pair.simulation.appfabric): 0, id(pair.service): 0}
         create = operations.create_ingestion_destination
@@ -184,20 +187,20 @@ def pair(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pair]:
 
 
 @pytest.mark.parametrize("method", CALLS)
-def test_what_succeeds(method: str, pair: Pair) -> None:
+def test_successful_calls_are_equal(method: str, pair: Pair) -> None:
     fake, real = pair.call(method, CALLS[method])
     assert isinstance(real, dict), real
     assert fake == real
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_what_is_refused(what: str, pair: Pair) -> None:
+def test_rejected_calls_are_equal(what: str, pair: Pair) -> None:
     fake, real = pair.call(*REFUSED[what])
     assert isinstance(real, tuple), real
     assert fake == real
 
 
-def test_a_second_page(pair: Pair) -> None:
+def test_second_pages_are_equal(pair: Pair) -> None:
     for number in range(3):
         pair.call(
             "create_ingestion_destination", CREATES | {"clientToken": f"{number:08d}-0000-4000-8000-000000000000"}
@@ -209,7 +212,7 @@ def test_a_second_page(pair: Pair) -> None:
     assert fake == real
 
 
-def test_a_token_that_is_used_again(pair: Pair) -> None:
+def test_calls_with_a_reused_token_are_equal(pair: Pair) -> None:
     first = pair.call("create_ingestion_destination", CREATES)
     assert pair.call("create_ingestion_destination", CREATES) == first
     fake, real = pair.call("create_ingestion_destination", {**CREATES, "tags": [{"key": "a", "value": "2"}]})
@@ -217,7 +220,7 @@ def test_a_token_that_is_used_again(pair: Pair) -> None:
     assert real[1] == "IdempotentParameterMismatch"
 
 
-def test_the_quota(pair: Pair) -> None:
+def test_quota_errors_are_equal(pair: Pair) -> None:
     responses = [
         pair.call("create_ingestion_destination", CREATES | {"clientToken": f"{n:08d}-0000-4000-8000-000000000000"})
         for n in range(6)
@@ -229,7 +232,7 @@ def test_the_quota(pair: Pair) -> None:
 
 @pytest.mark.parametrize("gets", [0, 1])
 @pytest.mark.parametrize("status", ["Active", "Failed"])
-def test_a_status_that_comes_later(status: str, gets: int, pair: Pair) -> None:
+def test_pending_statuses_are_equal(status: str, gets: int, pair: Pair) -> None:
     for account in (pair.simulation.appfabric, pair.service):
         account.outcomes.add(
             Outcome(operation="UpdateIngestionDestination", status=status, status_reason="why", pending_gets=gets)
@@ -241,22 +244,22 @@ def test_a_status_that_comes_later(status: str, gets: int, pair: Pair) -> None:
 
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("method", CALLS)
-def test_a_fault(method: str, fault: str, pair: Pair) -> None:
+def test_injected_faults_are_equal(method: str, fault: str, pair: Pair) -> None:
     pair.plan = Plan(calls=(Planned(0, fault),), latency=0)
     pair.service.inject(Fault(**FAULTS[fault]))
     fake, real = pair.call(method, CALLS[method])
     assert isinstance(real, tuple), real
     assert fake == real
-    there, expected = pair.simulation.appfabric.destinations, pair.service.destinations
+    simulated, expected = pair.simulation.appfabric.destinations, pair.service.destinations
     pair.simulation._uuids = 0
-    assert [as_it_is(there[arn]) for arn in there if "9999" in arn] == [
-        as_it_is(expected[arn]) for arn in expected if "9999" in arn
+    assert [without_update_time(simulated[arn]) for arn in simulated if "9999" in arn] == [
+        without_update_time(expected[arn]) for arn in expected if "9999" in arn
     ]
-    assert len(there) == len(expected)
+    assert len(simulated) == len(expected)
 
 
 @pytest.mark.parametrize("method", ["get_ingestion_destination", "delete_ingestion_destination"])
-def test_a_destination_that_is_said_not_to_exist(method: str, pair: Pair) -> None:
+def test_false_not_found_errors_are_equal(method: str, pair: Pair) -> None:
     pair.plan = Plan(calls=(Planned(0, "404 though it exists"),), latency=0)
     members = {"resourceId": ARN, "resourceType": "IngestionDestination"}
     pair.service.inject(Fault(error="ResourceNotFoundException", members=members))
@@ -265,8 +268,8 @@ def test_a_destination_that_is_said_not_to_exist(method: str, pair: Pair) -> Non
 
 
 @pytest.mark.parametrize("method", CALLS)
-def test_a_response_that_cannot_be_read(method: str, pair: Pair) -> None:
-    """It took effect, and the function's hook refuses what botocore would take for an object without members."""
+def test_unreadable_responses_are_equal(method: str, pair: Pair) -> None:
+    """The call took effect, and the function's hook rejects what botocore would parse as an empty object."""
     pair.plan = Plan(calls=(Planned(0, "unreadable response"),), latency=0)
 
     def cut_short(http_response: Any, **_: Any) -> None:
@@ -282,7 +285,7 @@ def test_a_response_that_cannot_be_read(method: str, pair: Pair) -> None:
     assert fake == real
 
 
-def test_what_the_function_asks_the_client_itself(pair: Pair) -> None:
+def test_client_metadata_is_equal(pair: Pair) -> None:
     for name in ("region_name", "endpoint_url"):
         assert getattr(Client(pair.simulation).meta, name) == getattr(pair.real.meta, name)
 

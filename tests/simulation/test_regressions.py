@@ -1,4 +1,4 @@
-"""Scenarios that once went wrong, each reduced to what it takes. The invariants are checked after every step."""
+"""Scenarios that once failed, each reduced to its essentials. The invariants are checked after every operation."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Deployment:
         self.scenario.go(operation, list(plans), outcomes, wait)
         self.failed = False
 
-    def ours(self) -> set[str]:
+    def own_destinations(self) -> set[str]:
         return self.scenario.simulation.appfabric.destinations.keys() - self.scenario.facts.foreign.keys()
 
     @property
@@ -73,74 +73,72 @@ def deployment() -> Iterator[Deployment]:
         deployment.scenario.teardown()
 
 
-# What version 0.1.0 was tested for.
+# Retries, duplicates and late invocations
 
 
-def test_an_invocation_too_late_to_create_responds_with_what_an_earlier_one_created(deployment: Deployment) -> None:
+def test_a_retry_too_late_to_create_responds_with_the_earlier_destination(deployment: Deployment) -> None:
     deployment.create(NO_RESPONSE_ARRIVES, NO_RESPONSE_ARRIVES)
-    assert deployment.ours() == {deployment.id}
+    assert deployment.own_destinations() == {deployment.id}
 
 
 @pytest.mark.parametrize("fault", ["throttled", "500 before the effect", "403"])
-def test_a_later_invocation_that_gets_nowhere_does_not_say_that_nothing_was_created(
-    fault: str, deployment: Deployment
-) -> None:
+def test_a_retry_whose_calls_all_fail_responds_unconfirmed(fault: str, deployment: Deployment) -> None:
     deployment.create(NO_RESPONSE_ARRIVES, Plan(calls=(Fault(0, fault, 9999),)))
     assert deployment.requests[0].result == f"unconfirmed:{deployment.requests[0].token}"
-    assert not deployment.ours()
+    assert not deployment.own_destinations()
 
 
-def test_a_later_invocation_that_the_watchdog_ends_does_not_say_that_nothing_was_created(
+def test_a_retry_ended_by_the_watchdog_leaves_no_orphan(
     deployment: Deployment,
 ) -> None:
     hangs = Plan(calls=(Fault(0, "hangs beyond any interrupt, before the effect"),))
     deployment.create(DIES_BEFORE_ITS_RESPONSE, NO_RESPONSE_ARRIVES, hangs)
-    assert not deployment.ours()
+    assert not deployment.own_destinations()
 
 
-def test_a_delete_searches_on_for_what_a_create_creates_that_sends_its_call_again(deployment: Deployment) -> None:
+def test_a_delete_outlasts_a_canceled_create_that_retries_its_call(deployment: Deployment) -> None:
     deployment.create(Plan(calls=(Fault(0, "hangs after the effect"),)), fails_at=0.07)
-    assert not deployment.ours()
+    assert not deployment.own_destinations()
 
 
 @pytest.mark.parametrize("dies", ["before", "after"])
-def test_a_delete_searches_on_for_what_a_create_creates_that_is_retried(dies: str, deployment: Deployment) -> None:
+def test_a_delete_outlasts_a_canceled_create_that_lambda_retries(dies: str, deployment: Deployment) -> None:
     deployment.create(Plan(calls=(Fault(0, f"the container dies {dies} the effect"),)), fails_at=0.07)
-    assert not deployment.ours()
+    assert not deployment.own_destinations()
 
 
-def test_what_a_duplicate_creates_long_after_its_request_is_reported(deployment: Deployment) -> None:
+def test_a_destination_created_by_a_late_duplicate_is_reported(deployment: Deployment) -> None:
     deployment.create(Plan(duplicate_after=130), fails_at=1)
     duplicate = deployment.invocations[-1]
-    assert [error["arn"] for error in duplicate.errors] == list(deployment.ours())
+    assert [error["arn"] for error in duplicate.errors] == list(deployment.own_destinations())
     assert duplicate.counted["PossibleOrphans"] == 1
 
 
-def test_a_refusal_after_an_attempt_that_was_stored_undoes_nothing(deployment: Deployment) -> None:
+def test_a_403_for_a_response_already_stored_deletes_nothing(deployment: Deployment) -> None:
     deployment.create(Plan(puts=(Fault(0, "connection cut after it is stored"), Fault(1, "403"))))
-    assert deployment.ours() == {deployment.id}
+    assert deployment.own_destinations() == {deployment.id}
 
 
-# Kinds of faults of issue 8: what somebody relies on is deleted, re-pointed or stripped.
+# A destination that is in use is deleted, moved or loses its tags
 
 
-def test_what_was_retained_is_left_by_a_canceled_create_of_something_else(deployment: Deployment) -> None:
+def test_a_canceled_create_leaves_a_retained_destination_that_differs(deployment: Deployment) -> None:
     deployment.create()
     kept = deployment.id
     deployment.delete(retain=frozenset({"Destination"}))
     deployment.create(wanted=properties(DestinationConfiguration=to_bucket("two")), fails_at=0.07)
-    assert deployment.ours() == {kept}
+    assert deployment.own_destinations() == {kept}
 
 
-def test_a_delete_of_a_made_up_id_leaves_what_the_next_update_created(deployment: Deployment) -> None:
+def test_the_delete_of_a_made_up_id_leaves_the_next_updates_destination(deployment: Deployment) -> None:
     deployment.create(fails_at=0.07, preserve=True)
     lost = Plan(puts=(Fault(0, "connection cut after it is stored"), Fault(1, "500", 999)))
     deployment.update(Plan(), lost, wanted=properties(), continues=UPDATE_IT)
-    assert deployment.ours() == {deployment.id}
+    assert deployment.own_destinations() == {deployment.id}
 
 
-def test_two_resources_that_adopt_at_once(deployment: Deployment) -> None:
-    """At most one of them has it."""
+def test_concurrent_adoptions_of_one_destination_do_not_both_succeed(deployment: Deployment) -> None:
+    """At most one of them succeeds."""
     other = deployment.scenario.stacks[1]
     deployment.create(wanted=ADOPTS, wait=NOT)
     deployment.scenario.go(lambda: other.create({"Dest": ADOPTS}, Options()))
@@ -148,25 +146,25 @@ def test_two_resources_that_adopt_at_once(deployment: Deployment) -> None:
     assert len(owners) <= 1
 
 
-def test_a_move_that_fails_is_restored_before_the_rollback(deployment: Deployment) -> None:
+def test_a_failed_update_in_place_is_restored_before_the_rollback(deployment: Deployment) -> None:
     deployment.create()
     fails = Outcome(operation="UpdateIngestionDestination", status="Failed", status_reason="no such bucket")
     deployment.update(wanted=properties(DestinationConfiguration=to_stream("three")), outcomes=[fails])
     assert deployment.stack.state == "complete"
 
 
-# What this simulation found.
+# Found by this simulation
 
 
-def test_a_destination_that_is_released_just_after_its_adoption_is_nobodys() -> None:
-    """The Delete reads tags that are three seconds old: those from before the adoption was finished."""
+def test_a_release_just_after_the_adoption_removes_the_ownership_tags() -> None:
+    """The Delete reads tags that are three seconds old, from before the adoption was complete."""
     deployment = Deployment(STALE)
     deployment.create(wanted=ADOPTS)
     deployment.delete()
     deployment.scenario.teardown()
 
 
-def test_a_destination_that_was_deleted_by_hand_can_be_released() -> None:
+def test_an_adopted_destination_deleted_by_hand_can_be_released() -> None:
     deployment = Deployment(STALE)
     deployment.create(wanted=ADOPTS)
     deployment.scenario.time_passes(seconds=5)
@@ -176,50 +174,52 @@ def test_a_destination_that_was_deleted_by_hand_can_be_released() -> None:
 
 
 @pytest.mark.parametrize("at", range(6))
-def test_a_canceled_adoption_leaves_no_tag(at: int, deployment: Deployment) -> None:
-    """Its calls and those of the Delete that follows interleave."""
+def test_a_canceled_adoption_leaves_no_ownership_tag(at: int, deployment: Deployment) -> None:
+    """Its calls interleave with those of the Delete that follows."""
     deployment.create(Plan(calls=(Fault(at, "500 before the effect"),), latency=3), fails_at=1, wanted=ADOPTS)
 
 
-def test_a_duplicate_that_adopts_again_is_reported(deployment: Deployment) -> None:
+def test_a_duplicate_that_adopts_after_the_delete_is_reported(deployment: Deployment) -> None:
     deployment.create(Plan(duplicate_after=130), fails_at=20, wanted=ADOPTS)
 
 
-def test_a_duplicate_that_adopts_again_and_hangs_is_reported(deployment: Deployment) -> None:
-    """CloudFormation's Delete is over."""
+def test_a_retry_that_adopts_after_the_delete_and_hangs_is_reported(deployment: Deployment) -> None:
+    """CloudFormation's Delete has already ended."""
     hangs = Plan(calls=(Fault(5, "hangs beyond any interrupt, after the effect"),))
     dies = Plan(puts=(Fault(0, "the container dies after it is stored"),))
     deployment.create(dies, hangs, wanted=ADOPTS, fails_at=20)
 
 
-def test_an_adoption_that_fails_takes_its_claim_off(deployment: Deployment) -> None:
-    """A duplicate, after the Delete: nobody else will."""
+def test_a_duplicate_that_fails_to_adopt_after_the_delete_removes_its_claim(deployment: Deployment) -> None:
+    """No later request would remove it."""
     duplicate = Plan(calls=(Fault(3, "404 of a proxy"),))
     deployment.create(Plan(duplicate_after=130), duplicate, fails_at=20, wanted=ADOPTS)
 
 
-def test_a_late_destination_that_a_search_found_is_reported(deployment: Deployment) -> None:
-    """The create call of the duplicate had no response, and what it created was found."""
+def test_a_destination_created_late_without_a_response_is_reported(deployment: Deployment) -> None:
+    """The duplicate's create call had no response, and a search found what it created."""
     creates_again = Plan(calls=tuple(Fault(at, "hangs after the effect") for at in range(3, 6)))
     deployment.create(Plan(duplicate_after=130), creates_again, fails_at=1)
 
 
-def test_a_replacement_whose_response_is_refused_is_reported_by_its_arn(deployment: Deployment) -> None:
+def test_a_replacement_whose_response_is_rejected_is_reported_by_its_arn(deployment: Deployment) -> None:
     deployment.create()
     raw = properties(ProcessingConfiguration=processing("raw", "json"))
     deployment.update(wanted=raw, refused=frozenset({0}), preserve=True)
     deployment.delete()
 
 
-def test_a_duplicate_that_is_refused_does_not_deny_what_the_first_invocation_created(deployment: Deployment) -> None:
+def test_a_duplicate_with_a_403_does_not_orphan_the_first_invocations_destination(deployment: Deployment) -> None:
     """Both began within ten seconds, and the response of the first one takes longer."""
     slow = Plan(puts=(Fault(0, "slow"),), latency=3, duplicate_after=4)
     deployment.create(slow, Plan(calls=(Fault(0, "403"),)))
 
 
 @pytest.mark.parametrize("ingestion", ["the same", "another"])
-def test_a_marker_that_is_deleted_with_the_new_properties(ingestion: str, deployment: Deployment) -> None:
-    """With which properties CloudFormation deletes what an Update replaced is not known."""
+def test_a_marker_deleted_with_the_new_properties_leaves_no_silent_orphan(
+    ingestion: str, deployment: Deployment
+) -> None:
+    """It is not known with which properties CloudFormation deletes the id that an Update replaced."""
     changed = {"ProcessingConfiguration": processing("raw", "json")}
     if ingestion == "another":
         changed = {"IngestionIdentifier": OTHER_INGESTION}
@@ -227,14 +227,14 @@ def test_a_marker_that_is_deleted_with_the_new_properties(ingestion: str, deploy
     deployment.update(wanted=properties(**changed), continues=UPDATE_IT, deletes_with_new=True)
 
 
-def test_an_unconfirmed_create_that_is_deleted_with_the_new_properties(deployment: Deployment) -> None:
+def test_an_unconfirmed_create_deleted_with_the_new_properties_leaves_no_silent_orphan(deployment: Deployment) -> None:
     cut_off = Plan(calls=(Fault(0, "hangs after the effect"), Fault(1, "403", 999)))
     deployment.create(cut_off, preserve=True)
     moved = properties(IngestionIdentifier=OTHER_INGESTION)
     deployment.update(wanted=moved, continues=UPDATE_IT, deletes_with_new=True)
 
 
-def test_a_rollback_puts_a_tag_back_that_it_still_reads() -> None:
+def test_a_rollback_restores_a_removed_tag_that_a_stale_read_still_shows() -> None:
     """The tag was removed less than three seconds ago, and a stale read shows it."""
     deployment = Deployment(STALE)
     deployment.create(wanted=properties(Tags=tag_list({"a": "1"})))
@@ -243,38 +243,38 @@ def test_a_rollback_puts_a_tag_back_that_it_still_reads() -> None:
     deployment.scenario.teardown()
 
 
-def test_a_late_retry_of_an_update_of_tags_leaves_what_the_rollback_restored(deployment: Deployment) -> None:
-    """AppFabric's updatedAt does not change with tags."""
+def test_a_late_retry_of_a_tag_update_keeps_the_rolled_back_tags(deployment: Deployment) -> None:
+    """A change of tags does not change AppFabric's updatedAt."""
     deployment.create(wanted=properties(Tags=tag_list({"a": "1"})))
     lost = Plan(puts=(Fault(0, "connection cut after it is stored"), Fault(1, "500", 999)))
     deployment.update(lost, wanted=properties(), fails_at=5)
 
 
-def test_both_destinations_of_a_forgotten_token_are_reported() -> None:
-    """Two invocations of a Create run at once, and the call of the slower one comes when the token is forgotten."""
+def test_both_destinations_of_an_expired_client_token_are_reported() -> None:
+    """Two invocations of a Create run at once, and the slower one calls after AppFabric has forgotten the token."""
     deployment = Deployment(Behavior(tokens="forgotten"))
     late = Fault(3, "hangs until it is given up, then takes effect")
     deployment.create(Plan(calls=(late,), latency=9, queued=70, duplicate_after=10))
     deployment.scenario.teardown()
 
 
-def test_a_delete_just_after_the_create_is_not_taken_in_by_one_404() -> None:
+def test_a_false_404_just_after_the_create_does_not_end_the_delete() -> None:
     deployment = Deployment(Behavior(lags=(0, 3)))
     deployment.create()
     deployment.delete(Plan(calls=(Fault(1, "404 though it exists"),)))
     deployment.scenario.teardown()
 
 
-def test_what_the_next_create_adopted_just_now_is_not_released(deployment: Deployment) -> None:
-    """The Delete of the one before it reads tags of three seconds ago."""
+def test_a_delete_that_reads_stale_tags_does_not_release_the_next_adoption(deployment: Deployment) -> None:
+    """The Delete of the failed Create before it reads tags that are three seconds old."""
     deployment.scenario.simulation.behavior = STALE
     deployment.create(Plan(calls=(Fault(5, "403"),)), wanted=ADOPTS, preserve=True)
     deployment.update(wanted=ADOPTS, continues=CREATE_FIRST)
     assert deployment.id == HAND_MADE[0]
 
 
-def test_what_was_retained_and_the_next_create_adopted_just_now_is_not_deleted(deployment: Deployment) -> None:
-    """The Delete of the one before it reads the tags from before the adoption: created by this resource, and recent."""
+def test_a_delete_that_reads_stale_tags_does_not_delete_the_next_adoption(deployment: Deployment) -> None:
+    """The Delete of the failed Create before it reads the tags from before the adoption: its own, and recent."""
     deployment.create()
     kept, stack, scenario = deployment.id, deployment.stack, deployment.scenario
     scenario.simulation.behavior = STALE
@@ -286,11 +286,11 @@ def test_what_was_retained_and_the_next_create_adopted_just_now_is_not_deleted(d
     adopting = {**other, "Destination": properties(AdoptArn=kept)}
     scenario.go(lambda: stack.update(adopting, Options(continues=CREATE_FIRST)))
     assert deployment.id == kept
-    assert kept in scenario.facts.there
+    assert kept in scenario.facts.destinations
 
 
-def test_a_destination_is_not_taken_for_deleted_while_reads_are_behind() -> None:
-    """It was read once; the next reading is an older one, and so is the List."""
+def test_a_destination_is_not_taken_for_deleted_after_stale_reads() -> None:
+    """It was read once; the next read, and then the list, return older data."""
     deployment = Deployment(Behavior(lags=(0, 3, 3)))
     pending = Outcome(operation="CreateIngestionDestination", pending_gets=3)
     deployment.scenario.go(lambda: deployment.stack.create({"Destination": properties()}, Options()), [], [pending])
@@ -299,32 +299,56 @@ def test_a_destination_is_not_taken_for_deleted_while_reads_are_behind() -> None
 
 
 @pytest.mark.parametrize("at", range(1, 6))
-def test_what_an_earlier_invocation_created_is_not_skipped_because_it_cannot_be_read_once(at: int) -> None:
+def test_a_single_403_does_not_hide_the_earlier_invocations_destination(at: int) -> None:
     deployment = Deployment(Behavior(tokens="forgotten"))
     unreadable_once = Plan(calls=(Fault(at, "403"),))
     deployment.create(DIES_BEFORE_ITS_RESPONSE, unreadable_once)
     deployment.scenario.teardown()
 
 
-def test_what_a_canceled_create_adopted_is_named_when_the_sweep_of_the_next_update_fails(
+def test_a_canceled_adoption_is_reported_when_the_next_updates_sweep_fails(
     deployment: Deployment,
 ) -> None:
-    """The Delete comes with the new properties, which no longer name it."""
+    """The Delete has the new properties, which no longer name the destination."""
     adopts = properties(AdoptArn=HAND_MADE[1], IngestionIdentifier=OTHER_INGESTION, Tags=tag_list({"a": "1"}))
     deployment.create(fails_at=0.07, preserve=True, wanted=adopts)
     cannot_search = Plan(calls=(Fault(1, "403", 999),))
     deployment.update(cannot_search, wanted=properties(), continues=UPDATE_IT, deletes_with_new=True)
 
 
-def test_a_sweep_that_takes_nearly_all_of_its_time_still_finds_what_the_create_before_left(
+def test_a_slow_sweep_still_finds_the_orphan_of_a_canceled_create(
     deployment: Deployment,
 ) -> None:
-    """It has read everything by then, once."""
+    """It has read everything once by the time it runs out of time."""
     deployment.create(fails_at=0.07, preserve=True, wanted=properties(IngestionIdentifier=OTHER_INGESTION))
     deployment.update(Plan(latency=9), wanted=properties(), continues=UPDATE_IT, deletes_with_new=True)
 
 
-# CloudFormation cancels an Update in progress when something else fails, and the function knows nothing of it.
+@pytest.mark.parametrize(
+    "operation", ["GetIngestionDestination", "ListTagsForResource once more", "DeleteIngestionDestination"]
+)
+def test_a_sweep_that_finds_an_orphan_and_fails_reports_it(operation: str, deployment: Deployment) -> None:
+    """The Delete that follows comes with the new properties, and searches another ingestion."""
+    never_ends = Fault(2, "hangs beyond any interrupt, after the effect")
+    create = Plan(calls=(never_ends,), queued=70)
+    deployment.create(create, wanted=properties(IngestionIdentifier=OTHER_INGESTION), preserve=True)
+    (left,) = deployment.own_destinations()
+    at = {"GetIngestionDestination": 9, "ListTagsForResource once more": 11, "DeleteIngestionDestination": 12}
+    fails = Plan(calls=(Fault(at[operation], "403", 999),))
+    deployment.update(fails, wanted=properties(), continues=UPDATE_IT, deletes_with_new=True)
+    assert left in {error["arn"] for each in deployment.invocations for error in each.errors}
+
+
+def test_a_duplicate_within_ten_seconds_repeats_a_move_that_was_rolled_back() -> None:
+    """It counts as the first invocation: residual 6, counted and excused."""
+    deployment = Deployment()
+    deployment.create()
+    moved = properties(DestinationConfiguration=to_bucket("two"))
+    deployment.update(Plan(duplicate_after=4), wanted=moved, fails_at=0.9)
+    assert 6 in deployment.scenario.excused
+
+
+# CloudFormation cancels an Update in progress when something else fails; the function is not notified.
 
 RAW = properties(ProcessingConfiguration=processing("raw", "json"))
 CANCELED = {"fails_at": 1, "cancels_updates": True}
@@ -332,7 +356,7 @@ CANCELED = {"fails_at": 1, "cancels_updates": True}
 
 @pytest.mark.parametrize("lag", [0, 3])
 @pytest.mark.parametrize("latency", [0.1, 0.5, 1.5])
-def test_a_replacement_that_was_canceled_is_found_by_the_rollback(latency: float, lag: float) -> None:
+def test_a_canceled_replacement_is_deleted_by_the_rollback(latency: float, lag: float) -> None:
     deployment = Deployment(Behavior(lags=(lag,)))
     deployment.create()
     deployment.scenario.time_passes(seconds=70)
@@ -340,43 +364,45 @@ def test_a_replacement_that_was_canceled_is_found_by_the_rollback(latency: float
     deployment.update(Plan(latency=latency), wanted=RAW, **CANCELED)
     deployment.scenario.teardown()
     assert kept in {call.arn for call in deployment.scenario.simulation.calls if call.removed}
-    assert not deployment.ours()
+    assert not deployment.own_destinations()
 
 
-def test_a_replacement_just_after_the_create_that_was_canceled(deployment: Deployment) -> None:
-    """A lagging read does not know the destination yet, and the next one does."""
+def test_a_canceled_replacement_just_after_the_create_is_reported(deployment: Deployment) -> None:
+    """A stale read does not return the new destination yet, and the next one does."""
     deployment.scenario.simulation.behavior = STALE
     deployment.create()
     kept = deployment.id
     deployment.update(wanted=RAW, fails_at=0.07, cancels_updates=True)
-    # Both requests were made within one second: what the first of them created is only reported.
-    assert {error["arn"] for each in deployment.invocations for error in each.errors} == deployment.ours() - {kept}
+    # Both requests were made within the same second, so the replacement is only reported.
+    assert {
+        error["arn"] for each in deployment.invocations for error in each.errors
+    } == deployment.own_destinations() - {kept}
 
 
-def test_a_canceled_replacement_that_comes_after_its_rollback_is_reported(deployment: Deployment) -> None:
+def test_a_canceled_replacement_created_after_its_rollback_is_reported(deployment: Deployment) -> None:
     deployment.create()
     kept = deployment.id
     throttled = Plan(calls=(Fault(2, "throttled", 8),))
     deployment.update(throttled, wanted=RAW, **CANCELED)
-    late = deployment.ours() - {kept}
+    late = deployment.own_destinations() - {kept}
     assert {error["arn"] for each in deployment.invocations for error in each.errors} >= late
 
 
-def test_a_canceled_replacement_of_what_is_deleted_before_it_ends_is_reported(deployment: Deployment) -> None:
-    """The stack never was complete, so that its rollback deletes everything and sends no Update."""
+def test_a_canceled_replacement_of_a_destination_deleted_meanwhile_is_reported(deployment: Deployment) -> None:
+    """The stack was never complete, so its rollback deletes everything and sends no Update."""
     deployment.create(fails_at=5, preserve=True)
     replaced = deployment.id
     pending = Outcome(operation="CreateIngestionDestination", pending_gets=4)
     deployment.update(wanted=RAW, outcomes=[pending], **CANCELED)
-    (left,) = deployment.ours()
+    (left,) = deployment.own_destinations()
     assert left != replaced
     assert left in {error["arn"] for each in deployment.invocations for error in each.errors}
 
 
-def test_a_canceled_move_is_taken_back(deployment: Deployment) -> None:
+def test_a_canceled_update_in_place_is_rolled_back(deployment: Deployment) -> None:
     deployment.create()
     deployment.scenario.time_passes(seconds=70)
     moved = properties(DestinationConfiguration=to_bucket("two"))
     deployment.update(Plan(latency=1.5), wanted=moved, **CANCELED)
-    live = deployment.scenario.facts.there[deployment.id]
+    live = deployment.scenario.facts.destinations[deployment.id]
     assert "two" not in str(live.destination)

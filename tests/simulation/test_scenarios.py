@@ -1,4 +1,4 @@
-"""2,000 random scenarios in each run of the tests, 50,000 under `make soak`; see `scenarios` for what a scenario is.
+"""2,000 random scenarios in each run of the tests, 50,000 in `make soak`; `scenarios` describes what a scenario is.
 
 SCENARIOS=soak selects the long profile, SEED=n fixes Hypothesis' seed.
 """

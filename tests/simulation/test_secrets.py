@@ -1,4 +1,4 @@
-"""All that is logged, at DEBUG and by everybody, in scenarios with every fault: no URL, no credential, no value."""
+"""Everything that any logger logs at DEBUG, in scenarios with every kind of fault: no URL, no credential, no value."""
 
 import io
 import logging
@@ -28,35 +28,35 @@ WRONG = [
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     stream = io.StringIO()
-    everybody = logging.StreamHandler(stream)
-    everybody.setFormatter(logger.registered_formatter)
+    every_logger = logging.StreamHandler(stream)
+    every_logger.setFormatter(logger.registered_formatter)
     monkeypatch.setattr(logging.root, "level", logging.DEBUG)
-    logging.root.addHandler(everybody)
+    logging.root.addHandler(every_logger)
     with installed(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(logger.registered_handler, "emit", everybody.emit)
+        patch.setattr(logger.registered_handler, "emit", every_logger.emit)
         level = logger.log_level
         logger.setLevel(logging.DEBUG)
         try:
             yield stream
         finally:
             logger.setLevel(level)
-            logging.root.removeHandler(everybody)
+            logging.root.removeHandler(every_logger)
 
 
-def no_secret_in(text: str) -> None:
+def assert_no_secret_in(text: str) -> None:
     for secret in ("Signature", "0123456789abcdef", "X-Amz-Date", SECRET):
         assert secret not in text
 
 
 @pytest.mark.parametrize("case", CASES[::60], ids=str)
-def test_a_scenario_with_a_fault(case: Case, log: io.StringIO) -> None:
+def test_no_secret_is_logged_after_a_fault(case: Case, log: io.StringIO) -> None:
     case.step.play(case.plan).teardown()
     assert log.getvalue(), "nothing was logged"
-    no_secret_in(log.getvalue())
+    assert_no_secret_in(log.getvalue())
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-def test_a_scenario_with_wrong_properties(wrong: dict[str, object], log: io.StringIO) -> None:
+def test_no_secret_is_logged_or_sent_for_invalid_properties(wrong: dict[str, object], log: io.StringIO) -> None:
     scenario = Scenario()
     scenario.begin()
     stack = scenario.stacks[0]
@@ -64,4 +64,4 @@ def test_a_scenario_with_wrong_properties(wrong: dict[str, object], log: io.Stri
     responses = [str(request.response) for request in scenario.simulation.requests.values()]
     assert "InvalidRequest: " in responses[0]
     assert "InvalidRequest: " in log.getvalue()
-    no_secret_in(log.getvalue() + "".join(responses))
+    assert_no_secret_in(log.getvalue() + "".join(responses))

@@ -1,6 +1,6 @@
 """CloudFormation's side of the contract, in-process: requests as it sends them, responses as it reads them.
 
-Time is the tests' own: nothing sleeps, and a call that would be cut is cut.
+Time is simulated: nothing sleeps, and a call that would be interrupted is interrupted.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ MUTATING = {
 
 @dataclass
 class FakeTime:
-    """A clock that stands still unless somebody sleeps."""
+    """A clock that advances only when somebody sleeps."""
 
     passed: float = 0.0
     began: datetime = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
@@ -67,7 +67,7 @@ class FakeTime:
 
 @dataclass
 class Context:
-    """What of Lambda's context the function asks for."""
+    """The part of Lambda's context that the function uses."""
 
     time: FakeTime
     timeout: float
@@ -82,7 +82,7 @@ class Context:
 
 @dataclass(frozen=True)
 class ReceivedResponse:
-    """What CloudFormation reads."""
+    """A response as CloudFormation reads it."""
 
     status: str
     id: str
@@ -95,21 +95,21 @@ class ReceivedResponse:
 
 @dataclass
 class Mailbox:
-    """Where responses are put; `refuse` says why, one a try, the next ones are not taken."""
+    """Receives the responses; each error in `refuse` makes one of the next attempts fail."""
 
     time: FakeTime
     received: list[tuple[str, bytes]] = field(default_factory=list)
     refuse: list[Undelivered] = field(default_factory=list)
 
-    def put(self, address: str, body: bytes, *, ends: float) -> None:
+    def put(self, url: str, body: bytes, *, ends: float) -> None:
         assert self.time.clock() <= ends, "responded too late"
         if self.refuse:
             raise self.refuse.pop(0)
-        self.received.append((address, body))
+        self.received.append((url, body))
 
 
 class CustomResource:
-    """One resource of a stack, its provider and its AppFabric."""
+    """One resource of a stack, with its provider and its AppFabric emulator."""
 
     def __init__(self, *, timeout: float = 300, logical_id: str = "Destination") -> None:
         self.time = FakeTime()
@@ -120,7 +120,7 @@ class CustomResource:
         self.cold_start()
 
     def cold_start(self) -> None:
-        """A new container."""
+        """Start a new container."""
         client = boto3.client(
             "appfabric",
             region_name="us-east-1",
@@ -138,7 +138,7 @@ class CustomResource:
         )
 
     def event(self, request_type: str, **changed: Any) -> dict[str, Any]:
-        """A request as CloudFormation sends it; `None` takes something out."""
+        """Return a request as CloudFormation sends it; `None` removes a member."""
         signed = self.time.now().strftime("%Y%m%dT%H%M%SZ")
         request_id = str(uuid.uuid4())
         event = {
@@ -156,7 +156,7 @@ class CustomResource:
         return {name: value for name, value in event.items() if value is not None}
 
     def send(self, event: dict[str, Any]) -> ReceivedResponse:
-        """Run an event, which must be responded exactly once, in time and as CloudFormation documents."""
+        """Invoke the provider, which must respond exactly once, in time and as CloudFormation documents."""
         before, began = len(self.mailbox.received), self.time.passed
         result = self.provider(event, Context(self.time, self.timeout))
         assert result is None
@@ -164,9 +164,9 @@ class CustomResource:
         return self.read(event, received, self.time.passed - began)
 
     def read(self, event: dict[str, Any], received: tuple[str, bytes], seconds: float) -> ReceivedResponse:
-        address, raw = received
+        url, raw = received
         body = json.loads(raw)
-        assert address == event["ResponseURL"]
+        assert url == event["ResponseURL"]
         assert len(raw) <= 4096
         assert {key: body[key] for key in ("StackId", "RequestId", "LogicalResourceId")} == {
             key: event[key] for key in ("StackId", "RequestId", "LogicalResourceId")
@@ -211,7 +211,7 @@ class CustomResource:
     def ownership_tags(
         self, token: str, *, replaces: str = "none", requested_at: datetime | None = None, how: str = ""
     ) -> dict[str, str]:
-        """The tags that say that a request of this resource's created a destination, now if it is not said when."""
+        """Return the ownership tags of a destination that a request of this resource created, by default now."""
         prefix = "custom-appfabric-ingestion-destination:"
         return {
             f"{prefix}StackId": STACK_ID,
@@ -221,24 +221,24 @@ class CustomResource:
         }
 
     def tags_of(self, arn: str) -> dict[str, str]:
-        """The tags of a destination, without those that record who owns it."""
+        """Return the tags of a destination without the ownership tags."""
         tags = self.appfabric.destinations[arn].tags
         return {key: value for key, value in tags.items() if not key.startswith("custom-appfabric-")}
 
     def place(self, arn: str, **changed: Any) -> None:
-        """A destination that is there, as if somebody else had made it just now."""
-        there = {
+        """Place a destination in AppFabric, as if somebody else had just created it."""
+        existing = {
             "processing": {"auditLog": {"schema": "ocsf", "format": "json"}},
             "destination": {"auditLog": {"destination": {"s3Bucket": {"bucketName": "audit-logs", "prefix": "saas"}}}},
         }
-        self.appfabric.place(arn=arn, **there | changed)
+        self.appfabric.place(arn=arn, **existing | changed)
 
     def calls(self, *operations: str) -> list[appfabric.Call]:
-        """The calls so far, all or those of some operations."""
+        """Return the calls so far: all, or those of some operations."""
         return [call for call in self.appfabric.calls if not operations or call.operation in operations]
 
     def mutations(self) -> list[str]:
-        """The names of the changing calls so far."""
+        """Return the operations of the mutating calls so far."""
         return [call.operation for call in self.appfabric.calls if call.operation in MUTATING]
 
     def forget_calls(self) -> None:

@@ -12,7 +12,7 @@ STACK_ID = "arn:aws:cloudformation:us-east-1:111122223333:stack/audit-logs/51af3
 
 
 def properties(**changed: Any) -> dict[str, Any]:
-    """Valid properties; `None` takes one out."""
+    """Return valid properties; `None` removes one."""
     every = {
         "ServiceToken": "arn:aws:lambda:us-east-1:111122223333:function:provider",
         "ServiceTimeout": "720",

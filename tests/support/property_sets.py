@@ -1,7 +1,7 @@
-"""Good and bad properties, as templates have them: the one table that every validator agrees on.
+"""Valid and invalid properties, as templates have them: the table on which all validators have to agree.
 
-The functions in it refer to PARAMETERS and CONDITIONS, which are in every template that a row is put into. A row is
-good when CloudFormation sends good properties whatever the parameters are.
+The functions in it refer to PARAMETERS and CONDITIONS, which every template with a row contains. A row is good if
+CloudFormation sends valid properties whatever the parameters are.
 """
 
 import copy
@@ -50,11 +50,10 @@ class Row:
     Attributes:
         name: What is special about it.
         properties: As a template has them.
-        wrong: The paths of what is wrong with it, none when it is good.
-        native: Whether the native type's schema takes it, where its result is another; None when it has no such
-            property.
-        blind: The validators that cannot see what is wrong, each with why.
-        basis: What a rule about names and parents rests on.
+        wrong: The paths of the invalid properties, none if it is good.
+        native: Whether the native type's schema accepts it; None if that type has no such property.
+        blind: The validators that cannot detect the mistake, each with the reason.
+        basis: The source of a rule about names and parents.
     """
 
     name: str
@@ -114,7 +113,7 @@ def api_names(bundle: Any, ingestion: Any) -> dict[str, Any]:
     return {"AppBundleArn": REMOVED, "IngestionArn": REMOVED, **names}
 
 
-OURS = True  # what the native type takes and this one reports before a deployment fails
+NATIVE_ACCEPTS = True  # the native type accepts it, and this one reports it before a deployment fails
 
 ROWS = (
     # Good
@@ -131,18 +130,18 @@ ROWS = (
     row("no tags", {"Tags": []}),
     row("an empty value of a tag", {"Tags": tags(("reviewed", ""))}),
     row(
-        "numbers and truth values, which CloudFormation sends as strings",
+        "numbers and Booleans, which CloudFormation sends as strings",
         {"Tags": tags(("cost-center", 1400), ("pci", True))},
     ),
     row("keys that differ in case", {"Tags": tags(("team", "a"), ("Team", "b"))}),
-    row("the most tags", {"Tags": tags(*((f"k{i}", "v") for i in range(46)))}),
+    row("the maximum number of tags", {"Tags": tags(*((f"k{i}", "v") for i in range(46)))}),
     row("the longest key and value", {"Tags": tags(("k" * 128, "v" * 256))}),
     row("the shortest bucket name", {f"{S3}.BucketName": "abc"}),
     row("the longest bucket name", {f"{S3}.BucketName": "b" * 63}),
     row("the longest prefix", {f"{S3}.Prefix": "p" * 120}),
     row("the longest stream name", {"DestinationConfiguration": to_stream("s" * 64)}),
     row("the shortest stream name", {"DestinationConfiguration": to_stream("abc")}),
-    row("without a ServiceTimeout's own type", {"ServiceTimeout": "720"}),
+    row("a ServiceTimeout that is a string", {"ServiceTimeout": "720"}),
     row("adopts", {"AdoptArn": DESTINATION}, native=None),
     row("adopts nothing, by a parameter's default", {"AdoptArn": ""}, native=None),
     row(
@@ -208,10 +207,10 @@ ROWS = (
     row("no ingestion", {"IngestionArn": REMOVED}, "IngestionArn"),
     row("two names of the app bundle", {"AppBundleIdentifier": BUNDLE}, "AppBundleIdentifier", native=None),
     row("two names of the ingestion", {"IngestionIdentifier": INGESTION}, "IngestionIdentifier", native=None),
-    row("a misspelt name", {"IngestionArn": REMOVED, "IngestionAr": INGESTION}, "IngestionAr", "IngestionArn"),
+    row("a misspelled name", {"IngestionArn": REMOVED, "IngestionAr": INGESTION}, "IngestionAr", "IngestionArn"),
     row("a name in the API's case", {"tags": []}, "tags"),
     row("an attribute as a property", {"Status": "Active"}, "Status"),
-    row("no ARN", {"AppBundleArn": "my-bundle"}, "AppBundleArn"),
+    row("neither an ARN nor a UUID", {"AppBundleArn": "my-bundle"}, "AppBundleArn"),
     row("an empty identifier", {"IngestionArn": ""}, "IngestionArn"),
     row(
         "a UUID in capitals",
@@ -219,7 +218,7 @@ ROWS = (
         "AppBundleIdentifier",
         native=None,
     ),
-    row("too long an identifier", {"IngestionArn": INGESTION + "x" * 1012}, "IngestionArn"),
+    row("an identifier that is too long", {"IngestionArn": INGESTION + "x" * 1012}, "IngestionArn"),
     row(
         "an identifier that is a list",
         {"AppBundleArn": [BUNDLE]},
@@ -241,57 +240,57 @@ ROWS = (
     row("both bucket and stream", {f"{STREAM}.StreamName": "audit-logs"}, DESTINATION_OF),
     row("another kind of destination", {f"{DESTINATION_OF}.SecurityLake": {}}, f"{DESTINATION_OF}.SecurityLake"),
     row("no bucket name", {f"{S3}.BucketName": REMOVED}, f"{S3}.BucketName"),
-    row("an ARN's property of the bucket", {f"{S3}.BucketArn": "arn:aws:s3:::audit-logs"}, f"{S3}.BucketArn"),
-    row("too short a bucket name", {f"{S3}.BucketName": "ab"}, f"{S3}.BucketName"),
-    row("too long a bucket name", {f"{S3}.BucketName": "b" * 64}, f"{S3}.BucketName"),
+    row("an unknown property BucketArn", {f"{S3}.BucketArn": "arn:aws:s3:::audit-logs"}, f"{S3}.BucketArn"),
+    row("a bucket name that is too short", {f"{S3}.BucketName": "ab"}, f"{S3}.BucketName"),
+    row("a bucket name that is too long", {f"{S3}.BucketName": "b" * 64}, f"{S3}.BucketName"),
     row("an empty prefix", {f"{S3}.Prefix": ""}, f"{S3}.Prefix"),
-    row("too long a prefix", {f"{S3}.Prefix": "p" * 121}, f"{S3}.Prefix"),
+    row("a prefix that is too long", {f"{S3}.Prefix": "p" * 121}, f"{S3}.Prefix"),
     row(
         "a prefix that is an object",
         {f"{S3}.Prefix": {"Name": "saas"}},
         f"{S3}.Prefix",
     ),
-    row("too short a stream name", {"DestinationConfiguration": to_stream("ab")}, f"{STREAM}.StreamName"),
-    row("too long a stream name", {"DestinationConfiguration": to_stream("s" * 65)}, f"{STREAM}.StreamName"),
+    row("a stream name that is too short", {"DestinationConfiguration": to_stream("ab")}, f"{STREAM}.StreamName"),
+    row("a stream name that is too long", {"DestinationConfiguration": to_stream("s" * 65)}, f"{STREAM}.StreamName"),
     row("no stream name", {DESTINATION_OF: {"FirehoseStream": {}}}, f"{STREAM}.StreamName"),
     row(
         "parquet to a stream",
         {f"{AUDIT_LOG}.Format": "parquet", "DestinationConfiguration": to_stream("audit-logs")},
         f"{AUDIT_LOG}.Format",
-        native=OURS,
+        native=NATIVE_ACCEPTS,
     ),
     row("tags that are an object", {"Tags": {"team": "security"}}, "Tags"),
     row("a tag that is a string", {"Tags": ["team"]}, "Tags[0]"),
     row("a tag without a value", {"Tags": [{"Key": "team"}]}, "Tags[0].Value"),
     row("a tag without a key", {"Tags": [{"Value": "x"}]}, "Tags[0].Key"),
     row("an empty key", {"Tags": tags(("", "x"))}, "Tags[0].Key"),
-    row("too long a key", {"Tags": tags(("k" * 129, "x"))}, "Tags[0].Key"),
-    row("too long a value", {"Tags": tags(("k", "v" * 257))}, "Tags[0].Value"),
+    row("a key that is too long", {"Tags": tags(("k" * 129, "x"))}, "Tags[0].Key"),
+    row("a value that is too long", {"Tags": tags(("k", "v" * 257))}, "Tags[0].Value"),
     row(
         "an unknown property of a tag",
         {"Tags": [{"Key": "a", "Value": "b", "Propagate": "yes"}]},
         "Tags[0].Propagate",
     ),
     row(
-        "a key of AWS's",
+        "an AWS key",
         {"Tags": tags(("team", "a"), ("aws:cloudformation:stack-id", STACK_ID))},
         "Tags[1].Key",
-        native=OURS,
+        native=NATIVE_ACCEPTS,
     ),
-    row("a key of AWS's in capitals", {"Tags": tags(("AWS:x", "a"))}, "Tags[0].Key", native=OURS),
-    row("a key of the function's", {"Tags": tags((OWNERS, STACK_ID))}, "Tags[0].Key", native=OURS),
+    row("an AWS key in capitals", {"Tags": tags(("AWS:x", "a"))}, "Tags[0].Key", native=NATIVE_ACCEPTS),
+    row("the key of an ownership tag", {"Tags": tags((OWNERS, STACK_ID))}, "Tags[0].Key", native=NATIVE_ACCEPTS),
     row(
-        "a key twice",
+        "a duplicate key",
         {"Tags": tags(("team", "a"), ("team", "b"))},
         "Tags[1].Key",
-        native=OURS,
-        blind={"schema": "JSON Schema knows no unique keys"},
+        native=NATIVE_ACCEPTS,
+        blind={"schema": "JSON Schema cannot require unique keys"},
     ),
     row(
         "too many tags",
         {"Tags": tags(*((f"k{i}", "v") for i in range(47)))},
         "Tags",
-        native=OURS,
+        native=NATIVE_ACCEPTS,
     ),
     row("an adopted destination's UUID", {"AdoptArn": DESTINATION.rpartition("/")[2]}, "AdoptArn", native=None),
     row(
@@ -299,7 +298,7 @@ ROWS = (
         {"AdoptArn": DESTINATION.replace(INGESTION, OTHER_INGESTION)},
         "AdoptArn",
         native=None,
-        blind={"schema": "JSON Schema compares no two values"},
+        blind={"schema": "JSON Schema cannot compare two values"},
     ),
     # Bad, with functions
     row(
@@ -347,25 +346,25 @@ ROWS = (
             "DestinationConfiguration": to_stream("audit-logs"),
         },
         f"{AUDIT_LOG}.Format",
-        native=OURS,
+        native=NATIVE_ACCEPTS,
     ),
     row(
-        "a key twice in one branch",
+        "a duplicate key in one branch",
         {"Tags": [*tags(("a", "b")), when("IsProd", tags(("a", "c"))[0])]},
         "Tags[1].Key",
-        native=OURS,
-        blind={"schema": "JSON Schema knows no unique keys"},
+        native=NATIVE_ACCEPTS,
+        blind={"schema": "JSON Schema cannot require unique keys"},
     ),
     row("a function in a wrong place", {f"{S3}.Bucketname": {"Ref": "Bucket"}}, f"{S3}.Bucketname"),
 )
 
-# What a rule about names and parents rests on. Nothing that AppFabric might take may be refused.
+# The sources of the rules about names and parents. Nothing that AppFabric might accept may be rejected.
 FIREHOSE_MODEL = "botocore firehose DeliveryStreamName: [a-zA-Z0-9_.-]+"
-S3_NAMES = "S3's rules for names of buckets, and botocore.handlers.VALID_BUCKET, which S3 clients refuse others by"
+S3_NAMES = "S3's naming rules, and botocore.handlers.VALID_BUCKET, by which S3 clients reject other names"
 IDENTIFIER_MODEL = "botocore appfabric Identifier: an ARN, or a UUID in lower case"
 ARN_FORMAT = "the formats of AppFabric's ARNs in the Service Authorization Reference"
-ONE_REGION = "an AppFabric endpoint has the resources of its own Region"
-SCHEMA_COMPARES_NOTHING = {"schema": "JSON Schema compares no two values"}
+ONE_REGION = "an AppFabric endpoint serves the resources of its own Region"
+CROSS_PROPERTY = {"schema": "JSON Schema cannot compare two values"}
 _US_GOV = {name: arn.replace("arn:aws:", "arn:aws-us-gov:") for name, arn in PARENTS.items()}
 
 
@@ -383,17 +382,17 @@ def parents(called: str, changes: Mapping[str, Any], *wrong: str, basis: str = A
 
 
 ROWS += (
-    bucket("my.old.Bucket_Name", called="capitals and an underscore, as old buckets have"),
+    bucket("my.old.Bucket_Name", called="capitals and an underscore, as in old buckets"),
     bucket("logs-2026.example.com", called="dots"),
-    bucket("..logs..", called="what S3 forbids today, and a client does not refuse"),
+    bucket("..logs..", called="forbidden by S3 today, but not rejected by clients"),
     bucket("my-access-point-abcdefgh12345-s3alias", called="an alias of an access point"),
     bucket("arn:aws:s3:::audit-logs", f"{S3}.BucketName", called="its ARN"),
-    bucket(f"arn:aws:s3:::{'audit-logs-' * 5}", f"{S3}.BucketName", called="an ARN that is too long as well"),
+    bucket(f"arn:aws:s3:::{'audit-logs-' * 5}", f"{S3}.BucketName", called="its ARN, which is also too long"),
     bucket("s3://audit-logs", f"{S3}.BucketName", called="a URL"),
     bucket("audit-logs/saas", f"{S3}.BucketName", called="a path"),
-    bucket("audit-logs\n", f"{S3}.BucketName", called="a newline, as !Sub | adds one"),
-    bucket(" audit-logs", f"{S3}.BucketName", called="white space before it"),
-    bucket("audit logs", f"{S3}.BucketName", called="white space in it"),
+    bucket("audit-logs\n", f"{S3}.BucketName", called="a newline, as from !Sub |"),
+    bucket(" audit-logs", f"{S3}.BucketName", called="leading white space"),
+    bucket("audit logs", f"{S3}.BucketName", called="inner white space"),
     bucket("audit-l\u00f6gs", f"{S3}.BucketName", called="a letter that is not ASCII"),
     stream("Audit_Logs-1.0", called="every kind of character"),
     stream("arn:aws:firehose:us-east-1:111122223333:deliverystream/a", f"{STREAM}.StreamName", called="its ARN"),
@@ -410,7 +409,7 @@ ROWS += (
     parents("the app bundle by UUID, the ingestion by ARN", api_names(UUID_OF_BUNDLE, INGESTION), native=None),
     parents("the app bundle by ARN, the ingestion by UUID", api_names(BUNDLE, UUID_OF_INGESTION), native=None),
     parents(
-        "of another account, which only AppFabric can refuse",
+        "of another account, which only AppFabric can reject",
         {name: arn.replace("111122223333", "444455556666") for name, arn in PARENTS.items()},
         basis="no documentation says that AppFabric shares nothing between accounts",
     ),
@@ -430,29 +429,29 @@ ROWS += (
         "IngestionArn",
         native=True,
     ),
-    parents("a UUID that is cut short", {"AppBundleArn": BUNDLE[:-1]}, "AppBundleArn", native=True),
+    parents("a truncated UUID", {"AppBundleArn": BUNDLE[:-1]}, "AppBundleArn", native=True),
     parents("a newline", {"IngestionArn": f"{INGESTION}\n"}, "IngestionArn", native=True),
     parents(
         "an ingestion of another app bundle",
         {"AppBundleArn": OTHER_BUNDLE},
         "IngestionArn",
         native=True,
-        blind=SCHEMA_COMPARES_NOTHING,
+        blind=CROSS_PROPERTY,
     ),
     parents(
-        "an ingestion of another app bundle, that by UUID",
+        "an ingestion of another app bundle, which is given by UUID",
         api_names(OTHER_BUNDLE.rpartition("/")[2], INGESTION),
         "IngestionIdentifier",
         native=None,
-        blind=SCHEMA_COMPARES_NOTHING,
+        blind=CROSS_PROPERTY,
     ),
     parents(
-        "another Region than the function's",
+        "a Region other than the function's",
         {name: arn.replace("us-east-1", "eu-west-1") for name, arn in PARENTS.items()},
         "AppBundleArn",
         "IngestionArn",
         native=True,
-        blind=SCHEMA_COMPARES_NOTHING,
+        blind=CROSS_PROPERTY,
         basis=ONE_REGION,
     ),
     parents(
@@ -463,7 +462,7 @@ ROWS += (
         },
         "AdoptArn",
         native=None,
-        blind=SCHEMA_COMPARES_NOTHING,
+        blind=CROSS_PROPERTY,
         basis=ONE_REGION,
     ),
 )

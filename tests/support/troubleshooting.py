@@ -19,10 +19,10 @@ CODES = {
 
 @cache
 def messages() -> dict[str, re.Pattern[str]]:
-    """The provider's messages as the page writes them, each with the Reasons that it stands for.
+    """Return the provider's messages as the page writes them, each with a pattern of its Reasons.
 
-    Where … stands, a Reason has any text. A message about properties is one of the mistakes in an InvalidRequest; all
-    others are whole, from the error code on.
+    An … matches any text. A message about properties is one of the mistakes in an InvalidRequest; all others are
+    complete, beginning with the error code.
     """
     provider, _, _ = PAGE.partition(f"\n## {CLOUDFORMATIONS_OWN}\n")
     rows = re.findall(r"^\| `([^`]+)` \|", provider, re.MULTILINE)
@@ -31,17 +31,17 @@ def messages() -> dict[str, re.Pattern[str]]:
 
 @cache
 def mistakes() -> frozenset[str]:
-    """Those of the messages that are about properties."""
+    """Return those of the messages that are about properties."""
     (section,) = re.findall(rf"^## {PROPERTIES}\n(.*?)^## ", PAGE, re.MULTILINE | re.DOTALL)
     return frozenset(row for row in messages() if f"\n| `{row}` |" in section)
 
 
 def explanations(reason: str) -> set[str]:
-    """The messages that a Reason consists of; empty when the page does not explain all of it."""
-    whole = {row for row in messages().keys() - mistakes() if messages()[row].fullmatch(reason)}
+    """Return the messages of which a Reason consists; empty if the page does not explain all of it."""
+    complete = {row for row in messages().keys() - mistakes() if messages()[row].fullmatch(reason)}
     code, _, text = reason.partition(": ")
-    if whole or code != "InvalidRequest":
-        return whole
+    if complete or code != "InvalidRequest":
+        return complete
     counted = re.compile("… and [0-9]+ more")
     parts = [part for part in text.split("; ") if not counted.fullmatch(part)]
     found = [{row for row in mistakes() if messages()[row].fullmatch(part)} for part in parts]
@@ -49,6 +49,6 @@ def explanations(reason: str) -> set[str]:
 
 
 def is_explained(reason: str) -> bool:
-    """Whether the page says what a Reason means; with a code that is none of the provider's, AppFabric's text does."""
+    """Whether the page explains a Reason; a Reason with AppFabric's own code is explained by its text."""
     code, _, text = reason.partition(": ")
     return bool(explanations(reason)) or (bool(text) and code.isidentifier() and code not in CODES)

@@ -1,4 +1,4 @@
-"""The documents are as the sources are: the reference is made of the schema, and every link leads somewhere."""
+"""The pages match the sources: the reference is generated from the schema, and every link has a target."""
 
 import re
 import tomllib
@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 DECISIONS = ROOT / "docs" / "decisions"
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "lint/README.md", ROOT / "tests/README.md"])
 NOT_IN_GIT = {"dist"}
-# A release in a command, a file's name or a manifest: not the changelog's history.
+# A release in a command, a file name or a manifest, but not in the changelog's history.
 RELEASE = (
     r"(?:appfabric[-_]ingestion[-_]destination-|rev: v|\n  \"version\": \"|"
     r"cfn-lint-appfabric-ingestion-destination\"\nversion = \")(\d+\.\d+\.\d+)"
@@ -20,7 +20,7 @@ RELEASE = (
 TROUBLESHOOTING = (ROOT / "docs" / "troubleshooting.md").read_text()
 
 
-def test_the_reference_is_made_of_the_schema() -> None:
+def test_the_reference_is_generated_from_the_schema() -> None:
     assert PAGE.read_text() == reference(), "make docs"
 
 
@@ -32,18 +32,18 @@ def test_the_reference_has_every_property_attribute_and_type() -> None:
         assert f"\n## {SCHEMA['typeName']} {name}\n" in text
 
 
-def test_every_example_is_named_in_the_reference() -> None:
+def test_every_example_is_listed_in_the_reference() -> None:
     assert set(EXAMPLES) == {path.stem for path in (ROOT / "examples").glob("*.yaml")}
 
 
 def anchors(page: Path) -> set[str]:
-    """What a link into a page can name: its headings, as GitHub writes them."""
+    """Return the anchors of a page: its headings, as GitHub writes them."""
     headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_every_link_leads_somewhere(page: Path) -> None:
+def test_every_link_has_a_target(page: Path) -> None:
     for target in re.findall(r"\]\(([^)]+)\)", page.read_text()):
         if not target.startswith("https://"):
             path, _, anchor = target.partition("#")
@@ -53,12 +53,12 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_every_path_that_a_page_names_is_there(page: Path) -> None:
+def test_every_path_in_a_page_exists(page: Path) -> None:
     for path in re.findall(r"`((?:docs|lint|local|scripts|src|tests)/[\w./-]+)`", page.read_text()):
         assert (ROOT / path).exists(), path
 
 
-def test_the_architecture_names_every_module_and_every_folder() -> None:
+def test_the_architecture_lists_every_module_and_folder() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text()
     modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "src/ingestion_destination").rglob("*.py")}
     assert {name for name in modules if not name.endswith("__init__.py")} == set(
@@ -83,7 +83,7 @@ def test_the_decisions_are_numbered_and_listed() -> None:
         assert (headings[0], headings[1], headings[-1]) == ("Context", "Decision", "Consequences"), name
 
 
-def test_the_pages_and_the_examples_name_this_one_version() -> None:
+def test_the_pages_and_examples_have_one_version() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     places = [*PAGES, ROOT / "examples/cdk/typescript/package.json", ROOT / "uv.lock"]
     named = {
@@ -96,11 +96,11 @@ def test_the_pages_and_the_examples_name_this_one_version() -> None:
 
 
 @pytest.mark.parametrize(("language", "program"), [("typescript", "app.ts"), ("python", "app.py")])
-def test_the_cdk_apps_are_those_of_the_examples(language: str, program: str) -> None:
+def test_the_cdk_page_shows_the_example_apps(language: str, program: str) -> None:
     source = (ROOT / "examples/cdk" / language / program).read_text()
     assert f"```{language}\n{source}```\n" in (ROOT / "docs/cdk.md").read_text()
 
 
-def test_every_attribute_is_named_where_one_is_missing() -> None:
+def test_every_attribute_is_listed_in_troubleshooting() -> None:
     for path in SCHEMA["readOnlyProperties"]:
         assert f"`{path.rpartition('/')[2]}`" in TROUBLESHOOTING

@@ -1,4 +1,4 @@
-"""Templates as people write them, right and wrong, through a cfn-lint that holds nothing but itself and the rules."""
+"""Templates as people write them, valid and invalid, through a cfn-lint installed with nothing but the rules."""
 
 from dataclasses import dataclass
 
@@ -49,7 +49,7 @@ BASE = BASE.replace(": BUNDLE\n", f": {BUNDLE}\n").replace(": INGESTION\n", f": 
 
 
 def sub(arn: str) -> str:
-    """The ARN as a template has it that is for every account and Region."""
+    """Return an ARN as a template for every account and Region has it."""
     generic = "arn:${AWS::Partition}:appfabric:${AWS::Region}:${AWS::AccountId}"
     return arn.replace("arn:aws:appfabric:us-east-1:111122223333", generic)
 
@@ -85,13 +85,13 @@ FOR_EACH = """\
 
 @dataclass(frozen=True)
 class Case:
-    """A template and what is to be reported of it.
+    """A template and what has to be reported for it.
 
     Attributes:
-        changes: What stands in the base, and what this template has instead.
-        rule: The rule that reports, "" when nothing is to be reported.
+        changes: Text of the base template, and what this template has instead.
+        rule: The rule that has to report it, "" if nothing has to be reported.
         message: A part of the message.
-        line: A part of the line that it is reported at, where that is not the changed one.
+        line: A part of the line at which it is reported, if that is not the changed one.
     """
 
     name: str
@@ -144,7 +144,7 @@ WRONG = (
         "IngestionArn: ",
     ),
     Case(
-        "parents: another Region than the function's",
+        "parents: a Region other than the function's",
         {TOKEN: "ServiceToken: arn:aws:lambda:eu-west-1:111122223333:function:appfabric", INGESTION: INGESTION_ID},
         "E9701",
         "AppBundleArn must be in the provider's Region, eu-west-1",
@@ -167,7 +167,7 @@ WRONG = (
     Case("parents: another service", {f"{BUNDLE}\n": "arn:aws:iam::1:x\n"}, "E9701", "the ARN of an app b", "AppBund"),
     Case("parents: a name", {f"{BUNDLE}\n": "my-bundle\n"}, "E9701", "the ARN of an app bundle", "AppBundleArn: "),
     Case("parents: two names", {"Tags:": f"AppBundleIdentifier: {BUNDLE_ID}\n      Tags:"}, "E9701", "one of", "Prop"),
-    Case("a misspelt property", {"Prefix: saas": "Prefx: saas"}, "E9701", "did you mean Prefix?", "Prefx"),
+    Case("a misspelled property", {"Prefix: saas": "Prefx: saas"}, "E9701", "did you mean Prefix?", "Prefx"),
     Case("a property as the API spells it", {"Tags:": "tags:"}, "E9701", "did you mean Tags?", "tags"),
     Case("a schema in capitals", {"Schema: ocsf": "Schema: OCSF"}, "E9701", "one of ocsf, raw", "Schema"),
     Case(
@@ -182,9 +182,9 @@ WRONG = (
     Case("a tag without a value", {", Value: security": ""}, "E9701", "Tags[0].Value is required", "Key: team"),
     Case("an unknown attribute", {"!Ref Destination": "!GetAtt Destination.Id"}, "E9702", "no attribute Id", "Value"),
     Case("no ServiceTimeout", {"      ServiceTimeout: 720\n": ""}, "W9701", "missing", "Properties:"),
-    Case("too little ServiceTimeout", {"720": "300"}, "W9701", "at least 660 seconds", "ServiceTimeout"),
-    Case("a type with a capital too few", {TYPE: "Type: Custom::AppfabricIngestionDestination"}, "W9702", "the type"),
-    Case("a type that is cut short", {TYPE: "Type: Custom::AppFabricIngestionDestinatio"}, "W9702", "is not validated"),
+    Case("a ServiceTimeout that is too short", {"720": "300"}, "W9701", "at least 660 seconds", "ServiceTimeout"),
+    Case("a type with a missing capital", {TYPE: "Type: Custom::AppfabricIngestionDestination"}, "W9702", "the type"),
+    Case("a truncated type", {TYPE: "Type: Custom::AppFabricIngestionDestinatio"}, "W9702", "is not validated"),
     Case(
         "CDK's default of the type",
         {TYPE: "Type: AWS::CloudFormation::CustomResource"},
@@ -231,7 +231,7 @@ WRONG = (
         "Fn::ImportValue",
     ),
     Case(
-        "a wrong bucket in Fn::ForEach",
+        "an invalid bucket in Fn::ForEach",
         {"Parameters:": "Transform: AWS::LanguageExtensions\nParameters:", "Resources:\n": "Resources:\n" + FOR_EACH,
          "SCHEMA": "s3://logs"},
         "E9701",
@@ -242,18 +242,18 @@ WRONG = (
 
 RIGHT = (
     Case("the base", {}),
-    Case("a prefix that YAML takes for a date", {"Prefix: saas": "Prefix: 2026-11-25"}),
-    Case("a tag that YAML takes for a date", {"Value: security": "Value: 2026-11-25"}),
-    Case("a tag that YAML takes for a time", {"Value: security": "Value: 2026-11-25T10:00:00Z"}),
-    Case("a tag that YAML takes for a number", {"Value: security": "Value: 1_400"}),
-    Case("a tag that YAML takes for a truth value", {"Value: security": "Value: on"}),
+    Case("a prefix that YAML parses as a date", {"Prefix: saas": "Prefix: 2026-11-25"}),
+    Case("a tag that YAML parses as a date", {"Value: security": "Value: 2026-11-25"}),
+    Case("a tag that YAML parses as a time", {"Value: security": "Value: 2026-11-25T10:00:00Z"}),
+    Case("a tag that YAML parses as a number", {"Value: security": "Value: 1_400"}),
+    Case("a tag that YAML parses as a Boolean", {"Value: security": "Value: on"}),
     Case("tags whose keys are versions", {"- { Key: team,": "- { Key: 1.1, Value: a }\n        - { Key: 1.10,"}),
     Case("a bucket of digits", {BUCKET: "BucketName: 20261125"}),
     Case("UUIDs", {f"{BUNDLE}\n": f"{BUNDLE_ID}\n", INGESTION: INGESTION_ID}),
     Case("the API's names", {"AppBundleArn:": "AppBundleIdentifier:", "IngestionArn:": "IngestionIdentifier:"}),
     Case("Fn::Sub of parts", {BUCKET: "BucketName: !Sub ${AWS::StackName}-${AWS::Region}-logs"}),
     Case("a folded block without a newline", {BUCKET: "BucketName: !Sub >-\n                ${AWS::AccountId}-logs"}),
-    Case("a bucket's name cut out of its ARN", {BUCKET: 'BucketName: !Select [5, !Split [":", !GetAtt Logs.Arn]]'}),
+    Case("a bucket name extracted from its ARN", {BUCKET: 'BucketName: !Select [5, !Split [":", !GetAtt Logs.Arn]]'}),
     Case("an imported bucket", {BUCKET: "BucketName: !ImportValue LogsBucket"}),
     Case("a dynamic reference", {BUCKET: 'BucketName: "{{resolve:ssm:/logs/bucket}}"'}),
     Case("no prefix by condition", {"Prefix: saas": "Prefix: !If [HasPrefix, saas, !Ref AWS::NoValue]"}),
@@ -288,7 +288,7 @@ CASES = WRONG + RIGHT
 
 @pytest.fixture(scope="module", params=CFN_LINTS)
 def found(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Finding]]:
-    """What one invocation of cfn-lint finds in each of the templates, by its name."""
+    """The findings of one invocation of cfn-lint, by the name of the template."""
     directory = tmp_path_factory.mktemp("likely templates")  # a path with a space
     files = {directory / f"{index}.yaml": case for index, case in enumerate(CASES)}
     for path, case in files.items():
@@ -299,19 +299,19 @@ def found(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.mark.parametrize("case", WRONG, ids=lambda case: case.name)
 def test_a_likely_mistake_is_reported_at_its_line(case: Case, found: dict[str, list[Finding]]) -> None:
-    ours = [each for each in found[case.name] if each.rule[1:3] == "97"]
-    assert {each.rule for each in ours} == {case.rule}, ours
+    own = [each for each in found[case.name] if each.rule[1:3] == "97"]
+    assert {each.rule for each in own} == {case.rule}, own
     line = case.line or next(iter(case.changes.values()))
     lines = case.text.splitlines()
-    assert any(case.message in each.message and line in lines[each.line - 1] for each in ours), ours
+    assert any(case.message in each.message and line in lines[each.line - 1] for each in own), own
 
 
 @pytest.mark.parametrize("case", RIGHT, ids=lambda case: case.name)
-def test_nothing_is_reported_of_a_right_template(case: Case, found: dict[str, list[Finding]]) -> None:
-    # Nor by a rule of cfn-lint's own, save for parameters and conditions that this variant does not use.
+def test_nothing_is_reported_for_a_valid_template(case: Case, found: dict[str, list[Finding]]) -> None:
+    # cfn-lint's own rules report nothing either, except for parameters and conditions that a variant does not use.
     assert [each for each in found[case.name] if each.rule not in {"W2001", "W8001"}] == []
 
 
-def test_there_are_many() -> None:
+def test_there_are_many_templates() -> None:
     assert len(CASES) > 55
     assert len({case.name for case in CASES}) == len(CASES)

@@ -1,4 +1,4 @@
-"""The cfn-lint rules as other repositories get them: as a wheel, as a folder, by the words of the README."""
+"""The cfn-lint rules as other repositories use them: as a wheel or as a folder, as the README describes."""
 
 import re
 import shlex
@@ -33,7 +33,7 @@ both = pytest.mark.parametrize("version", CFN_LINTS)
 
 
 def block(language: str, containing: str) -> str:
-    """The one code block of the README that contains a text."""
+    """Return the one code block of the README that contains a text."""
     blocks: list[str] = re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
     (found,) = (each for each in blocks if containing in each)
     return found
@@ -41,7 +41,7 @@ def block(language: str, containing: str) -> str:
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What is in the wheel, as pip puts it into an environment."""
+    """The contents of the wheel, as pip installs them."""
     directory = tmp_path_factory.mktemp("wheel")
     run(ROOT / ".venv/bin/python", "-m", "hatchling", "build", "--target", "wheel", "--directory", directory, cwd=ROOT)
     (wheel,) = directory.glob("*.whl")
@@ -52,7 +52,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """A repository of somebody else's, with nothing in it but a wrong template."""
+    """A user's repository that contains only an invalid template."""
     directory = tmp_path / "a repository"
     directory.mkdir()
     (directory / "template.yaml").write_text(WRONG)
@@ -60,12 +60,12 @@ def repository(tmp_path: Path) -> Path:
 
 
 @both
-def test_the_linters_are_tested_with_cfn_lint_and_nothing_else(version: str) -> None:
+def test_the_environments_contain_only_cfn_lint(version: str) -> None:
     assert run(CFN_LINTS[version].with_name("python"), "-c", REQUIRED) == "[]\n"
 
 
 @both
-def test_the_wheel_as_the_readme_says(version: str, installed: Path, repository: Path) -> None:
+def test_the_wheel_works_as_in_the_readme(version: str, installed: Path, repository: Path) -> None:
     command = block("console", "pip install cfn-lint").splitlines()[1]
     _, program, *arguments = shlex.split(command)
     assert program == "cfn-lint"
@@ -75,14 +75,14 @@ def test_the_wheel_as_the_readme_says(version: str, installed: Path, repository:
 
 
 @both
-def test_the_folder_and_the_two_lines_of_the_readme(version: str, repository: Path) -> None:
-    take_the_folder(repository)
+def test_the_folder_works_as_in_the_readme(version: str, repository: Path) -> None:
+    copy_the_folder(repository)
     output = run(CFN_LINTS[version], "template.yaml", cwd=repository, env={"HOME": str(repository)}, codes=(2,))
     assert WORDS in output
 
 
-def test_the_folder_and_the_two_lines_of_the_readme_in_sam(repository: Path) -> None:
-    take_the_folder(repository)
+def test_the_folder_works_as_in_the_readme_with_sam(repository: Path) -> None:
+    copy_the_folder(repository)
     sam = (ROOT / ".venv-sam/bin/sam", "validate", "--lint")
     assert WORDS in run(*sam, cwd=repository, env={"HOME": str(repository)}, codes=(1,))
     (repository / "template.yaml").write_text(
@@ -97,9 +97,9 @@ def test_the_folder_and_the_two_lines_of_the_readme_in_sam(repository: Path) -> 
 
 
 @both
-def test_the_two_lines_and_the_hook_together_report_once(version: str, installed: Path, repository: Path) -> None:
-    """cfn-lint refuses rules that it is given twice, but for those under the same name."""
-    take_the_folder(repository)
+def test_the_folder_and_the_hook_together_report_once(version: str, installed: Path, repository: Path) -> None:
+    """cfn-lint rejects rules that it is given twice, except under the same name."""
+    copy_the_folder(repository)
     (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
     command = [CFN_LINTS[version], *shlex.split(hook["entry"])[1:], "template.yaml"]
     environment = {"PYTHONPATH": str(installed), "HOME": str(repository)}
@@ -107,15 +107,15 @@ def test_the_two_lines_and_the_hook_together_report_once(version: str, installed
 
 
 @both
-def test_the_folder_under_another_name(version: str, repository: Path) -> None:
+def test_the_folder_works_under_another_name(version: str, repository: Path) -> None:
     shutil.copytree(RULES, repository / "our lint-rules")
     command = [CFN_LINTS[version], "--append-rules", "our lint-rules", "--", "template.yaml"]
     assert WORDS in run(*command, cwd=repository, env={"HOME": str(repository)}, codes=(2,))
 
 
 @both
-def test_the_hook_for_pre_commit(version: str, installed: Path, repository: Path) -> None:
-    """As pre-commit calls it: the entry, then the names of files. The hook itself: tests/fresh."""
+def test_the_pre_commit_hook_checks_the_given_files(version: str, installed: Path, repository: Path) -> None:
+    """As pre-commit calls it: the entry, then the names of files. tests/fresh tests the hook itself."""
     (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
     assert hook["id"] in block("yaml", "hooks:")
     program, *arguments = shlex.split(hook["entry"])
@@ -127,6 +127,6 @@ def test_the_hook_for_pre_commit(version: str, installed: Path, repository: Path
     assert output.count(WORDS) == 2
 
 
-def take_the_folder(repository: Path) -> None:
+def copy_the_folder(repository: Path) -> None:
     shutil.copytree(RULES, repository / RULES.name, ignore=shutil.ignore_patterns("__pycache__"))
     (repository / ".cfnlintrc").write_text(block("yaml", "append_rules:"))

@@ -1,6 +1,6 @@
-"""The cfn-lint rules in templates as people write them: the line, the warnings, and nothing too much.
+"""The cfn-lint rules in whole templates: the line, the warnings, and no false positives.
 
-Which properties are good and bad is the table of tests/contract/test_validators.py.
+tests/contract/test_validators.py tests the rules with the table of valid and invalid properties.
 """
 
 import re
@@ -58,7 +58,7 @@ MARK = re.compile(r"^(.*?)# wrong: (.*)$")
 
 @both
 @pytest.mark.parametrize("transform", ["[]", "AWS::Serverless-2016-10-31"], ids=["plain", "SAM"])
-def test_what_is_wrong_is_reported_at_its_line(version: str, transform: str, tmp_path: Path) -> None:
+def test_each_mistake_is_reported_at_its_line(version: str, transform: str, tmp_path: Path) -> None:
     text = WRONG.format(transform=transform).replace("Transform: []\n", "")
     found = [each for each in cfn_lint(version, text, tmp_path) if each.rule in {"E9701", "E9702"}]
     marks = {number: MARK.match(line) for number, line in enumerate(text.splitlines(), 1)}
@@ -186,13 +186,13 @@ Resources:
 
 
 @both
-def test_nothing_is_reported_of_what_a_transform_or_a_mapping_gives(version: str, tmp_path: Path) -> None:
+def test_nothing_is_reported_for_values_of_a_transform_or_mapping(version: str, tmp_path: Path) -> None:
     found = cfn_lint(version, EXPANDED, tmp_path)
     assert [each for each in found if each.rule[1:].startswith("97") or each.rule == "E0002"] == []
 
 
 @both
-def test_nothing_is_reported_of_a_template_full_of_functions(version: str, tmp_path: Path) -> None:
+def test_nothing_is_reported_for_a_template_full_of_functions(version: str, tmp_path: Path) -> None:
     found = cfn_lint(version, RIGHT, tmp_path)
     assert [each for each in found if each.rule[1:].startswith("97") or each.rule == "E0002"] == []
 
@@ -216,7 +216,7 @@ SERVICE_TIMEOUTS = {
 
 
 @both
-def test_a_service_timeout_that_does_not_fit_is_a_warning(version: str, tmp_path: Path) -> None:
+def test_an_unsuitable_service_timeout_is_a_warning(version: str, tmp_path: Path) -> None:
     text = """
 Parameters:
   Stage: { Type: String, Default: dev }
@@ -255,14 +255,14 @@ def test_a_missing_service_timeout_is_a_warning(version: str, tmp_path: Path) ->
     assert "an hour" in found.message
 
 
-def test_the_rules_know_the_times_of_the_function() -> None:
+def test_the_rules_use_the_functions_timeouts() -> None:
     function = yaml_parse((ROOT / "template.yaml").read_text())["Resources"]["ProviderFunction"]["Properties"]
     age, timeout = function["EventInvokeConfig"]["MaximumEventAgeInSeconds"], function["Timeout"]
     assert f"LONGEST_REQUEST = {age} + {timeout}\n" in (RULES / "_rules.py").read_text()
 
 
-def test_sam_validate_obeys_the_rules(tmp_path: Path) -> None:
-    """By the .cfnlintrc of the folder that it runs in."""
+def test_sam_validate_applies_the_rules(tmp_path: Path) -> None:
+    """Because of the .cfnlintrc in the current folder."""
     for name in (".cfnlintrc", "lint", "schema"):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, tmp_path / name)

@@ -1,4 +1,4 @@
-"""docs/deploying.md, docs/operating.md and SECURITY.md: what they say of the template and of the log."""
+"""docs/deploying.md, docs/operating.md and SECURITY.md: what they say about the template and the log."""
 
 import json
 import re
@@ -34,7 +34,7 @@ def section(text: str, heading: str) -> str:
 
 
 def rows(text: str) -> list[list[str]]:
-    """The cells of each row of a table, without its head."""
+    """Return the cells of each row of a table, without its header."""
     table = [
         [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")
     ]
@@ -45,7 +45,7 @@ def words(cell: str) -> set[str]:
     return set(re.findall(r"`([^`]+)`", cell))
 
 
-def test_every_parameter_is_there_with_its_default() -> None:
+def test_the_page_lists_every_parameter_with_its_default() -> None:
     parameters = yaml_parse((ROOT / "template.yaml").read_text())["Parameters"]
     shown = {row[0].strip("`"): row[1] for row in rows(section(DEPLOYING, "Parameters"))}
     assert list(shown) == sorted(parameters, key=list(shown).index)
@@ -54,12 +54,12 @@ def test_every_parameter_is_there_with_its_default() -> None:
         assert shown[name].startswith(f"`{default}`" if default else "empty"), name
 
 
-def test_every_resource_is_there(template: dict[str, Any]) -> None:
+def test_the_page_lists_every_resource(template: dict[str, Any]) -> None:
     shown = {name for row in rows(section(DEPLOYING, "What is in the stack")) for name in words(row[0])}
     assert shown == set(template["Resources"])
 
 
-def test_every_action_of_the_function_is_there(template: dict[str, Any]) -> None:
+def test_the_page_lists_every_action_of_the_function(template: dict[str, Any]) -> None:
     given = {"AppBundleKmsKeyArn": "arn:aws:kms:us-east-1:1:key/1", "KmsKeyArn": "arn:aws:kms:us-east-1:1:key/2"}
     (policy,) = Template(template, **given).resources()["ProviderRole"]["Properties"]["Policies"]
     statements = policy["PolicyDocument"]["Statement"]
@@ -77,7 +77,7 @@ def as_list(actions: str | list[str]) -> list[str]:
 
 
 def actions(cell: str) -> set[str]:
-    """`s3:PutObject`, `GetObject`: a prefix stands for those that follow it."""
+    """Return the actions in a cell such as `s3:PutObject`, `GetObject`; a prefix also applies to those after it."""
     found, prefix = set(), ""
     for word in re.findall(r"`([\w:*]+)`", cell):
         name = word.rpartition(":")[2]
@@ -87,7 +87,7 @@ def actions(cell: str) -> set[str]:
     return found
 
 
-def test_the_version_of_sam_is_the_one_that_is_tested() -> None:
+def test_the_page_has_the_tested_version_of_sam() -> None:
     (locked,) = set(re.findall(r'name = "aws-sam-cli"\nversion = "(\d+\.\d+)', (ROOT / "uv.lock").read_text()))
     assert f"(tested with {locked})" in DEPLOYING
 
@@ -105,7 +105,7 @@ def test_the_cost_arithmetic_is_right(row: str, dollars: float) -> None:
     assert float(cell.split()[0]) == pytest.approx(dollars, rel=0.35)
 
 
-def test_every_alarm_and_metric_is_there(template: dict[str, Any]) -> None:
+def test_the_page_lists_every_alarm_and_metric(template: dict[str, Any]) -> None:
     alarms = {name for name, each in template["Resources"].items() if each["Type"] == "AWS::CloudWatch::Alarm"}
     shown = [row[0].strip("`") for row in rows(section(OPERATING, "Alarms and the dashboard"))]
     assert set(shown) == alarms
@@ -119,7 +119,7 @@ def test_every_alarm_and_metric_is_there(template: dict[str, Any]) -> None:
 
 
 class Query:
-    """As much of Logs Insights as the page's queries use.
+    """The subset of Logs Insights that the page's queries use.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_QuerySyntax.html
     """
@@ -129,7 +129,7 @@ class Query:
         self._commands = [command.strip() for command in text.split("\n| ")]
 
     def fields(self) -> set[str]:
-        """The fields of log lines that the query names, without those that it makes itself."""
+        """Return the fields of log lines that the query uses, without those that it defines."""
         named, made = set(), {"@timestamp"}
         for command in self._commands:
             verb, _, rest = command.partition(" ")
@@ -146,7 +146,7 @@ class Query:
         return named - made
 
     def run(self, lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The lines that the filters let through, or the rows of the statistics."""
+        """Return the lines that pass the filters, or the rows of the statistics."""
         for command in self._commands:
             verb, _, rest = command.partition(" ")
             if verb == "filter":
@@ -170,13 +170,13 @@ class Query:
 
 def _holds(test: str, line: dict[str, Any]) -> bool:
     field, operator, value = re.fullmatch(r'(\w+) (=|like) "([^"]*)"', test).groups()  # type: ignore[union-attr]
-    said = str(line.get(field, ""))
-    return value in said if operator == "like" else said == value
+    actual = str(line.get(field, ""))
+    return value in actual if operator == "like" else actual == value
 
 
 @pytest.fixture
 def lines(resource: CustomResource, logs: Logs) -> list[dict[str, Any]]:
-    """What the function logs of a wrong template, of an undelivered response and of a possible orphan."""
+    """The log of an invalid template, of an undelivered response and of a possible orphan."""
     resource.create(properties(ProcessingConfiguration=processing("OCSF", "json")))
     resource.appfabric.inject(Fault(operation="CreateIngestionDestination", error="ThrottlingException"))
     resource.mailbox.refuse.append(Undelivered("example.com responded with HTTP 403", refused=True))
@@ -209,17 +209,17 @@ FOUND = [
 
 
 def query(title: str) -> Query:
-    """The query of the page that follows a sentence."""
+    """Return the query of the page that follows a sentence."""
     after = section(OPERATING, "Logs").partition(f"\n{title}")[2]
     return Query(after.partition("\n```\n")[2].partition("```")[0].strip())
 
 
-def test_every_query_is_tried() -> None:
+def test_every_query_is_tested() -> None:
     assert len(FOUND) == section(OPERATING, "Logs").count("\n```\n") / 2
 
 
 @pytest.mark.parametrize(("title", "count", "first"), FOUND, ids=[title for title, _, _ in FOUND])
-def test_a_query_finds_what_it_is_for(
+def test_each_query_finds_what_its_title_says(
     title: str, count: int, first: dict[str, Any], lines: list[dict[str, Any]]
 ) -> None:
     tried = query(title)
@@ -233,7 +233,7 @@ def test_a_query_finds_what_it_is_for(
         assert found[0]["arn"].startswith("arn:aws:appfabric:")
 
 
-def test_the_dashboard_asks_for_fields_that_the_function_writes(
+def test_the_dashboard_queries_fields_that_the_function_writes(
     template: dict[str, Any], lines: list[dict[str, Any]]
 ) -> None:
     dashboard = Template(template, Dashboard="true").resources()["ProviderDashboard"]["Properties"]["DashboardBody"]
@@ -271,13 +271,15 @@ OWNERS = "custom-appfabric-ingestion-destination:StackId"
         ("appfabric:TagResource", "appfabric-ingestion-destination-ProviderRole-1A2B3C", [OWNERS], "Allow"),
     ],
 )
-def test_only_the_provider_may_set_ownership_tags(action: str, role: str, keys: list[str], decision: str) -> None:
-    """As ministack's evaluator of policies finds, for somebody whose own policies allow everything."""
+def test_the_policy_lets_only_the_provider_set_ownership_tags(
+    action: str, role: str, keys: list[str], decision: str
+) -> None:
+    """By ministack's policy evaluator, for a principal whose own policies allow everything."""
     (statement,) = re.findall(r"^```json\n(.*?)^```$", SECURITY, re.MULTILINE | re.DOTALL)
     case = json.dumps([json.loads(statement), action, ROLES + role, keys])
     assert run(ROOT / ".venv-cloudformation/bin/python", "-c", DECIDE, case).strip() == decision
 
 
-def test_every_link_of_the_security_page_leads_somewhere() -> None:
+def test_every_link_of_the_security_page_has_a_target() -> None:
     for target in re.findall(r"\]\(([^)]+)\)", SECURITY):
         assert (ROOT / target).exists(), target

@@ -1,4 +1,4 @@
-"""What contributors and GitHub read: linters find nothing in it, and it says what the project says."""
+"""The files that GitHub and pre-commit read: linters find nothing in them, and they match the project."""
 
 import re
 import shutil
@@ -20,7 +20,7 @@ def test_zizmor_finds_nothing(tmp_path: Path) -> None:
     assert run(*ZIZMOR, GITHUB, env={"HOME": str(tmp_path)}).strip() == "[]"
 
 
-def test_zizmor_looks(tmp_path: Path) -> None:
+def test_zizmor_reports_an_unpinned_action(tmp_path: Path) -> None:
     copy = tmp_path / ".github"
     shutil.copytree(GITHUB, copy)
     path = copy / WORKFLOW.relative_to(GITHUB)
@@ -38,20 +38,20 @@ def test_zizmor_looks(tmp_path: Path) -> None:
         ("vendor.github-issue-config", "ISSUE_TEMPLATE/config.yml"),
     ],
 )
-def test_githubs_files_have_githubs_schemas(schema: str, pattern: str) -> None:
+def test_githubs_files_match_githubs_schemas(schema: str, pattern: str) -> None:
     files = sorted(GITHUB.glob(pattern))
     assert files
     run(ROOT / ".venv/bin/check-jsonschema", "--builtin-schema", schema, *files)
 
 
-def test_every_action_is_pinned_by_its_commit_and_names_its_version() -> None:
+def test_every_action_is_pinned_to_a_commit_and_names_its_version() -> None:
     used = re.findall(r"uses: (.*)", WORKFLOW.read_text())
     assert used
     for each in used:
         assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", each), each
 
 
-def test_the_workflow_tests_every_python_that_the_project_supports() -> None:
+def test_the_workflow_tests_every_supported_python() -> None:
     (job,) = yaml.safe_load(WORKFLOW.read_text())["jobs"].values()
     assert job["steps"][-1]["run"].startswith("make test ")
     (environment,) = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]["environments"]
@@ -81,7 +81,7 @@ def hooks() -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("hook", hooks(), ids=lambda hook: hook["id"])
 def test_the_hooks_find_nothing(hook: dict[str, Any]) -> None:
-    """As `make check` leaves the project, with the commands that it installed."""
+    """With the commands that `make check` installs."""
     command, *options = hook["entry"].replace("--fix", "--no-fix").split()
     check = ["--check"] if "format" in options else []
     run(ROOT / command, *options, *check, *([] if hook.get("pass_filenames") is False else ["."]), cwd=ROOT)

@@ -1,4 +1,4 @@
-"""cfn-lint and checkov find nothing in the application, or what they find is suppressed with its reason."""
+"""cfn-lint and checkov find nothing in the application, except what is suppressed with a reason."""
 
 import json
 from collections.abc import Iterator
@@ -24,25 +24,25 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("version", CFN_LINTS)
-def test_cfn_lint(version: str, released: Path) -> None:
-    """In every Region, informational findings too."""
-    # The oldest one knows neither the newest Regions nor the newest runtime.
+def test_cfn_lint_finds_nothing_in_the_template(version: str, released: Path) -> None:
+    """In every Region, and including informational findings."""
+    # The oldest version knows neither the newest Regions nor the newest runtime.
     regions = ["--regions", "ALL_REGIONS"] if version == "newest" else []
     assert run(CFN_LINTS[version], "--include-checks", "I", *regions, "--", ROOT / "template.yaml", released) == ""
 
 
 @pytest.mark.parametrize("version", CFN_LINTS)
-def test_cfn_lint_of_the_examples(version: str) -> None:
+def test_cfn_lint_finds_nothing_in_the_examples(version: str) -> None:
     assert run(CFN_LINTS[version], "--append-rules", RULES, "--", *EXAMPLES) == ""
 
 
 @pytest.mark.parametrize("version", CFN_LINTS)
-def test_cfn_lint_of_the_template_in_the_stack_set(version: str, tmp_path: Path) -> None:
+def test_cfn_lint_finds_nothing_in_the_stack_sets_template(version: str, tmp_path: Path) -> None:
     sets = yaml_parse((ROOT / "examples/stack-sets.yaml").read_text())["Resources"]
     assert cfn_lint(version, sets["Destinations"]["Properties"]["TemplateBody"], tmp_path) == []
 
 
-def test_checkov(released: Path) -> None:
+def test_checkov_finds_nothing(released: Path) -> None:
     files = [part for path in (ROOT / "template.yaml", released, *EXAMPLES) for part in ("--file", path)]
     found = json.loads(
         run(
@@ -59,7 +59,7 @@ def test_checkov(released: Path) -> None:
 
 
 def suppressions() -> Iterator[tuple[str, str, str]]:
-    """Each rule of a scanner that is suppressed, where and why; Guard's list has its reasons in comments."""
+    """Yield each suppressed rule of a scanner, where and why; Guard's list has its reasons in comments."""
     text = (ROOT / "template.yaml").read_text()
     for name, resource in yaml_parse(text)["Resources"].items():
         metadata = resource.get("Metadata", {})
@@ -71,14 +71,14 @@ def suppressions() -> Iterator[tuple[str, str, str]]:
             yield name, rule, text.partition(f"- {rule} # ")[2].partition("\n")[0]
 
 
-def test_every_suppression_has_its_reason() -> None:
+def test_every_suppression_has_a_reason() -> None:
     found = list(suppressions())
     assert len(found) > 8
     assert all(len(reason) > 20 for _, _, reason in found)
 
 
-def test_no_checkov_suppression_is_idle(tmp_path: Path) -> None:
-    """Without them every one of these is found."""
+def test_every_checkov_suppression_is_needed(tmp_path: Path) -> None:
+    """Without the suppressions checkov reports each of these rules."""
     source: Any = (ROOT / "template.yaml").read_text().replace("checkov:", "unread:")
     (tmp_path / "template.yaml").write_text(source)
     command = [

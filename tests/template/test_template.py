@@ -1,4 +1,4 @@
-"""The application as CloudFormation gets it: transformed by SAM's own translator."""
+"""The application as CloudFormation gets it: transformed by SAM's translator."""
 
 import json
 import re
@@ -28,7 +28,7 @@ def source() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def template(source: dict[str, Any]) -> dict[str, Any]:
-    """What the transform makes of it, without asking IAM for managed policies."""
+    """The transformed template; managed policies are not read from IAM."""
     from samtranslator.parser.parser import Parser
     from samtranslator.translator.translator import Translator
 
@@ -45,7 +45,7 @@ def resources(template: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def deployed(template: dict[str, Any]) -> dict[str, Any]:
-    """The resources that CloudFormation makes with every default."""
+    """The resources that CloudFormation creates with the default parameters."""
     return Template(template).resources()
 
 
@@ -60,12 +60,12 @@ def statements_of(resources: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def actions(statement: dict[str, Any]) -> list[str]:
-    said = statement["Action"]
-    return said if isinstance(said, list) else [said]
+    value = statement["Action"]
+    return value if isinstance(value, list) else [value]
 
 
 def references(value: Any) -> set[str]:
-    """The logical ids that a value needs first."""
+    """Return the logical ids that a value depends on."""
     if isinstance(value, dict):
         found = {value["Ref"]} if "Ref" in value else set()
         if "Fn::GetAtt" in value:
@@ -76,7 +76,7 @@ def references(value: Any) -> set[str]:
     return set()
 
 
-def test_the_role_may_do_in_appfabric_what_the_client_calls_and_nothing_else(
+def test_the_role_allows_exactly_the_appfabric_actions_that_the_client_calls(
     statements: list[dict[str, Any]],
 ) -> None:
     called = re.findall(
@@ -87,7 +87,7 @@ def test_the_role_may_do_in_appfabric_what_the_client_calls_and_nothing_else(
     assert len(granted) == 8
 
 
-def test_the_role_may_do_nothing_else_but_this(statements: list[dict[str, Any]]) -> None:
+def test_the_role_allows_no_other_actions_than_these(statements: list[dict[str, Any]]) -> None:
     others = {a for statement in statements for a in actions(statement) if not a.startswith("appfabric:")}
     assert others == {
         "s3:GetBucketLocation",
@@ -100,7 +100,7 @@ def test_the_role_may_do_nothing_else_but_this(statements: list[dict[str, Any]])
     assert all(statement["Effect"] == "Allow" and statement["Resource"] != "*" for statement in statements)
 
 
-def test_streams_may_be_tagged_with_that_one_key_only(statements: list[dict[str, Any]]) -> None:
+def test_streams_can_be_tagged_only_with_appfabrics_key(statements: list[dict[str, Any]]) -> None:
     (tagging,) = (statement for statement in statements if "firehose:TagDeliveryStream" in actions(statement))
     assert actions(tagging) == ["firehose:TagDeliveryStream"]
     assert tagging["Condition"] == {"ForAllValues:StringEquals": {"aws:TagKeys": ["AWSAppFabricManaged"]}}
@@ -111,18 +111,20 @@ def test_the_role_has_no_managed_policy(resources: dict[str, Any]) -> None:
     assert [r["Type"] for r in resources.values()].count("AWS::IAM::Role") == 1
 
 
-def test_no_partition_is_written_by_hand(template: dict[str, Any]) -> None:
+def test_no_partition_is_hard_coded(template: dict[str, Any]) -> None:
     assert "arn:aws:" not in json.dumps(template)
     assert not [path.name for path in (ROOT / "examples").glob("*.yaml") if "arn:aws:" in path.read_text()]
 
 
-def test_what_the_function_needs_is_deleted_after_it(resources: dict[str, Any]) -> None:
+def test_the_function_is_deleted_before_what_it_needs(resources: dict[str, Any]) -> None:
     needs = references(resources["ProviderFunction"])
     assert {"ProviderRole", "ProviderLogGroup"} <= needs
     assert "FailureQueue" in references(resources["ProviderRole"])
 
 
-def test_the_log_group_is_the_stacks_own_and_ends_with_it(resources: dict[str, Any], deployed: dict[str, Any]) -> None:
+def test_the_log_group_belongs_to_the_stack_and_is_deleted_with_it(
+    resources: dict[str, Any], deployed: dict[str, Any]
+) -> None:
     group = resources["ProviderLogGroup"]
     assert group["DeletionPolicy"] == group["UpdateReplacePolicy"] == "Delete"
     assert "LogGroupName" not in group["Properties"]
@@ -134,20 +136,20 @@ def test_the_log_group_is_the_stacks_own_and_ends_with_it(resources: dict[str, A
     }
 
 
-def test_every_log_level_is_one_of_lambdas_own(source: dict[str, Any]) -> None:
-    """With JSON logs Lambda's level is in force: it drops lines below it, and Powertools takes it for its own."""
+def test_every_log_level_is_one_of_lambdas(source: dict[str, Any]) -> None:
+    """With JSON logs, Lambda drops lines below its own level, and Powertools adopts that level."""
     logging_config = Loader().load_service_model("lambda", "service-2")["shapes"]["ApplicationLogLevel"]
     assert set(source["Parameters"]["LogLevel"]["AllowedValues"]) <= set(logging_config["enum"])
     variables = source["Resources"]["ProviderFunction"]["Properties"]["Environment"]["Variables"]
     assert "POWERTOOLS_LOG_LEVEL" not in variables
 
 
-def test_no_switch_that_logs_events_is_on(resources: dict[str, Any]) -> None:
+def test_no_setting_that_logs_events_is_on(resources: dict[str, Any]) -> None:
     variables = resources["ProviderFunction"]["Properties"]["Environment"]["Variables"]
     assert not {"POWERTOOLS_LOGGER_LOG_EVENT", "POWERTOOLS_DEV", "POWERTOOLS_DEBUG"} & set(variables)
 
 
-def test_the_failure_queue_is_encrypted_and_keeps_messages_for_a_long_weekend(deployed: dict[str, Any]) -> None:
+def test_the_failure_queue_is_encrypted_and_keeps_messages_for_four_days(deployed: dict[str, Any]) -> None:
     assert deployed["FailureQueue"]["Properties"] == {
         "SqsManagedSseEnabled": True,
         "MessageRetentionPeriod": 4 * 86400,
@@ -178,23 +180,23 @@ print(resource_policy_allows(json.dumps(policy), context, True))
         (READER, "sqs:PurgeQueue", "arn:aws:iam::111122223333:role/admin", True, True),
     ],
 )
-def test_the_failure_queue_is_received_from_by_its_reader_only(
+def test_only_the_reader_can_receive_from_the_failure_queue(
     template: dict[str, Any], reader: str, action: str, principal: str, tls: bool, allowed: bool
 ) -> None:
-    """As ministack's evaluator of policies finds, for somebody whose own policies allow everything."""
+    """By ministack's policy evaluator, for a principal whose own policies allow everything."""
     policy = Template(template, FailureQueueReaderArn=reader).resources()["FailureQueuePolicy"]["Properties"]
     case = json.dumps([policy["PolicyDocument"], action, principal, tls])
     assert run(ROOT / ".venv-cloudformation/bin/python", "-c", MAY_RECEIVE, case).strip() == str(allowed)
 
 
-def test_the_times_fit_each_other(resources: dict[str, Any]) -> None:
+def test_the_timeouts_are_consistent(resources: dict[str, Any]) -> None:
     timeout = resources["ProviderFunction"]["Properties"]["Timeout"]
     invoke = resources["ProviderFunctionEventInvokeConfig"]["Properties"]
-    deadline = Deadline.of(now=0, remaining=timeout, age=0, service_timeout=720, deletes=True)
+    deadline = Deadline.of(now=0, remaining=timeout, age=0, service_timeout=720, is_delete=True)
     assert (timeout, invoke["MaximumRetryAttempts"], invoke["MaximumEventAgeInSeconds"]) == (300, 2, 360)
-    # Three invocations that each give a response up fit the event's greatest age
+    # Three invocations that each give up delivering a response fit within the maximum event age
     assert 3 * RESPOND_WITHIN + sum(LAMBDA_RETRIES_AFTER) <= invoke["MaximumEventAgeInSeconds"]
-    # A Delete searches longer than any create call can last, and within its own invocation
+    # A Delete searches longer than any create call can last, and ends within its own invocation
     assert CREATE_WITHIN < SEARCH_WITHIN <= deadline.search_ends < deadline.work_ends < timeout
     # The last invocation has ended before CloudFormation gives up
     for example in sorted((ROOT / "examples").glob("*.yaml")):
@@ -202,12 +204,12 @@ def test_the_times_fit_each_other(resources: dict[str, Any]) -> None:
             assert invoke["MaximumEventAgeInSeconds"] + timeout < int(service_timeout)
 
 
-def test_what_failed_for_good_goes_to_the_queue(resources: dict[str, Any]) -> None:
+def test_failed_events_go_to_the_failure_queue(resources: dict[str, Any]) -> None:
     destination = resources["ProviderFunctionEventInvokeConfig"]["Properties"]["DestinationConfig"]
     assert destination == {"OnFailure": {"Destination": {"Fn::GetAtt": ["FailureQueue", "Arn"]}}}
 
 
-def test_names_that_users_depend_on_stay(template: dict[str, Any], resources: dict[str, Any]) -> None:
+def test_names_that_users_depend_on_do_not_change(template: dict[str, Any], resources: dict[str, Any]) -> None:
     assert resources["ProviderFunction"]["Type"] == "AWS::Lambda::Function"
     assert template["Outputs"]["ServiceToken"] == {
         "Description": "ServiceToken of every Custom::AppFabricIngestionDestination in this account and Region",
@@ -216,7 +218,7 @@ def test_names_that_users_depend_on_stay(template: dict[str, Any], resources: di
     }
 
 
-def test_the_endpoint_is_appfabrics_own_unless_it_is_given(template: dict[str, Any]) -> None:
+def test_the_endpoint_is_appfabrics_unless_a_parameter_sets_it(template: dict[str, Any]) -> None:
     assert template["Parameters"]["AppFabricEndpointUrl"]["Default"] == ""
     assert template["Parameters"]["Architecture"]["Default"] == "x86_64"
     variables = template["Resources"]["ProviderFunction"]["Properties"]["Environment"]["Variables"]
@@ -227,7 +229,7 @@ BUNDLE = "arn:aws:appfabric:us-east-1:111122223333:appbundle/11111111-1111-4111-
 KEY = "arn:aws:kms:us-east-1:111122223333:key/44444444-4444-4444-8444-444444444444"
 
 
-def test_by_default_no_resource_is_more_than_before_there_were_parameters(deployed: dict[str, Any]) -> None:
+def test_by_default_the_stack_has_no_optional_resource_or_setting(deployed: dict[str, Any]) -> None:
     assert set(deployed) == {
         "ProviderFunction",
         "ProviderFunctionEventInvokeConfig",
@@ -243,24 +245,26 @@ def test_by_default_no_resource_is_more_than_before_there_were_parameters(deploy
     assert function["LoggingConfig"]["ApplicationLogLevel"] == "INFO"
 
 
-def test_the_role_can_be_scoped_to_a_bundle_buckets_and_streams(template: dict[str, Any]) -> None:
+def test_the_role_can_be_scoped_to_an_app_bundle_buckets_and_streams(template: dict[str, Any]) -> None:
     bucket, stream = "arn:aws:s3:::audit-logs", "arn:aws:firehose:us-east-1:111122223333:deliverystream/audit-logs"
     scoped = Template(template, AppBundleArn=BUNDLE, BucketArns=f"{bucket}, {bucket}-raw", StreamArns=stream)
     by_sid = {each["Sid"]: each["Resource"] for each in statements_of(scoped.resources())}
-    # A statement that names the destination alone fails: an action needs the bundle and the ingestion as well.
+    # Naming the destination alone is not enough: an action also needs the app bundle and the ingestion.
     assert by_sid["IngestionDestinations"] == [BUNDLE, f"{BUNDLE}/*"]
     assert by_sid["TagsOfIngestionDestinations"] == f"{BUNDLE}/ingestion/*/ingestiondestination/*"
     assert by_sid["BucketExists"] == [bucket, f"{bucket}-raw"]
     assert by_sid["StreamExists"] == by_sid["StreamIsManaged"] == [stream]
 
 
-def test_only_destinations_may_be_tagged(statements: list[dict[str, Any]]) -> None:
+def test_only_destinations_can_be_tagged(statements: list[dict[str, Any]]) -> None:
     (tags,) = (each for each in statements if "appfabric:TagResource" in actions(each))
     assert set(actions(tags)) == {"appfabric:ListTagsForResource", "appfabric:TagResource", "appfabric:UntagResource"}
     assert tags["Resource"].endswith(":appbundle/*/ingestion/*/ingestiondestination/*")
 
 
-def test_a_key_is_granted_only_where_one_is_given(template: dict[str, Any], statements: list[dict[str, Any]]) -> None:
+def test_kms_actions_are_allowed_only_for_keys_in_parameters(
+    template: dict[str, Any], statements: list[dict[str, Any]]
+) -> None:
     def more(**parameters: str) -> list[dict[str, Any]]:
         return [s for s in statements_of(Template(template, **parameters).resources()) if s not in statements]
 
@@ -274,14 +278,14 @@ def test_a_key_is_granted_only_where_one_is_given(template: dict[str, Any], stat
     assert bundles["Resource"] == grants["Resource"] == own["Resource"] == KEY
 
 
-def test_a_key_encrypts_the_log_group_and_the_queue(template: dict[str, Any]) -> None:
+def test_a_kms_key_encrypts_the_log_group_and_the_queue(template: dict[str, Any]) -> None:
     resources = Template(template, KmsKeyArn=KEY).resources()
     assert resources["ProviderLogGroup"]["Properties"]["KmsKeyId"] == KEY
     assert resources["FailureQueue"]["Properties"]["KmsMasterKeyId"] == KEY
     assert "SqsManagedSseEnabled" not in resources["FailureQueue"]["Properties"]
 
 
-def test_an_organizations_wishes_are_parameters(template: dict[str, Any]) -> None:
+def test_an_organizations_requirements_are_parameters(template: dict[str, Any]) -> None:
     boundary = "arn:aws:iam::111122223333:policy/boundary"
     resources = Template(
         template,
@@ -300,7 +304,7 @@ def test_an_organizations_wishes_are_parameters(template: dict[str, Any]) -> Non
     assert function["FunctionName"] == "appfabric"
 
 
-def test_the_functions_name_is_the_stacks_own_and_fits(template: dict[str, Any]) -> None:
+def test_the_functions_name_is_unique_to_the_stack_and_short_enough(template: dict[str, Any]) -> None:
     guid = "51af3dc0-da77-11e4-872e-1234567db123"
     stack_id = f"arn:aws:cloudformation:us-east-1:111122223333:stack/{'s' * 128}/{guid}"
     deployed = Template(template, **{"AWS::StackId": stack_id}).resources()
@@ -318,8 +322,8 @@ print(function.functionname, function.memory, function.timeout, *map(repr, funct
 """
 
 
-def test_sam_local_reads_every_value_of_the_function() -> None:
-    """It cannot read all functions: a name of Fn::If and AWS::NoValue ends every `sam local invoke`."""
+def test_sam_local_can_read_the_function() -> None:
+    """It cannot resolve every function: a name from Fn::If and AWS::NoValue breaks every `sam local invoke`."""
     read = run(ROOT / ".venv-sam/bin/python", "-c", PRINT_FUNCTION, cwd=ROOT).split()
     assert read[0].startswith("appfabric-destination-")
     assert read[1:] == ["256", "300", "''", "'appfabric-ingestion-destination'"]
@@ -328,20 +332,20 @@ def test_sam_local_reads_every_value_of_the_function() -> None:
 TOPIC = "arn:aws:sns:us-east-1:111122223333:on-call"
 
 
-def test_no_alarm_without_a_topic(template: dict[str, Any], deployed: dict[str, Any]) -> None:
+def test_there_are_no_alarms_without_a_topic(template: dict[str, Any], deployed: dict[str, Any]) -> None:
     resources = Template(template, AlarmTopicArn=TOPIC).resources()
     alarms = {name: each["Properties"] for name, each in resources.items() if name not in deployed}
     assert set(alarms) == {"FailureAlarm", "ResponsesUndeliveredAlarm", "PossibleOrphansAlarm"}
     assert all(alarm["AlarmActions"] == [TOPIC] for alarm in alarms.values())
     queue = alarms["FailureAlarm"]
     assert queue["Dimensions"] == [{"Name": "QueueName", "Value": "FailureQueue.QueueName"}]
-    # How many are in the queue would keep the alarm on until somebody purges it.
+    # The number of messages in the queue would keep the alarm on until somebody purges it.
     assert (queue["MetricName"], queue["Statistic"]) == ("NumberOfMessagesSent", "Sum")
 
 
 @pytest.fixture
 def written(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    """What CloudWatch makes metrics of when each that the source names is counted."""
+    """The embedded metrics that CloudWatch reads after each metric of the source was counted."""
     for name in metrics():
         observability.count(name)
     observability.flush()
@@ -349,13 +353,13 @@ def written(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
 
 
 def metrics() -> set[str]:
-    """Every metric of the source; a request's outcome is counted by its type."""
+    """Return every metric of the source; a request's outcome is counted by its type."""
     source = "".join(path.read_text() for path in (ROOT / "src/ingestion_destination").rglob("*.py"))
     outcomes = {f"{kind}{end}" for kind in (*REQUEST_TYPES, "Unknown") for end in ("Succeeded", "Failed")}
     return {*re.findall(r'\bcount\("(\w+)"\)', source), *outcomes}
 
 
-def test_alarms_and_the_dashboard_read_metrics_that_the_function_writes(
+def test_alarms_and_the_dashboard_use_metrics_that_the_function_writes(
     template: dict[str, Any], written: dict[str, Any]
 ) -> None:
     (directive,) = written["_aws"]["CloudWatchMetrics"]
@@ -377,12 +381,12 @@ def test_alarms_and_the_dashboard_read_metrics_that_the_function_writes(
     assert {name for _, name, _ in own} == metrics() - {"UnknownSucceeded", "UnknownFailed"}
 
 
-def test_every_parameter_is_explained_grouped_and_has_a_default(source: dict[str, Any]) -> None:
+def test_every_parameter_has_a_description_a_group_and_a_default(source: dict[str, Any]) -> None:
     interface = source["Metadata"]["AWS::CloudFormation::Interface"]
     grouped = [name for group in interface["ParameterGroups"] for name in group["Parameters"]]
     assert sorted(grouped) == sorted(source["Parameters"]) == sorted(interface["ParameterLabels"])
     assert all({"Default", "Description"} <= set(each) for each in source["Parameters"].values())
-    # What the defaults leave wide is said where it is set
+    # A parameter whose default is broad says so
     for name, wide in {
         "AppBundleArn": "every app bundle",
         "BucketArns": "every bucket",
@@ -393,7 +397,7 @@ def test_every_parameter_is_explained_grouped_and_has_a_default(source: dict[str
 
 
 @pytest.mark.parametrize(
-    ("parameter", "value", "taken"),
+    ("parameter", "value", "accepted"),
     [
         ("AppFabricEndpointUrl", "", True),
         ("AppFabricEndpointUrl", "http://127.0.0.1:4571", True),
@@ -406,10 +410,10 @@ def test_every_parameter_is_explained_grouped_and_has_a_default(source: dict[str
         ("FailureQueueReaderArn", "*", False),
     ],
 )
-def test_a_parameter_takes_what_its_pattern_allows(
-    source: dict[str, Any], parameter: str, value: str, taken: bool
+def test_a_parameter_accepts_what_its_pattern_allows(
+    source: dict[str, Any], parameter: str, value: str, accepted: bool
 ) -> None:
-    assert bool(re.fullmatch(source["Parameters"][parameter]["AllowedPattern"], value)) == taken
+    assert bool(re.fullmatch(source["Parameters"][parameter]["AllowedPattern"], value)) == accepted
 
 
 def test_the_repository_has_one_version(source: dict[str, Any]) -> None:
@@ -442,7 +446,7 @@ def test_samconfig_names_no_account_region_or_bucket() -> None:
     assert not re.search(r"region|\b\d{12}\b|s3_bucket", text)
 
 
-def test_the_functions_dependencies_are_the_three_pinned_with_hashes() -> None:
+def test_the_functions_three_dependencies_are_pinned_with_hashes() -> None:
     lines = (ROOT / "src/requirements.txt").read_text().replace("\\\n", " ").splitlines()
     pinned = [line for line in lines if line and not line.lstrip().startswith("#")]
     assert all("==" in line and "--hash=sha256:" in line for line in pinned)
@@ -460,7 +464,7 @@ def test_the_functions_dependencies_are_the_three_pinned_with_hashes() -> None:
     }
 
 
-def test_events_are_as_cloudformation_sends_them() -> None:
+def test_the_events_have_cloudformations_form() -> None:
     def scalars(value: Any) -> list[Any]:
         if isinstance(value, dict):
             return [each for child in value.values() for each in scalars(child)]

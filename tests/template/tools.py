@@ -1,4 +1,4 @@
-"""The tools that validate templates, each in the environment of its own that `make setup` makes."""
+"""The tools that validate templates, each in its own environment, which `make setup` creates."""
 
 import json
 import os
@@ -14,7 +14,7 @@ RULES = ROOT / "lint" / "cfn_lint_appfabric_ingestion_destination"
 
 @dataclass(frozen=True)
 class Finding:
-    """What cfn-lint reports."""
+    """A finding of cfn-lint."""
 
     rule: str
     message: str
@@ -23,7 +23,7 @@ class Finding:
 
 
 def run(*command: object, codes: tuple[int, ...] = (0,), **options: Any) -> str:
-    """The output of a command that may end with these codes, and that knows nothing of the caller's AWS."""
+    """Return the output of a command that may exit with these codes, without the caller's AWS configuration."""
     environment = {"PATH": os.defpath, "AWS_DEFAULT_REGION": "us-east-1", "SAM_CLI_TELEMETRY": "0"}
     ended = subprocess.run(
         [str(part) for part in command],
@@ -39,14 +39,14 @@ def run(*command: object, codes: tuple[int, ...] = (0,), **options: Any) -> str:
 
 
 def cfn_lint(version: str, text: str, directory: Path, *options: str) -> list[Finding]:
-    """What the oldest or the newest cfn-lint finds in a template with the rules, given as a folder."""
+    """Return what the oldest or the newest cfn-lint finds in a template, with the rules given as a folder."""
     template = directory / "template"
     template.write_text(text)
     return cfn_lint_of_all(version, [template], directory, *options)[template]
 
 
 def cfn_lint_of_all(version: str, templates: list[Path], directory: Path, *options: str) -> dict[Path, list[Finding]]:
-    """What it finds in each of some templates."""
+    """Return what cfn-lint finds in each of several templates."""
     command = [CFN_LINTS[version], "--append-rules", RULES, "--format", "json", *options, "--", *templates]
     output = json.loads(run(*command, codes=tuple(range(16)), cwd=directory, env={"HOME": str(directory)}))
     found: dict[Path, list[Finding]] = {template: [] for template in templates}

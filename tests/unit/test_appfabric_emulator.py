@@ -58,7 +58,7 @@ OPERATIONS = [
     "UntagResource",
     "ListTagsForResource",
 ]
-# One correct request for each, whose every constraint is then broken in turn.
+# One valid request for each operation; each of its constraints is then broken in turn.
 CORRECT: dict[str, dict[str, Any]] = {
     "CreateIngestionDestination": {**NEW, "clientToken": TOKEN, "tags": [{"key": "team", "value": "audit"}]},
     "GetIngestionDestination": {**PARENTS, "ingestionDestinationIdentifier": DESTINATION},
@@ -76,7 +76,7 @@ CORRECT: dict[str, dict[str, Any]] = {
 
 
 class Clock:
-    """A clock that only `sleep` moves."""
+    """A clock that only `sleep` advances."""
 
     def __init__(self) -> None:
         self.passed = 0.0
@@ -89,7 +89,7 @@ class Clock:
 
 
 class NoConnection:
-    """The line of a call that no fault may disturb."""
+    """The connection of a call to which no fault may apply."""
 
     def wait(self, seconds: float) -> None:
         pytest.fail("no fault was injected")
@@ -141,7 +141,7 @@ def remote(url: str, session: boto3.Session) -> Iterator[Any]:
 
 @pytest.fixture(params=["local", "remote"])
 def client(request: pytest.FixtureRequest) -> Any:
-    """The same client by either front end."""
+    """Either client: in-process or over HTTP."""
     return request.getfixturevalue(request.param)
 
 
@@ -164,7 +164,7 @@ def get(client: Any, arn: str) -> dict[str, Any]:
 
 
 def send(service: AppFabricEmulator, operation: str, request: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-    """Send parameters that a client might refuse to send, or to serialize."""
+    """Send parameters that a client might not send or serialize."""
     members = MODEL_DATA["shapes"][MODEL_DATA["operations"][operation]["input"]["shape"]]["members"]
     outside = {name: value for name, value in request.items() if "location" in members[name]}
     body = {name: value for name, value in request.items() if name not in outside}
@@ -196,10 +196,10 @@ def placed(service: AppFabricEmulator, **changes: Any) -> str:
     return service.place(**fields).arn
 
 
-# A destination's life
+# Create, read, update and delete
 
 
-def test_a_created_destination_is_returned_as_the_model_and_the_documentation_say(client: Any) -> None:
+def test_a_created_destination_is_returned_as_modeled_and_documented(client: Any) -> None:
     response = client.create_ingestion_destination(**NEW, tags=[{"key": "team", "value": "audit"}])
 
     arn = response["ingestionDestination"].pop("arn")
@@ -256,7 +256,7 @@ def test_each_identifier_may_be_an_arn_or_a_uuid(client: Any, bundle: str, inges
     assert client.list_ingestion_destinations(**parents)["ingestionDestinations"] == [{"arn": arn}]
 
 
-def test_a_minted_arn_has_the_partition_and_account_of_its_parents(service: AppFabricEmulator, local: Any) -> None:
+def test_a_new_arn_has_the_partition_and_account_of_its_parents(service: AppFabricEmulator, local: Any) -> None:
     bundle = f"arn:aws-us-gov:appfabric:us-east-1:999988887777:appbundle/{BUNDLE}"
 
     assert create(local, appBundleIdentifier=bundle).startswith(f"{bundle}/ingestion/{INGESTION}/")
@@ -296,7 +296,7 @@ def test_parents_of_another_region_or_shape_do_not_exist(
 
 
 @pytest.mark.parametrize("missing", [BUNDLE, INGESTION])
-def test_what_lies_in_a_missing_bundle_or_ingestion_does_not_exist(
+def test_nothing_exists_in_a_missing_app_bundle_or_ingestion(
     service: AppFabricEmulator, local: Any, missing: str
 ) -> None:
     placed(service)
@@ -308,7 +308,7 @@ def test_what_lies_in_a_missing_bundle_or_ingestion_does_not_exist(
         assert (operation, status) == (operation, expected)
 
 
-def test_a_destination_is_found_only_within_its_own_parents(service: AppFabricEmulator, local: Any) -> None:
+def test_a_destination_is_found_only_in_its_own_ingestion(service: AppFabricEmulator, local: Any) -> None:
     placed(service)
 
     refused = refusal(
@@ -336,7 +336,7 @@ def test_the_same_token_and_parameters_give_the_same_destination(client: Any, se
 
 
 @pytest.mark.parametrize("change", [{"destinationConfiguration": FIREHOSE}, {"tags": [{"key": "a", "value": "b"}]}])
-def test_the_same_token_with_other_parameters_is_refused(local: Any, change: dict[str, Any]) -> None:
+def test_the_same_token_with_other_parameters_is_rejected(local: Any, change: dict[str, Any]) -> None:
     create(local, clientToken=TOKEN)
 
     refused = refusal(local.create_ingestion_destination, **{**NEW, **change, "clientToken": TOKEN})
@@ -344,14 +344,14 @@ def test_the_same_token_with_other_parameters_is_refused(local: Any, change: dic
     assert code(refused) == (400, "IdempotentParameterMismatch")
 
 
-def test_a_token_whose_destination_was_deleted_makes_a_new_one(local: Any) -> None:
+def test_a_token_whose_destination_was_deleted_creates_a_new_one(local: Any) -> None:
     first = create(local, clientToken=TOKEN)
     local.delete_ingestion_destination(**PARENTS, ingestionDestinationIdentifier=first)
 
     assert create(local, clientToken=TOKEN) != first
 
 
-def test_calls_without_a_token_each_make_a_destination(service: AppFabricEmulator) -> None:
+def test_each_call_without_a_token_creates_a_destination(service: AppFabricEmulator) -> None:
     for _ in range(2):
         send(service, "CreateIngestionDestination", NEW)
 
@@ -382,7 +382,7 @@ def test_a_sixth_destination_on_one_ingestion_exceeds_the_quota(client: Any) -> 
     create(client, ingestionIdentifier=TOKEN)
 
 
-def test_a_firehose_stream_does_not_take_parquet(local: Any, service: AppFabricEmulator) -> None:
+def test_a_firehose_stream_does_not_accept_parquet(local: Any, service: AppFabricEmulator) -> None:
     parquet = {"auditLog": {"schema": "ocsf", "format": "parquet"}}
     arn = create(local, processingConfiguration=parquet)
     update = {**PARENTS, "ingestionDestinationIdentifier": arn, "destinationConfiguration": FIREHOSE}
@@ -396,7 +396,7 @@ def test_a_firehose_stream_does_not_take_parquet(local: Any, service: AppFabricE
 # Tags
 
 
-def test_tags_are_overwritten_added_and_taken_off(client: Any) -> None:
+def test_tags_are_overwritten_added_and_removed(client: Any) -> None:
     arn = create(client, tags=[{"key": "a", "value": "1"}, {"key": "b", "value": "1"}, {"key": "c", "value": ""}])
 
     client.tag_resource(resourceArn=arn, tags=[{"key": "b", "value": "2"}, {"key": "d &+=%/é", "value": "2"}])
@@ -406,7 +406,7 @@ def test_tags_are_overwritten_added_and_taken_off(client: Any) -> None:
     assert tags == [{"key": "b", "value": "2"}, {"key": "c", "value": ""}]
 
 
-def test_a_resource_has_at_most_fifty_tags_in_all(local: Any, service: AppFabricEmulator) -> None:
+def test_a_resource_has_at_most_fifty_tags(local: Any, service: AppFabricEmulator) -> None:
     arn = create(local, tags=[{"key": f"k{number}", "value": ""} for number in range(50)])
 
     local.tag_resource(resourceArn=arn, tags=[{"key": "k0", "value": "changed"}])
@@ -418,7 +418,7 @@ def test_a_resource_has_at_most_fifty_tags_in_all(local: Any, service: AppFabric
 
 
 @pytest.mark.parametrize("key", ["aws:cloudformation:stack-id", "AWS:x"])
-def test_reserved_tag_keys_are_refused(local: Any, service: AppFabricEmulator, key: str) -> None:
+def test_reserved_tag_keys_are_rejected(local: Any, service: AppFabricEmulator, key: str) -> None:
     tags = [{"key": key, "value": ""}]
     placed(service)
 
@@ -429,7 +429,7 @@ def test_reserved_tag_keys_are_refused(local: Any, service: AppFabricEmulator, k
 # Listing
 
 
-def test_a_list_comes_in_pages_of_arns(client: Any, service: AppFabricEmulator) -> None:
+def test_a_list_is_paginated_and_contains_arns(client: Any, service: AppFabricEmulator) -> None:
     service.page_size = 2
     arns = {create(client) for _ in range(5)}
     create(client, ingestionIdentifier=TOKEN)
@@ -441,7 +441,7 @@ def test_a_list_comes_in_pages_of_arns(client: Any, service: AppFabricEmulator) 
     assert all(entry.keys() == {"arn"} for page in pages for entry in page["ingestionDestinations"])
 
 
-def test_max_results_makes_a_page_smaller_and_never_larger(local: Any, service: AppFabricEmulator) -> None:
+def test_max_results_can_only_make_a_page_smaller(local: Any, service: AppFabricEmulator) -> None:
     service.page_size = 3
     for _ in range(5):
         create(local)
@@ -450,7 +450,7 @@ def test_max_results_makes_a_page_smaller_and_never_larger(local: Any, service: 
     assert len(local.list_ingestion_destinations(**PARENTS, maxResults=100)["ingestionDestinations"]) == 3
 
 
-def test_a_list_goes_on_behind_a_destination_that_was_deleted(local: Any, service: AppFabricEmulator) -> None:
+def test_a_list_continues_after_a_deleted_destination(local: Any, service: AppFabricEmulator) -> None:
     service.page_size = 1
     for _ in range(3):
         create(local)
@@ -463,7 +463,7 @@ def test_a_list_goes_on_behind_a_destination_that_was_deleted(local: Any, servic
     assert following["ingestionDestinations"] == [{"arn": second}]
 
 
-def test_a_page_token_is_for_its_own_list_only(local: Any, service: AppFabricEmulator) -> None:
+def test_a_page_token_is_valid_only_for_its_own_list(local: Any, service: AppFabricEmulator) -> None:
     service.page_size = 1
     create(local)
     create(local)
@@ -477,11 +477,11 @@ def test_a_page_token_is_for_its_own_list_only(local: Any, service: AppFabricEmu
     assert code(made_up) == code(of_another) == (400, "ValidationException")
 
 
-# The model validates
+# Validation by the model
 
 
 def walk(shape_name: str, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], dict[str, Any]]]:
-    """Every place of a request with its shape, read from the raw model."""
+    """Yield every path in a request with its shape, read from the raw model."""
     shape = MODEL_DATA["shapes"][shape_name]
     yield path, shape
     for name, member in shape.get("members", {}).items():
@@ -491,7 +491,7 @@ def walk(shape_name: str, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tu
 
 
 def replaced(value: Any, path: tuple[str | int, ...], new: Any) -> Any:
-    """`value` with `new` at `path`; None takes the member away."""
+    """Return `value` with `new` at `path`; None removes the member."""
     if not path:
         return new
     head, *rest = path
@@ -509,14 +509,14 @@ def at(value: Any, path: tuple[str | int, ...]) -> Any:
 
 
 def wrong(shape: dict[str, Any], location: str | None) -> Iterator[tuple[str, Any]]:
-    """Values that break one constraint of a shape, each with a word for what is wrong with it."""
+    """Yield values that break one constraint of a shape, each with a word for what is wrong with it."""
     kind = shape["type"]
     if kind == "integer":
         yield from (("text", "text"), ("below", shape["min"] - 1), ("above", shape["max"] + 1))
         return
-    if location is None:  # elsewhere everything is text
+    if location is None:  # in a path or query everything is text
         yield from (("number", 7), ("truth", True), ("text", "text") if kind != "string" else ("object", {}))
-    if kind == "string" and shape.get("min") and location != "uri":  # an empty segment is no route
+    if kind == "string" and shape.get("min") and location != "uri":  # an empty segment has no route
         yield "short", "x" * (shape["min"] - 1)
     if kind == "string" and "max" in shape:
         yield "long", f"arn:{'x' * (shape['max'] - 3)}"
@@ -529,7 +529,7 @@ def wrong(shape: dict[str, Any], location: str | None) -> Iterator[tuple[str, An
 
 
 def breaches(operation: str) -> Iterator[Any]:
-    """Requests that break one constraint each, with the path of the member to blame."""
+    """Yield requests that break one constraint each, with the path of the invalid member."""
     input_name = MODEL_DATA["operations"][operation]["input"]["shape"]
     for path, shape in walk(input_name):
         request = CORRECT[operation]
@@ -569,7 +569,7 @@ def test_each_constraint_of_the_model_is_validated(operation: str, request_: dic
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_a_correct_request_gets_the_status_and_the_members_of_the_model(operation: str) -> None:
+def test_a_valid_request_gets_the_modeled_status_and_members(operation: str) -> None:
     service = AppFabricEmulator()
     placed(service, tags={"team": "audit"})
     shape = MODEL.operation_model(operation).output_shape
@@ -586,7 +586,7 @@ def test_a_correct_request_gets_the_status_and_the_members_of_the_model(operatio
     assert not ParamValidator().validate(body, shape).has_errors()
 
 
-def test_all_mistakes_are_reported_at_once(client: Any) -> None:
+def test_all_validation_errors_are_reported_at_once(client: Any) -> None:
     refused = refusal(
         client.create_ingestion_destination,
         appBundleIdentifier="bundle",
@@ -612,7 +612,7 @@ def texts(**limits: int) -> st.SearchStrategy[str]:
 
 
 def values(shape_name: str) -> st.SearchStrategy[Any]:
-    """Anything that botocore can serialize as a shape, whether or not it keeps the shape's constraints."""
+    """Return anything that botocore can serialize as a shape, valid or not."""
     shape = MODEL_DATA["shapes"][shape_name]
     match shape["type"]:
         case "structure":
@@ -629,7 +629,7 @@ def values(shape_name: str) -> st.SearchStrategy[Any]:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_parameters_arrive_as_botocore_serialised_them(operation: str) -> None:
+def test_parameters_are_decoded_as_botocore_serialized_them(operation: str) -> None:
     @settings(deadline=None)
     @given(values(MODEL_DATA["operations"][operation]["input"]["shape"]))
     def arrive(request: dict[str, Any]) -> None:
@@ -652,7 +652,7 @@ def test_no_body_breaks_the_service(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b'"text"', b"\xff", b"[" * 100_000])
-def test_a_body_that_is_no_json_object_cannot_be_parsed(service: AppFabricEmulator, body: bytes) -> None:
+def test_a_body_that_is_not_a_json_object_cannot_be_parsed(service: AppFabricEmulator, body: bytes) -> None:
     target = serialized("CreateIngestionDestination", NEW).target
 
     response = service.handle(HttpRequest(method="POST", target=target, body=body), NoConnection())
@@ -673,7 +673,7 @@ def test_null_is_absent_and_unknown_members_are_ignored(service: AppFabricEmulat
     assert destination.processing == PROCESSING
 
 
-def test_an_operation_that_is_not_emulated_says_so_with_an_error_that_it_has(client: Any) -> None:
+def test_an_operation_that_is_not_emulated_fails_with_one_of_its_own_errors(client: Any) -> None:
     refused = refusal(client.get_app_bundle, appBundleIdentifier=BUNDLE)
     assert code(refused) == (400, "ValidationException")
     assert refused["reason"] == "unknownOperation"
@@ -684,7 +684,9 @@ def test_an_operation_that_is_not_emulated_says_so_with_an_error_that_it_has(cli
 
 
 @pytest.mark.parametrize("error", [shape.name for shape in MODEL.error_shapes])
-def test_every_modeled_error_reaches_the_client_whole(client: Any, service: AppFabricEmulator, error: str) -> None:
+def test_every_modeled_error_reaches_the_client_with_all_its_members(
+    client: Any, service: AppFabricEmulator, error: str
+) -> None:
     shape = MODEL.shape_for(error)
     operation = next(name for name in CORRECT if error in errors_of(name))
     service.inject(Fault(operation=operation, error=error, retry_after=7))
@@ -717,7 +719,7 @@ def test_an_injected_error_has_its_message_and_members(client: Any, service: App
     assert (refused["resourceId"], refused["resourceType"]) == ("this one", "X")
 
 
-def test_an_error_outside_the_model_has_the_status_given(client: Any, service: AppFabricEmulator) -> None:
+def test_an_unmodeled_error_has_the_given_status(client: Any, service: AppFabricEmulator) -> None:
     service.inject(Fault(error="ServiceUnavailable", http_status=503, message="later", retry_after=2))
 
     refused = refusal(client.list_ingestion_destinations, **PARENTS)
@@ -726,7 +728,7 @@ def test_an_error_outside_the_model_has_the_status_given(client: Any, service: A
     assert refused["ResponseMetadata"]["HTTPHeaders"]["retry-after"] == "2"
 
 
-def test_a_client_with_its_defaults_retries_a_throttle(
+def test_a_client_with_default_settings_retries_throttling(
     service: AppFabricEmulator, session: boto3.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
@@ -742,7 +744,7 @@ def test_a_client_with_its_defaults_retries_a_throttle(
 # Faults
 
 
-def test_a_fault_lets_calls_pass_strikes_and_is_over(local: Any, service: AppFabricEmulator) -> None:
+def test_a_fault_skips_calls_applies_and_ends(local: Any, service: AppFabricEmulator) -> None:
     service.inject(Fault(operation="ListIngestionDestinations", error="InternalServerException", skip=1, times=2))
     create(local)
 
@@ -752,7 +754,7 @@ def test_a_fault_lets_calls_pass_strikes_and_is_over(local: Any, service: AppFab
     assert [call.status for call in service.calls] == [201, 200, 500, 500, 200]
 
 
-def test_faults_strike_in_the_sequence_injected(service: AppFabricEmulator) -> None:
+def test_faults_apply_in_the_order_injected(service: AppFabricEmulator) -> None:
     service.inject(Fault(error="ThrottlingException", times=2))
     service.inject(Fault(operation="ListIngestionDestinations", error="InternalServerException"))
 
@@ -762,7 +764,7 @@ def test_faults_strike_in_the_sequence_injected(service: AppFabricEmulator) -> N
     assert [call.status for call in service.calls] == [429, 429, 500, 200]
 
 
-def test_a_call_that_one_fault_skips_may_meet_the_next(service: AppFabricEmulator) -> None:
+def test_the_next_fault_can_apply_to_a_skipped_call(service: AppFabricEmulator) -> None:
     service.inject(Fault(error="ThrottlingException", skip=1))
     service.inject(Fault(error="InternalServerException"))
 
@@ -780,7 +782,7 @@ def test_a_call_that_one_fault_skips_may_meet_the_next(service: AppFabricEmulato
         ({"cut": True}, ConnectionClosedError, (None, "cut")),
     ],
 )
-def test_a_fault_strikes_before_or_after_the_effect(
+def test_a_fault_applies_before_or_after_the_effect(
     client: Any,
     service: AppFabricEmulator,
     fault: dict[str, Any],
@@ -799,7 +801,7 @@ def test_a_fault_strikes_before_or_after_the_effect(
     assert [(call.status, call.error) for call in service.calls] == [recorded]
 
 
-def test_a_cut_after_the_effect_swallows_a_refusal_as_well(local: Any, service: AppFabricEmulator) -> None:
+def test_a_connection_cut_after_the_effect_hides_an_error_too(local: Any, service: AppFabricEmulator) -> None:
     service.inject(Fault(operation="GetIngestionDestination", cut=True, after=True))
 
     with pytest.raises(ConnectionClosedError):
@@ -807,7 +809,7 @@ def test_a_cut_after_the_effect_swallows_a_refusal_as_well(local: Any, service: 
 
 
 @pytest.mark.parametrize(("after", "made"), [(False, 0), (True, 1)])
-def test_a_hang_in_process_takes_the_seconds_given(
+def test_a_hang_in_process_takes_the_given_seconds(
     local: Any, service: AppFabricEmulator, clock: Clock, after: bool, made: int
 ) -> None:
     service.inject(Fault(hang=3, after=after))
@@ -832,7 +834,7 @@ def test_a_hang_in_process_takes_no_longer_than_the_client_waits(
 
 
 @pytest.mark.parametrize(("after", "made_at"), [(False, 4), (True, 0)])
-def test_a_delay_comes_before_or_after_the_effect(
+def test_a_delay_applies_before_or_after_the_effect(
     local: Any, service: AppFabricEmulator, clock: Clock, after: bool, made_at: int
 ) -> None:
     service.inject(Fault(delay=4, after=after))
@@ -862,7 +864,7 @@ def test_a_delay_over_http_is_real_time(remote: Any, service: AppFabricEmulator)
     assert create(remote) in service.destinations
 
 
-def test_a_dripping_response_arrives_whole(client: Any, service: AppFabricEmulator) -> None:
+def test_a_dripping_response_arrives_complete(client: Any, service: AppFabricEmulator) -> None:
     service.inject(Fault(drip=0.0))
 
     assert create(client) in service.destinations
@@ -886,7 +888,7 @@ def test_a_dripping_response_takes_its_time(local: Any, service: AppFabricEmulat
         {"operation": "CreateIngestionDestinations", "cut": True},
     ],
 )
-def test_a_fault_that_makes_no_sense_is_refused(fault: dict[str, Any]) -> None:
+def test_an_inconsistent_fault_is_rejected(fault: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"fault is exactly one|not in the service model|no operation"):
         Fault(**fault)
 
@@ -900,9 +902,7 @@ def test_injected_faults_can_be_cleared(local: Any, service: AppFabricEmulator) 
     assert get(local, create(local))["status"] == "Active"
 
 
-def test_a_rate_limit_throttles_and_says_when_to_come_back(
-    local: Any, service: AppFabricEmulator, clock: Clock
-) -> None:
+def test_a_rate_limit_throttles_with_retry_after(local: Any, service: AppFabricEmulator, clock: Clock) -> None:
     service.rate_limit = RateLimit(rate=0.5, burst=2)
 
     for _ in range(2):
@@ -942,7 +942,7 @@ def test_a_destination_may_fail_with_a_reason(client: Any, service: AppFabricEmu
     assert get(client, create(client))["status"] == "Active"
 
 
-def test_an_update_may_make_a_destination_fail_and_heal(local: Any, service: AppFabricEmulator) -> None:
+def test_an_update_may_make_a_destination_fail_and_recover(local: Any, service: AppFabricEmulator) -> None:
     update = {**PARENTS, "ingestionDestinationIdentifier": placed(service), "destinationConfiguration": FIREHOSE}
     service.inject(Outcome(operation="UpdateIngestionDestination", status="Failed", status_reason="no such stream"))
     service.inject(Outcome(operation="UpdateIngestionDestination", skip=1, status="Active"))
@@ -977,7 +977,7 @@ def test_a_deleted_destination_may_linger(local: Any, service: AppFabricEmulator
     assert code(refusal(get, client=local, arn=arn)) == (404, "ResourceNotFoundException")
 
 
-def test_a_refused_create_uses_up_no_outcome(local: Any, service: AppFabricEmulator) -> None:
+def test_a_rejected_create_does_not_use_up_an_outcome(local: Any, service: AppFabricEmulator) -> None:
     service.inject(Outcome(operation="CreateIngestionDestination", status="Failed"))
     service.missing.add(INGESTION)
     refusal(local.create_ingestion_destination, **NEW)
@@ -1011,7 +1011,7 @@ def test_calls_are_recorded_in_order_with_their_decoded_parameters(client: Any, 
     assert arn in service.destinations
 
 
-def test_subscribers_see_each_call_once_when_its_outcome_is_known(local: Any, service: AppFabricEmulator) -> None:
+def test_subscribers_see_each_call_once_after_its_outcome(local: Any, service: AppFabricEmulator) -> None:
     seen: list[tuple[str, int | None, str | None]] = []
     service.subscribe(lambda call: seen.append((call.operation, call.status, call.error)))
     service.inject(Fault(operation="GetIngestionDestination", cut=True))
@@ -1023,7 +1023,7 @@ def test_subscribers_see_each_call_once_when_its_outcome_is_known(local: Any, se
     assert seen == [("CreateIngestionDestination", 201, None), ("GetIngestionDestination", None, "cut")]
 
 
-def test_a_destination_is_placed_as_it_is(client: Any, service: AppFabricEmulator) -> None:
+def test_a_destination_is_placed_as_given(client: Any, service: AppFabricEmulator) -> None:
     created_at = STARTED - timedelta(days=7)
     placed(service, status=None, tags={"a": "1"}, created_at=created_at)
 
@@ -1044,7 +1044,7 @@ def test_only_a_destination_can_be_placed(service: AppFabricEmulator, arn: str) 
         placed(service, arn=arn)
 
 
-def test_a_reset_forgets_everything(local: Any, service: AppFabricEmulator) -> None:
+def test_a_reset_clears_everything(local: Any, service: AppFabricEmulator) -> None:
     first = create(local, clientToken=TOKEN)
     service.inject(Fault(cut=True))
     service.missing.add(BUNDLE)
@@ -1056,7 +1056,7 @@ def test_a_reset_forgets_everything(local: Any, service: AppFabricEmulator) -> N
     assert create(local, clientToken=TOKEN) != first
 
 
-def test_many_clients_at_once_make_no_more_than_the_quota(service: AppFabricEmulator) -> None:
+def test_concurrent_clients_create_no_more_than_the_quota(service: AppFabricEmulator) -> None:
     start = threading.Barrier(12)
 
     def call() -> None:
@@ -1086,7 +1086,7 @@ def ask(url: str, method: str, target: str, body: Any = None) -> tuple[int, Any]
 
 
 @pytest.mark.parametrize("separators", [("%2F", "%3A"), ("%2f", "%3a"), ("%2F", ":")])
-def test_an_arn_is_one_quoted_segment_of_the_path(
+def test_an_arn_is_one_encoded_segment_of_the_path(
     url: str, service: AppFabricEmulator, separators: tuple[str, str]
 ) -> None:
     placed(service, tags={"a": "1"})
@@ -1104,7 +1104,7 @@ def test_an_arn_is_one_quoted_segment_of_the_path(
         ("GET", "/"),
     ],
 )
-def test_a_path_that_is_no_route_is_an_unknown_operation(
+def test_a_path_without_a_route_is_an_unknown_operation(
     url: str, service: AppFabricEmulator, method: str, target: str
 ) -> None:
     status, body = ask(url, method, target)
@@ -1128,7 +1128,7 @@ def test_tag_keys_are_a_repeated_query_parameter(url: str, service: AppFabricEmu
     assert service.destinations[DESTINATION_ARN].tags == {"d": "3"}
 
 
-def test_a_connection_is_kept_for_the_next_call(url: str, service: AppFabricEmulator) -> None:
+def test_a_connection_is_reused_for_the_next_call(url: str, service: AppFabricEmulator) -> None:
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
     delete = serialized("DeleteIngestionDestination", CORRECT["DeleteIngestionDestination"])
     placed(service)
@@ -1147,7 +1147,7 @@ def test_a_connection_is_kept_for_the_next_call(url: str, service: AppFabricEmul
 
 
 @pytest.mark.parametrize("fault", [{"hang": 60.0}, {"hang": 60.0, "after": True}, {"delay": 3600.0}, {"drip": 3600.0}])
-def test_the_server_closes_promptly_while_a_call_has_no_response(fault: dict[str, Any]) -> None:
+def test_the_server_closes_promptly_during_a_call(fault: dict[str, Any]) -> None:
     arrived = threading.Event()
 
     def now() -> datetime:
@@ -1166,7 +1166,7 @@ def test_the_server_closes_promptly_while_a_call_has_no_response(fault: dict[str
         assert len(b"".join(iter(lambda: connection.recv(100), b""))) <= 1
 
 
-def test_a_client_that_leaves_a_hanging_call_can_call_again(
+def test_a_client_that_abandons_a_hanging_call_can_call_again(
     url: str, remote: Any, service: AppFabricEmulator, session: boto3.Session
 ) -> None:
     hung = threading.Event()
@@ -1207,7 +1207,7 @@ def test_outcomes_are_injected_over_http(remote: Any, url: str) -> None:
     assert get(remote, create(remote))["statusReason"] == "full"
 
 
-def test_calls_are_shown_over_http(remote: Any, url: str) -> None:
+def test_calls_are_listed_over_http(remote: Any, url: str) -> None:
     remote.list_ingestion_destinations(**PARENTS)
 
     assert ask(url, "GET", "/_emulator/calls") == (
@@ -1224,7 +1224,7 @@ def test_calls_are_shown_over_http(remote: Any, url: str) -> None:
     )
 
 
-def test_destinations_are_placed_and_shown_over_http(url: str, service: AppFabricEmulator) -> None:
+def test_destinations_are_placed_and_listed_over_http(url: str, service: AppFabricEmulator) -> None:
     placing = {
         "arn": DESTINATION_ARN,
         "processingConfiguration": PROCESSING,
@@ -1241,7 +1241,7 @@ def test_destinations_are_placed_and_shown_over_http(url: str, service: AppFabri
     assert not service.calls
 
 
-def test_a_reset_over_http_forgets_everything(url: str, service: AppFabricEmulator) -> None:
+def test_a_reset_over_http_clears_everything(url: str, service: AppFabricEmulator) -> None:
     placed(service)
 
     assert ask(url, "POST", "/_emulator/reset") == (200, {})
@@ -1260,7 +1260,7 @@ def test_a_reset_over_http_forgets_everything(url: str, service: AppFabricEmulat
         ("DELETE", "/_emulator/calls", None),
     ],
 )
-def test_a_mistaken_injection_over_http_is_refused_and_changes_nothing(
+def test_an_invalid_injection_over_http_is_rejected_and_changes_nothing(
     url: str, remote: Any, service: AppFabricEmulator, *, method: str, target: str, body: Any
 ) -> None:
     status, said = ask(url, method, target, body)
@@ -1272,7 +1272,7 @@ def test_a_mistaken_injection_over_http_is_refused_and_changes_nothing(
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
-def test_it_runs_alone_and_ends_cleanly(ending: signal.Signals) -> None:
+def test_it_runs_standalone_and_exits_cleanly(ending: signal.Signals) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "local.appfabric", "--port", "0"],
         cwd=ROOT,
@@ -1297,7 +1297,7 @@ def test_it_runs_alone_and_ends_cleanly(ending: signal.Signals) -> None:
     assert (process.returncode, output, errors) == (0, "", "")
 
 
-def test_a_taken_port_is_reported_in_one_line(url: str) -> None:
+def test_a_port_in_use_is_reported_in_one_line(url: str) -> None:
     process = subprocess.run(
         [sys.executable, "-m", "local.appfabric", "--port", str(urlsplit(url).port)],
         cwd=ROOT,
@@ -1312,7 +1312,7 @@ def test_a_taken_port_is_reported_in_one_line(url: str) -> None:
     assert "in use" in process.stderr
 
 
-def test_minted_ids_are_uuids(local: Any) -> None:
+def test_new_ids_are_uuids(local: Any) -> None:
     assert uuid.UUID(create(local).rpartition("/")[2])
 
 
@@ -1327,12 +1327,14 @@ def test_minted_ids_are_uuids(local: Any) -> None:
         ("TagResource", "ServiceQuotaExceededException"),
     ],
 )
-def test_an_error_that_an_operation_does_not_have_cannot_be_injected(operation: str, error: str) -> None:
+def test_an_error_that_is_not_the_operations_cannot_be_injected(operation: str, error: str) -> None:
     with pytest.raises(ValueError, match=f"{error} is no error of"):
         Fault(operation=operation, error=error)
 
 
-def test_an_error_of_any_operation_strikes_the_first_one_that_has_it(client: Any, service: AppFabricEmulator) -> None:
+def test_an_error_for_any_operation_applies_to_the_first_that_can_have_it(
+    client: Any, service: AppFabricEmulator
+) -> None:
     service.inject(Fault(error="ConflictException"))
     client.list_ingestion_destinations(**PARENTS)
     assert code(refusal(client.create_ingestion_destination, **NEW)) == (409, "ConflictException")
@@ -1340,8 +1342,8 @@ def test_an_error_of_any_operation_strikes_the_first_one_that_has_it(client: Any
 
 @settings(max_examples=200, deadline=None)
 @given(st.data())
-def test_every_error_is_one_that_the_operation_has(data: st.DataObject) -> None:
-    """Whatever is sent. Two more are documented, though not modeled: of clientToken and of nextToken."""
+def test_every_error_is_modeled_or_documented_for_its_operation(data: st.DataObject) -> None:
+    """Whatever is sent. The errors of clientToken and of nextToken are documented, though not modeled."""
     service = AppFabricEmulator()
     placed(service)
     service.created_by[TOKEN] = ({}, DESTINATION_ARN)
@@ -1361,7 +1363,7 @@ def test_every_error_is_one_that_the_operation_has(data: st.DataObject) -> None:
         assert call.error in modeled | documented, body
 
 
-def test_a_page_can_be_had_for_a_day(client: Any, service: AppFabricEmulator, clock: Clock) -> None:
+def test_a_page_token_expires_after_a_day(client: Any, service: AppFabricEmulator, clock: Clock) -> None:
     service.page_size = 1
     for _ in range(2):
         create(client)

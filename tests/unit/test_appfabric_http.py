@@ -55,7 +55,7 @@ def url(service: AppFabricEmulator) -> Iterator[str]:
 
 
 def exchange(url: str, sent: bytes) -> bytes:
-    """Send bytes, no more after them, and read until the server closes."""
+    """Send bytes, shut down writing, and read until the server closes."""
     parts = urlsplit(url)
     with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=10) as connection:
         connection.sendall(sent)
@@ -74,7 +74,7 @@ def post(headers: str, body: bytes) -> bytes:
 # The body
 
 
-def test_a_chunked_body_is_read_and_the_next_request_after_it(url: str, service: AppFabricEmulator) -> None:
+def test_a_chunked_body_and_the_request_after_it_are_read(url: str, service: AppFabricEmulator) -> None:
     first, second = BODY[:7], BODY[7:]
     chunks = b"%x;name=value\r\n%b\r\n%X\r\n%b\r\n0\r\nTrailer: x\r\n\r\n" % (len(first), first, len(second), second)
     received = exchange(url, post("Transfer-Encoding: chunked", chunks) + LIST)
@@ -100,7 +100,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("headers", "body", "status"), REFUSED.values(), ids=REFUSED.keys())
-def test_a_body_without_a_certain_end_is_refused_and_the_connection_closed(
+def test_a_body_with_an_unclear_end_is_rejected_and_the_connection_closed(
     url: str, service: AppFabricEmulator, headers: str, body: bytes, status: int
 ) -> None:
     received = exchange(url, post(headers, body) + LIST)
@@ -115,14 +115,14 @@ def test_a_body_without_a_certain_end_is_refused_and_the_connection_closed(
     [(f"Content-Length: {len(BODY)}", BODY[:-1]), ("Transfer-Encoding: chunked", b"%x\r\n%b" % (len(BODY), BODY[:-1]))],
     ids=["length", "chunks"],
 )
-def test_a_body_that_does_not_arrive_whole_has_no_effect_and_no_response(
+def test_an_incomplete_body_has_no_effect_and_no_response(
     url: str, service: AppFabricEmulator, headers: str, body: bytes
 ) -> None:
     assert exchange(url, post(headers, body)) == b""
     assert not service.calls
 
 
-def test_the_same_length_twice_is_one_length(url: str) -> None:
+def test_a_repeated_content_length_counts_once(url: str) -> None:
     twice = f"Content-Length: {len(BODY)}\r\nContent-Length: {len(BODY)}\r\nConnection: close"
     assert statuses(exchange(url, post(twice, BODY))) == [201]
 
@@ -174,7 +174,7 @@ def test_capo_tags_and_untags(capo: Any) -> None:
     assert capo.list_tags_for_resource(arn)["tags"] == [{"key": "c", "value": "2"}]
 
 
-def test_capo_follows_the_pages(capo: Any, service: AppFabricEmulator) -> None:
+def test_capo_paginates(capo: Any, service: AppFabricEmulator) -> None:
     service.page_size = 2
     for _ in range(5):
         capo.create_ingestion_destination(BUNDLE, INGESTION, PROCESSING, TO_BUCKET)
@@ -185,7 +185,7 @@ def test_capo_follows_the_pages(capo: Any, service: AppFabricEmulator) -> None:
     assert full.value.data["resource_id"] == INGESTION
 
 
-def test_capo_reads_every_mistake_of_a_request(capo: Any) -> None:
+def test_capo_reads_every_validation_error(capo: Any) -> None:
     wrong = {"auditLog": {"destination": {"s3Bucket": {"bucket_name": "ab"}}}}
     with pytest.raises(ValidationException) as refused:
         capo.create_ingestion_destination("x", INGESTION, PROCESSING, wrong)
@@ -195,7 +195,7 @@ def test_capo_reads_every_mistake_of_a_request(capo: Any) -> None:
     ]
 
 
-def test_capo_knows_a_throttled_call_by_its_type_and_its_pause(capo: Any, service: AppFabricEmulator) -> None:
+def test_capo_reads_the_type_and_retry_after_of_a_throttling_error(capo: Any, service: AppFabricEmulator) -> None:
     service.inject(Fault(error="ThrottlingException", retry_after=7))
     with pytest.raises(ThrottlingException) as throttled:
         capo.list_ingestion_destinations(BUNDLE, INGESTION)

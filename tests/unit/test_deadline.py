@@ -1,4 +1,4 @@
-"""How an invocation's time is divided, and that what takes longer is cut."""
+"""How an invocation's time is divided, and that what takes longer is interrupted."""
 
 import signal
 import socket
@@ -11,9 +11,9 @@ from ingestion_destination.deadline import Deadline, interrupt_after
 
 
 def divide(
-    *, remaining: float = 300, age: float = 0, service_timeout: float | None = 720, deletes: bool = False
+    *, remaining: float = 300, age: float = 0, service_timeout: float | None = 720, is_delete: bool = False
 ) -> Deadline:
-    return Deadline.of(now=1000, remaining=remaining, age=age, service_timeout=service_timeout, deletes=deletes)
+    return Deadline.of(now=1000, remaining=remaining, age=age, service_timeout=service_timeout, is_delete=is_delete)
 
 
 @pytest.mark.parametrize("limit", [1, 3, 15, 60, 300, 900])
@@ -25,13 +25,13 @@ def test_work_rollback_and_response_follow_each_other_within_any_timeout(limit: 
     assert deadline.work_ends - 1000 >= limit / 2
 
 
-def test_a_delete_has_nothing_to_roll_back_and_works_until_the_response() -> None:
-    assert divide(deletes=True).work_ends == divide().rollback_ends
+def test_a_delete_reserves_no_time_for_a_rollback() -> None:
+    assert divide(is_delete=True).work_ends == divide().rollback_ends
 
 
 @pytest.mark.parametrize("service_timeout", [10, 60, 120, 300])
 @pytest.mark.parametrize("age", [0, 0.9])
-def test_everything_has_ended_before_the_service_timeout(service_timeout: float, age: float) -> None:
+def test_everything_ends_before_the_service_timeout(service_timeout: float, age: float) -> None:
     deadline = divide(service_timeout=service_timeout, age=age)
     assert deadline.work_ends < deadline.response_ends < 1000 - age + service_timeout
     assert service_timeout < 60 or deadline.response_ends == min(1000 - age + service_timeout - 5, 1299.5)
@@ -39,22 +39,22 @@ def test_everything_has_ended_before_the_service_timeout(service_timeout: float,
 
 @pytest.mark.parametrize("service_timeout", [60, 90, 120, 540, 720, 3600, None])
 def test_a_delete_searches_longer_than_any_create_call_can_last(service_timeout: float | None) -> None:
-    create, delete = divide(service_timeout=service_timeout), divide(service_timeout=service_timeout, deletes=True)
+    create, delete = divide(service_timeout=service_timeout), divide(service_timeout=service_timeout, is_delete=True)
     assert create.create_ends <= 1000 + min(270, (service_timeout or 3600) / 2)
     assert delete.search_ends >= create.create_ends + 5
     assert delete.search_ends < delete.work_ends
 
 
-def test_all_of_it_counts_from_the_request() -> None:
+def test_deadlines_count_from_the_request() -> None:
     assert divide(age=100).create_ends == 1170
-    assert divide(age=100, deletes=True).search_ends == 1175
+    assert divide(age=100, is_delete=True).search_ends == 1175
 
 
-def test_nothing_is_left_of_a_request_that_has_expired() -> None:
+def test_an_expired_request_has_no_time_left() -> None:
     assert divide(service_timeout=60, age=70).response_ends <= 1000
 
 
-def test_a_dripping_read_is_cut() -> None:
+def test_a_read_that_drips_is_interrupted() -> None:
     ours, theirs = socket.socketpair()
     done = threading.Event()
 
@@ -78,18 +78,18 @@ def test_a_dripping_read_is_cut() -> None:
     assert time.monotonic() - began < 4
 
 
-def test_what_is_caught_once_is_cut_again() -> None:
-    cut = 0
+def test_a_caught_interruption_is_repeated() -> None:
+    interruptions = 0
     with pytest.raises(TimeoutError), interrupt_after(0.05):
         try:
             threading.Event().wait(5)
         except TimeoutError:
-            cut += 1
+            interruptions += 1
             threading.Event().wait(5)
-    assert cut == 1
+    assert interruptions == 1
 
 
-def test_an_alarm_that_is_delivered_while_the_timer_is_stopped_leaves_nothing_armed(
+def test_an_alarm_while_the_timer_stops_leaves_no_timer_armed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     setitimer, before = signal.setitimer, signal.getsignal(signal.SIGALRM)
@@ -106,13 +106,13 @@ def test_an_alarm_that_is_delivered_while_the_timer_is_stopped_leaves_nothing_ar
     assert signal.getsignal(signal.SIGALRM) is before
 
 
-def test_nothing_is_cut_afterwards() -> None:
+def test_nothing_is_interrupted_afterward() -> None:
     with interrupt_after(0.05):
         pass
     assert not threading.Event().wait(0.1)
 
 
-def test_elsewhere_than_in_the_main_thread_nothing_is_cut() -> None:
+def test_nothing_is_interrupted_outside_the_main_thread() -> None:
     passed = []
 
     def body() -> None:

@@ -1,4 +1,4 @@
-"""An response on the wire: to the byte-exact address, verified, bounded, never hammered."""
+"""The delivery of a response: the exact URL, TLS verified, retries bounded."""
 
 import ssl
 import time
@@ -24,9 +24,9 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 
 @pytest.fixture(scope="module")
-def sink(certificates: Certificates) -> Iterator[ResponseReceiver]:
-    with ResponseReceiver(certificates) as sink:
-        yield sink
+def receiver(certificates: Certificates) -> Iterator[ResponseReceiver]:
+    with ResponseReceiver(certificates) as receiver:
+        yield receiver
 
 
 @pytest.fixture
@@ -36,34 +36,34 @@ def slept() -> list[float]:
 
 @pytest.fixture
 def delivery(certificates: Certificates, slept: list[float]) -> Delivery:
-    """One that trusts the sink and does not really pause."""
+    """A delivery that trusts the receiver and does not really sleep."""
     time_ = replace(Clock(), sleep=slept.append)
     return Delivery(context=ssl.create_default_context(cafile=str(certificates.ca)), clock=time_)
 
 
-def put(delivery: Delivery, address: str, seconds: float = 5) -> None:
-    delivery.put(address, BODY, ends=time.monotonic() + seconds)
+def put(delivery: Delivery, url: str, seconds: float = 5) -> None:
+    delivery.put(url, BODY, ends=time.monotonic() + seconds)
 
 
-def test_the_answer_arrives_as_it_is_at_the_address_as_it_is(delivery: Delivery, sink: ResponseReceiver) -> None:
-    address = sink.response_url()
-    assert "%7C" in address
-    assert "%3A" in address
-    put(delivery, address)
-    (request,) = sink.requests(address)
+def test_the_response_and_its_url_are_sent_unchanged(delivery: Delivery, receiver: ResponseReceiver) -> None:
+    url = receiver.response_url()
+    assert "%7C" in url
+    assert "%3A" in url
+    put(delivery, url)
+    (request,) = receiver.requests(url)
     assert request.method == "PUT"
-    assert address.endswith(request.target)
+    assert url.endswith(request.target)
     assert request.header("content-type") == ""
     assert request.header("content-length") == str(len(BODY))
     assert request.body == BODY
 
 
-def test_what_may_pass_is_tried_again_with_the_same_body(
-    delivery: Delivery, sink: ResponseReceiver, slept: list[float]
+def test_transient_failures_are_retried_with_the_same_body(
+    delivery: Delivery, receiver: ResponseReceiver, slept: list[float]
 ) -> None:
-    address = sink.response_url(outcomes=[500, 503, 408, 429, ResponseFault.CUT_BEFORE, ResponseFault.CUT_AFTER])
-    put(delivery, address, seconds=60)
-    requests = sink.requests(address)
+    url = receiver.response_url(outcomes=[500, 503, 408, 429, ResponseFault.CUT_BEFORE, ResponseFault.CUT_AFTER])
+    put(delivery, url, seconds=60)
+    requests = receiver.requests(url)
     assert len(requests) == 7
     assert {request.body for request in requests} == {BODY}
     assert len(slept) == 6
@@ -71,23 +71,23 @@ def test_what_may_pass_is_tried_again_with_the_same_body(
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 301, 302, 308, 304])
-def test_a_refusal_is_not_hammered(delivery: Delivery, sink: ResponseReceiver, status: int) -> None:
-    address = sink.response_url(outcomes=[status, status])
+def test_a_rejected_response_is_not_retried(delivery: Delivery, receiver: ResponseReceiver, status: int) -> None:
+    url = receiver.response_url(outcomes=[status, status])
     with pytest.raises(Undelivered) as failure:
-        put(delivery, address)
+        put(delivery, url)
     assert failure.value.refused
     assert str(status) in str(failure.value)
-    assert len(sink.requests(address)) == 1
+    assert len(receiver.requests(url)) == 1
 
 
-def test_a_redirect_is_not_followed_but_retried(delivery: Delivery, sink: ResponseReceiver) -> None:
-    before, address = len(sink.requests()), sink.response_url(outcomes=[ResponseFault.REDIRECT])
-    put(delivery, address)
-    assert len(sink.requests()) == before + 2
-    assert len(sink.requests(address)) == 2
+def test_a_redirect_is_retried_and_not_followed(delivery: Delivery, receiver: ResponseReceiver) -> None:
+    before, url = len(receiver.requests()), receiver.response_url(outcomes=[ResponseFault.REDIRECT])
+    put(delivery, url)
+    assert len(receiver.requests()) == before + 2
+    assert len(receiver.requests(url)) == 2
 
 
-def test_5xx_without_end_is_given_up(certificates: Certificates, sink: ResponseReceiver) -> None:
+def test_delivery_gives_up_after_persistent_5xx(certificates: Certificates, receiver: ResponseReceiver) -> None:
     passed = [0.0]
 
     def sleep(seconds: float) -> None:
@@ -97,50 +97,52 @@ def test_5xx_without_end_is_given_up(certificates: Certificates, sink: ResponseR
         context=ssl.create_default_context(cafile=str(certificates.ca)),
         clock=replace(Clock(), sleep=sleep, monotonic=lambda: passed[0]),
     )
-    address = sink.response_url(outcomes=[500] * 1000)
+    url = receiver.response_url(outcomes=[500] * 1000)
     with pytest.raises(Undelivered) as failure:
-        delivery.put(address, BODY, ends=1000)
+        delivery.put(url, BODY, ends=1000)
     assert not failure.value.refused
     assert 50 < passed[0] <= 60
-    assert len(sink.requests(address)) < 20
+    assert len(receiver.requests(url)) < 20
 
 
 @pytest.mark.parametrize("fault", [ResponseFault.HANG, ResponseFault.DRIP])
-def test_an_answer_that_hangs_or_drips_is_cut(delivery: Delivery, sink: ResponseReceiver, fault: ResponseFault) -> None:
-    address = sink.response_url(outcomes=[fault])
+def test_a_delivery_that_hangs_or_drips_is_interrupted(
+    delivery: Delivery, receiver: ResponseReceiver, fault: ResponseFault
+) -> None:
+    url = receiver.response_url(outcomes=[fault])
     began = time.monotonic()
     with pytest.raises(Undelivered):
-        put(delivery, address, seconds=0.4)
+        put(delivery, url, seconds=0.4)
     assert time.monotonic() - began < 5
 
 
-def test_a_sink_that_is_not_trusted_is_no_refusal(sink: ResponseReceiver) -> None:
+def test_an_untrusted_receiver_counts_as_unreachable(receiver: ResponseReceiver) -> None:
     untrusting = Delivery(context=ssl.create_default_context(), clock=Clock())
-    address = sink.response_url()
+    url = receiver.response_url()
     with pytest.raises(Undelivered) as failure:
-        put(untrusting, address, seconds=0.3)
+        put(untrusting, url, seconds=0.3)
     assert not failure.value.refused
-    assert not sink.requests(address)
+    assert not receiver.requests(url)
 
 
 @pytest.mark.parametrize("where", ["https://127.0.0.1:9/x", "https://nowhere.invalid/x"])
-def test_an_address_that_leads_nowhere_is_given_up(delivery: Delivery, where: str) -> None:
+def test_delivery_to_an_unreachable_url_gives_up(delivery: Delivery, where: str) -> None:
     with pytest.raises(Undelivered) as failure:
         put(delivery, where, seconds=0.3)
     assert not failure.value.refused
 
 
 @pytest.mark.parametrize("where", ["https://127.0.0.1:9/a b", "https://127.0.0.1:9/é"])
-def test_an_address_that_cannot_be_sent_is_refused(delivery: Delivery, where: str) -> None:
+def test_an_invalid_url_is_rejected(delivery: Delivery, where: str) -> None:
     with pytest.raises(Undelivered) as failure:
         put(delivery, where)
     assert failure.value.refused
 
 
-def test_neither_log_nor_error_tells_the_address(delivery: Delivery, sink: ResponseReceiver, logs: Logs) -> None:
+def test_neither_log_nor_error_contains_the_url(delivery: Delivery, receiver: ResponseReceiver, logs: Logs) -> None:
     with pytest.raises(Undelivered) as failure:
-        put(delivery, sink.response_url(outcomes=[503, 403]))
-    put(delivery, sink.response_url())
+        put(delivery, receiver.response_url(outcomes=[503, 403]))
+    put(delivery, receiver.response_url())
     assert "localhost" in logs.text
     for text in (logs.text, str(failure.value), repr(failure.value)):
         assert "Signature" not in text
@@ -148,7 +150,7 @@ def test_neither_log_nor_error_tells_the_address(delivery: Delivery, sink: Respo
     assert failure.value.__cause__ is None
 
 
-def test_s3s_own_timeout_is_tried_again(
+def test_s3s_request_timeout_is_retried(
     delivery: Delivery, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import http.server
@@ -183,16 +185,16 @@ def test_s3s_own_timeout_is_tried_again(
 
 
 @pytest.mark.parametrize("name", ["SSL_CERT_FILE", "AWS_CA_BUNDLE"])
-def test_the_environments_certificates_are_trusted(
-    certificates: Certificates, sink: ResponseReceiver, monkeypatch: pytest.MonkeyPatch, name: str
+def test_certificates_from_the_environment_are_trusted(
+    certificates: Certificates, receiver: ResponseReceiver, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     with monkeypatch.context() as environment:
         environment.setenv(name, str(certificates.ca))
         context = first_context()
-    put(Delivery(context=context, clock=Clock()), sink.response_url())
+    put(Delivery(context=context, clock=Clock()), receiver.response_url())
 
 
-def test_a_bundle_that_is_not_there_is_no_obstacle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_certificate_bundle_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as environment:
         environment.setenv("AWS_CA_BUNDLE", str(tmp_path / "missing.pem"))
         assert first_context().verify_mode is ssl.CERT_REQUIRED

@@ -1,4 +1,4 @@
-"""What a user reads of an error of botocore's."""
+"""What a user reads about an error raised by botocore."""
 
 import ssl
 
@@ -65,14 +65,16 @@ UNKNOWN_HOST = NameResolutionError("appfabric.eu-central-1.amazonaws.com", None,
         ),
     ],
 )
-def test_the_reason_begins_with_its_cause_and_tells_no_value(error: Exception, reason: str) -> None:
+def test_the_reason_begins_with_its_code_and_contains_no_value(error: Exception, reason: str) -> None:
     assert translate(error, operation="Op", region="eu-central-1").reason == reason
 
 
-@pytest.mark.parametrize(("said", "seconds"), [("7", 7.0), (7, 7.0), ("", 0.0), ("Wed, 21 Oct 2026 07:28:00 GMT", 0.0)])
-def test_retry_after_is_taken_in_seconds(said: object, seconds: float) -> None:
+@pytest.mark.parametrize(
+    ("value", "seconds"), [("7", 7.0), (7, 7.0), ("", 0.0), ("Wed, 21 Oct 2026 07:28:00 GMT", 0.0)]
+)
+def test_retry_after_is_read_in_seconds(value: object, seconds: float) -> None:
     throttled = ClientError(
-        {"ResponseMetadata": {"HTTPStatusCode": 429, "HTTPHeaders": {"retry-after": str(said)}}}, "Op"
+        {"ResponseMetadata": {"HTTPStatusCode": 429, "HTTPHeaders": {"retry-after": str(value)}}}, "Op"
     )
     failure = translate(throttled, operation="Op", region="us-east-1")
     assert failure.transient
@@ -96,11 +98,11 @@ def test_retry_after_is_taken_in_seconds(said: object, seconds: float) -> None:
         (ValueError(), True),
     ],
 )
-def test_only_what_was_refused_or_never_sent_has_surely_no_effect(error: Exception, may: bool) -> None:
+def test_only_a_rejected_or_unsent_call_certainly_had_no_effect(error: Exception, may: bool) -> None:
     assert may_have_taken_effect(error) is may
 
 
-def test_a_name_that_cannot_be_resolved_where_appfabric_is_points_to_the_network() -> None:
+def test_a_dns_failure_in_a_region_with_appfabric_points_to_the_network() -> None:
     error = EndpointConnectionError(endpoint_url="https://x", error=UNKNOWN_HOST)
     reason = translate(error, operation="Op", region="eu-west-1").reason
     for hint in ("eu-west-1", "DNS", "VPC", "AWS_USE_FIPS_ENDPOINT", "AppFabricEndpointUrl"):
@@ -114,11 +116,11 @@ def test_a_reason_has_no_control_characters(text: str) -> None:
     assert translate(refusal, operation="Op", region="us-east-1").reason.isprintable()
 
 
-def test_only_the_code_says_that_something_is_gone() -> None:
+def test_only_the_error_code_means_not_found() -> None:
     odd = ClientError({"Error": {"Code": "Odd"}, "ResponseMetadata": {"HTTPStatusCode": 404}}, "Op")
     assert not isinstance(translate(odd, operation="Op", region="us-east-1"), NotFound)
 
 
-def test_what_cannot_pass_is_not_transient() -> None:
+def test_an_internal_failure_is_not_transient() -> None:
     assert not InternalFailure("x").transient
     assert NetworkFailure("x").transient

@@ -1,4 +1,4 @@
-"""Which module may know which: dependencies point one way, and each library has its place. See docs/architecture.md."""
+"""Which module may import which: dependencies point one way, and each library has its place (docs/architecture.md)."""
 
 import ast
 import sys
@@ -9,7 +9,7 @@ import pytest
 
 SRC = Path(__file__).parents[2] / "src"
 PACKAGE = "ingestion_destination"
-# From the top: a module imports only what stands in a later row.
+# From the top: a module imports only modules of a later row.
 ROWS = [
     {"app"},
     {"provider"},
@@ -33,7 +33,7 @@ PATHS = {
 
 
 def imports(module: str) -> Iterator[str]:
-    """What a module imports when it runs, its own package's modules without the package's name."""
+    """Yield what a module imports at run time; its own package's modules without the package's name."""
     for node in _run(ast.parse(PATHS[module].read_text())):
         if isinstance(node, ast.Import) or (isinstance(node, ast.ImportFrom) and node.module == PACKAGE):
             yield from (alias.name for alias in node.names)
@@ -48,7 +48,7 @@ def _run(node: ast.AST) -> Iterator[ast.AST]:
             yield from _run(child)
 
 
-def test_every_module_has_its_row() -> None:
+def test_every_module_has_a_row() -> None:
     assert PATHS.keys() == ROW_OF.keys()
 
 
@@ -59,7 +59,7 @@ def test_dependencies_point_one_way(module: str) -> None:
 
 
 @pytest.mark.parametrize(("one", "other"), [("appfabric", "cloudformation"), ("cloudformation", "appfabric")])
-def test_the_service_and_the_protocol_do_not_know_each_other(one: str, other: str) -> None:
+def test_appfabric_and_cloudformation_do_not_import_each_other(one: str, other: str) -> None:
     modules = [module for module in PATHS if module.startswith(f"{one}.")]
     assert modules
     for module in modules:
@@ -76,15 +76,15 @@ def test_the_service_and_the_protocol_do_not_know_each_other(one: str, other: st
         ("aws_lambda_powertools", {"observability"}),
     ],
 )
-def test_each_library_is_known_in_one_place(library: str, homes: set[str]) -> None:
+def test_each_library_is_imported_in_one_place(library: str, homes: set[str]) -> None:
     assert {module for module in PATHS if library in {each.partition(".")[0] for each in imports(module)}} == homes
 
 
 @pytest.mark.parametrize("module", ["cloudformation.request", "cloudformation.delivery"])
-def test_what_responds_when_nothing_else_can_be_imported_needs_the_standard_library_alone(module: str) -> None:
+def test_the_response_modules_import_only_the_standard_library(module: str) -> None:
     assert {each.partition(".")[0] for each in imports(module)} <= sys.stdlib_module_names
 
 
-def test_nothing_that_is_shipped_knows_what_is_not() -> None:
+def test_shipped_modules_import_no_development_code() -> None:
     for module in PATHS:
         assert not {each.partition(".")[0] for each in imports(module)} & {"bench", "docs", "local", "tests"}, module

@@ -1,4 +1,4 @@
-"""Log lines as Lambda wants them, so that it filters them by their level and keeps their time."""
+"""Log lines in the form that Lambda expects, so that it filters them by level and keeps their timestamp."""
 
 import json
 import logging
@@ -15,7 +15,7 @@ RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"
 
 
 @pytest.mark.parametrize("name", [observability.SERVICE, "crhelper", "ingestion_destination"])
-def test_every_line_has_a_timestamp_that_lambda_reads(name: str) -> None:
+def test_every_line_has_a_timestamp_that_lambda_can_parse(name: str) -> None:
     handlers = logging.getLogger(name).handlers
     handler = next(each for each in handlers if isinstance(each.formatter, LambdaPowertoolsFormatter))
     record = logging.LogRecord(name, logging.WARNING, __file__, 1, "retrying", None, None)

@@ -1,4 +1,4 @@
-"""How long an Update waits for what it reads, at the end of its time."""
+"""How long an Update waits between two reads at the end of its time."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -12,8 +12,8 @@ from tests.support.properties import INGESTION, processing, properties
 ARN = f"{INGESTION}/ingestiondestination/44444444-4444-4444-8444-444444444444"
 
 
-def test_an_update_whose_last_reading_took_all_of_its_time_does_not_wait() -> None:
-    """`time.sleep` raises ValueError for less than nothing."""
+def test_an_update_does_not_sleep_when_its_last_read_used_up_the_time() -> None:
+    """`time.sleep` raises ValueError for a negative duration."""
     slept: list[float] = []
     desired, old = (Desired.parse(properties(ProcessingConfiguration=processing(x, "json"))) for x in ("ocsf", "raw"))
     live = Destination.parse(

@@ -1,4 +1,4 @@
-"""A response goes by the proxy that HTTPS_PROXY names, as AppFabric's calls do."""
+"""Responses are sent through the proxy that HTTPS_PROXY names, as AppFabric's calls are."""
 
 import base64
 import socket
@@ -20,7 +20,7 @@ from local.response_receiver import ResponseReceiver
 
 @dataclass
 class Proxy:
-    """One that connects to wherever it is asked to; once it is closed, nothing of it is left."""
+    """An HTTP proxy for CONNECT; `close` ends all of its connections and threads."""
 
     asked: list[str] = field(default_factory=list)
     status: str = "200 OK"
@@ -58,7 +58,7 @@ class Proxy:
                     back.join()
 
     def close(self) -> None:
-        # The end of a connection wakes whoever waits for it; closing a socket wakes nobody.
+        # Shutting down a connection wakes a thread that waits for it; closing the socket does not.
         for each in (self._socket, *self._clients):
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
@@ -88,9 +88,9 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 
 @pytest.fixture
-def sink(certificates: Certificates) -> Iterator[ResponseReceiver]:
-    with ResponseReceiver(certificates) as sink:
-        yield sink
+def receiver(certificates: Certificates) -> Iterator[ResponseReceiver]:
+    with ResponseReceiver(certificates) as receiver:
+        yield receiver
 
 
 @pytest.fixture(autouse=True)
@@ -104,13 +104,13 @@ def put(certificates: Certificates, url: str, seconds: float = 5) -> None:
     Delivery(context=context, clock=Clock()).put(url, b"{}", ends=time.monotonic() + seconds)
 
 
-def test_it_goes_by_the_proxy(
-    certificates: Certificates, sink: ResponseReceiver, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+def test_a_response_is_sent_through_the_proxy(
+    certificates: Certificates, receiver: ResponseReceiver, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", f"http://user:p%40ss@{proxy.url}")
-    url = sink.response_url()
+    url = receiver.response_url()
     put(certificates, url)
-    (request,) = sink.requests(url)
+    (request,) = receiver.requests(url)
     assert url.endswith(request.target)
     (asked,) = proxy.asked
     assert asked.startswith(f"CONNECT {urlsplit(url).netloc} ")
@@ -118,20 +118,20 @@ def test_it_goes_by_the_proxy(
     assert "Signature" not in asked
 
 
-def test_no_proxy_is_obeyed(
-    certificates: Certificates, sink: ResponseReceiver, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+def test_the_no_proxy_variable_is_respected(
+    certificates: Certificates, receiver: ResponseReceiver, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", proxy.url)
     monkeypatch.setenv("NO_PROXY", "localhost,127.0.0.1")
-    put(certificates, sink.response_url())
+    put(certificates, receiver.response_url())
     assert not proxy.asked
 
 
-def test_a_proxy_that_refuses_is_a_failure(
-    certificates: Certificates, sink: ResponseReceiver, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+def test_a_proxy_that_rejects_the_connection_is_a_failure(
+    certificates: Certificates, receiver: ResponseReceiver, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proxy.status = "407 Proxy Authentication Required"
     monkeypatch.setenv("HTTPS_PROXY", proxy.url)
     with pytest.raises(Undelivered) as failure:
-        put(certificates, sink.response_url(), seconds=1)
+        put(certificates, receiver.response_url(), seconds=1)
     assert not failure.value.refused

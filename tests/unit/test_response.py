@@ -1,4 +1,4 @@
-"""The response fits, whatever is in it."""
+"""The response fits CloudFormation's limit, whatever its content."""
 
 import json
 from typing import Any
@@ -16,7 +16,7 @@ def request(**changed: Any) -> Request:
 
 
 @pytest.mark.parametrize("character", ["x", "é", "😀", '"', "\\", "\x00", "\ud800"])
-def test_a_long_text_is_cut_and_short_ones_are_kept(character: str) -> None:
+def test_long_text_is_truncated_and_short_text_is_not(character: str) -> None:
     data = {"Arn": "arn:aws:appfabric:x", "StatusReason": character * 10_000}
     body = Response(physical_resource_id="id", data=data).body(request())
     assert len(body) <= MOST_BYTES
@@ -24,6 +24,6 @@ def test_a_long_text_is_cut_and_short_ones_are_kept(character: str) -> None:
     assert len(json.loads(body)["Data"]["StatusReason"]) > 300
 
 
-def test_ids_that_are_too_long_by_themselves_end_all_the_same() -> None:
+def test_ids_that_are_too_long_by_themselves_still_get_a_response() -> None:
     body = Response(physical_resource_id="id", failure="why").body(request(LogicalResourceId="L" * 5000))
     assert json.loads(body)["Status"] == "FAILED"

@@ -42,12 +42,12 @@ def resource() -> CustomResource:
 
 @pytest.mark.parametrize(("after", "marker"), [(0, "not-created"), (60, "unconfirmed")])
 def test_a_create_fails_with_the_cause(create: dict[str, Any], after: float, marker: str) -> None:
-    """A later invocation may have a first one that could start."""
+    """Before a later invocation, the first one may have been able to start."""
     body = respond(create, after=after)
     assert body["url"] == create["ResponseURL"]
     assert body["Status"] == "FAILED"
-    said = "InternalFailure: the function cannot start: ModuleNotFoundError: No module named 'boto3'"
-    assert body["Reason"] == said
+    reason = "InternalFailure: the function cannot start: ModuleNotFoundError: No module named 'boto3'"
+    assert body["Reason"] == reason
     assert body["PhysicalResourceId"] == f"{marker}:{create['RequestId']}"
     assert {body[name] for name in ("StackId", "RequestId", "LogicalResourceId")} == {
         create[name] for name in ("StackId", "RequestId", "LogicalResourceId")
@@ -56,24 +56,24 @@ def test_a_create_fails_with_the_cause(create: dict[str, Any], after: float, mar
 
 @pytest.mark.parametrize("id", ["arn:aws:appfabric:x", "unconfirmed:x", "audit-logs-Destination-1A2B3C4D5E6F"])
 @pytest.mark.parametrize("request_type", ["Update", "Delete"])
-def test_an_update_and_a_delete_fail_and_keep_their_id(resource: CustomResource, request_type: str, id: str) -> None:
+def test_an_update_or_delete_fails_and_keeps_its_id(resource: CustomResource, request_type: str, id: str) -> None:
     body = respond(resource.event(request_type, PhysicalResourceId=id))
     assert (body["Status"], body["PhysicalResourceId"]) == ("FAILED", id)
 
 
-def test_the_delete_of_what_was_not_created_succeeds(resource: CustomResource) -> None:
-    """So that the stack is rolled back."""
+def test_the_delete_of_a_not_created_id_succeeds(resource: CustomResource) -> None:
+    """So that the stack can be rolled back."""
     body = respond(resource.event("Delete", PhysicalResourceId="not-created:x"))
     assert (body["Status"], body["PhysicalResourceId"]) == ("SUCCESS", "not-created:x")
 
 
-def test_a_long_cause_is_cut(create: dict[str, Any]) -> None:
+def test_a_long_cause_is_truncated(create: dict[str, Any]) -> None:
     body = respond(create, error=ImportError("x\n" * 10_000))
     assert len(json.dumps(body)) < 4096
     assert "\n" not in body["Reason"]
 
 
-def test_what_is_no_request_is_refused_and_the_cause_kept() -> None:
-    with pytest.raises(NotARequest) as refused:
+def test_an_event_that_is_not_a_request_is_rejected_with_the_cause() -> None:
+    with pytest.raises(NotARequest) as rejected:
         StartupFailure(CAUSE)({}, Context(FakeTime(), 300))
-    assert refused.value.__cause__ is CAUSE
+    assert rejected.value.__cause__ is CAUSE

@@ -65,17 +65,17 @@ class Response:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Handling:
-    """What one invocation does.
+class Callbacks:
+    """What crhelper calls in one invocation.
 
     Attributes:
-        handle: Returns the response to the request.
+        fulfill: Returns the response to the request.
         timed_out: Returns the response when that takes too long.
         send: Delivers a response.
         watchdog_after: Seconds after which it takes too long.
     """
 
-    handle: Callable[[], Response]
+    fulfill: Callable[[], Response]
     timed_out: Callable[[], Response]
     send: Callable[[Response], None]
     watchdog_after: float
@@ -84,38 +84,38 @@ class Handling:
 class Responder(CfnResource):
     """crhelper, made once and copied for each invocation, so that invocations share nothing."""
 
-    _handling: Handling
+    _callbacks: Callbacks
     _response: Response
     _sending: threading.Lock
     _sent: bool
 
-    def respond(self, event: Mapping[str, Any], context: Any, handling: Handling) -> None:
+    def respond(self, event: Mapping[str, Any], context: Any, callbacks: Callbacks) -> None:
         """Send one response, whichever of crhelper's paths leads to it."""
         invocation = copy.copy(self)
-        invocation._handling, invocation._sending, invocation._sent = handling, threading.Lock(), False
+        invocation._callbacks, invocation._sending, invocation._sent = callbacks, threading.Lock(), False
         for register in (invocation.create, invocation.update, invocation.delete):
             register(invocation._run)
         invocation(event, context)
 
     def _run(self, _event: Any, _context: Any) -> str:
-        self._response = self._handling.handle()
+        self._response = self._callbacks.fulfill()
         return self._response.physical_resource_id
 
     def _send(self, status: str | None = None, _reason: str = "", _send_response: object = None) -> None:
-        self._send_once(lambda: self._handling.timed_out() if status else self._response)
+        self._send_once(lambda: self._callbacks.timed_out() if status else self._response)
 
     def _timeout(self) -> None:
-        self._send_once(self._handling.timed_out)
+        self._send_once(self._callbacks.timed_out)
 
     def _send_once(self, response: Callable[[], Response]) -> None:
         with self._sending:
             if not self._sent:
                 self._sent = True
-                self._handling.send(response())
+                self._callbacks.send(response())
 
     def _set_timeout(self) -> None:
         """A watchdog: every call is interrupted long before, save one that Python cannot interrupt."""
-        self._timer = threading.Timer(max(self._handling.watchdog_after, 0), self._timeout)
+        self._timer = threading.Timer(max(self._callbacks.watchdog_after, 0), self._timeout)
         self._timer.daemon = True
         self._timer.start()
 
