@@ -104,27 +104,25 @@ class Adoption:
         Returns:
             Whether it was this resource's and meant.
         """
+        appfabric = self.invocation.appfabric
         try:
-            if if_it and self._is_meant(self.invocation.appfabric.tags(arn), if_it):
-                self.invocation.appfabric.clock.sleep(CONSISTENT_AFTER)
-            return self._release(arn, if_it or (lambda _: True))
+            tags = appfabric.tags(arn)
+            if if_it and self._is_meant(tags, if_it):  # of two readings either may be the older one: both must say so
+                appfabric.clock.sleep(CONSISTENT_AFTER)
+                tags = appfabric.tags(arn)
+            claim = self.ownership.owner.claim
+            released = self._is_meant(tags, if_it or (lambda _: True))
+            if released:  # all of them, for what was read may be older than the last one
+                appfabric.untag(arn, [*OWNERSHIP_TAGS, claim])
+            elif claim in tags:
+                appfabric.untag(arn, [claim])
+            return released
         except NotFound:
             return False
 
     def _is_meant(self, tags: Mapping[str, str], if_it: Callable[[Ownership], bool]) -> bool:
         recorded = Ownership.read(tags)
         return recorded is not None and recorded.owner == self.ownership.owner and if_it(recorded)
-
-    def _release(self, arn: DestinationArn, if_it: Callable[[Ownership], bool]) -> bool:
-        appfabric = self.invocation.appfabric
-        tags = appfabric.tags(arn)
-        released = self._is_meant(tags, if_it)
-        claim = self.ownership.owner.claim
-        if released:  # all of them, for what was read may be older than the last one
-            appfabric.untag(arn, [*OWNERSHIP_TAGS, claim])
-        elif claim in tags:
-            appfabric.untag(arn, [claim])
-        return released
 
     def _is_of_another(self, tags: Mapping[str, str], recorded: Ownership | None) -> bool:
         if recorded:

@@ -52,7 +52,7 @@ class Search:
             HandlerError: An ingestion cannot be listed.
         """
         found, before, self.unreadable, self.unreadable_own = [], self.unreadable, {}, {}
-        for arn in {arn: None for each in parents for arn in appfabric.destinations(each)}:
+        for arn in {arn: None for each in dict.fromkeys(parents) for arn in appfabric.destinations(each)}:
             ownership = None
             try:
                 ownership = Ownership.read(appfabric.within(READ_WITHIN).tags(arn))

@@ -223,14 +223,17 @@ def short_service_timeout(violation: Violation, facts: Facts) -> bool:
 
 @_residual(12)
 def duplicate_that_counts_as_the_first(violation: Violation, facts: Facts) -> bool:
-    """A duplicate within ten seconds counts as the first: it deletes, or denies, what the other invocation creates."""
+    """A duplicate within ten seconds counts as the first: it deletes, or denies, what the other creates or adopts."""
     removal, creation = facts.removal(violation.arn), facts.creation(violation.arn)
     if violation.kind == "adopted":
         tagging = [call for call in facts.changes(violation.arn) if call.operation == "TagResource"][-1:]
         return any(
             call.invocation.age <= FIRST_WITHIN + SECOND
             and call.request.responded_by not in {None, call.invocation}
-            and (call.effect_at or 0) >= (call.request.over or float("inf"))
+            and (
+                (call.effect_at or 0) >= (call.request.over or float("inf"))
+                or call.request.result.startswith("not-created:")
+            )
             for call in tagging
         )
     if creation is None:

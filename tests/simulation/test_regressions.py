@@ -273,6 +273,17 @@ def test_a_delete_that_reads_stale_tags_does_not_release_the_next_adoption(deplo
     assert deployment.id == HAND_MADE[0]
 
 
+@pytest.mark.parametrize("lags", [(0, 3), (3, 0)])
+def test_a_delete_whose_second_reading_is_the_older_one_does_not_release_the_next_adoption(
+    lags: tuple[float, ...],
+) -> None:
+    """The canceled Create had adopted the destination as well, some seconds before the Update did."""
+    deployment = Deployment(Behavior(lags=lags))
+    deployment.create(Plan(queued=70), wanted=ADOPTS, fails_at=0.07, preserve=True)
+    deployment.update(wanted=ADOPTS, continues=UPDATE_IT)
+    assert deployment.id == HAND_MADE[0]
+
+
 def test_a_delete_that_reads_stale_tags_does_not_delete_the_next_adoption(deployment: Deployment) -> None:
     """The Delete of the failed Create before it reads the tags from before the adoption: its own, and recent."""
     deployment.create()
@@ -337,6 +348,15 @@ def test_a_sweep_that_finds_an_orphan_and_fails_reports_it(operation: str, deplo
     fails = Plan(calls=(Fault(at[operation], "403", 999),))
     deployment.update(fails, wanted=properties(), continues=UPDATE_IT, deletes_with_new=True)
     assert left in {error["arn"] for each in deployment.invocations for error in each.errors}
+
+
+def test_a_duplicate_within_ten_seconds_denies_an_adoption() -> None:
+    """It counts as the first invocation: residual 12, counted and excused."""
+    deployment = Deployment()
+    cannot_read = Plan(calls=(Fault(0, "hangs before the effect", 99),), duplicate_after=4)
+    deployment.create(cannot_read, DIES_BEFORE_ITS_RESPONSE, wanted=properties(AdoptArn=HAND_MADE[0], ServiceTimeout="60"))
+    deployment.scenario.teardown()
+    assert 12 in deployment.scenario.excused
 
 
 def test_a_duplicate_within_ten_seconds_repeats_a_move_that_was_rolled_back() -> None:
