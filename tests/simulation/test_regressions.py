@@ -354,7 +354,9 @@ def test_a_duplicate_within_ten_seconds_denies_an_adoption() -> None:
     """It counts as the first invocation: residual 12, counted and excused."""
     deployment = Deployment()
     cannot_read = Plan(calls=(Fault(0, "hangs before the effect", 99),), duplicate_after=4)
-    deployment.create(cannot_read, DIES_BEFORE_ITS_RESPONSE, wanted=properties(AdoptArn=HAND_MADE[0], ServiceTimeout="60"))
+    deployment.create(
+        cannot_read, DIES_BEFORE_ITS_RESPONSE, wanted=properties(AdoptArn=HAND_MADE[0], ServiceTimeout="60")
+    )
     deployment.scenario.teardown()
     assert 12 in deployment.scenario.excused
 
