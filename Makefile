@@ -1,4 +1,4 @@
-# `make demo` shows a destination's whole life, `make test` runs every test. Each sets up what it needs.
+# `make demo` shows a destination from its Create to its Delete, `make test` runs every test. Each sets up what it needs.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -14,7 +14,7 @@ SAM := .venv-sam/bin/sam
 RUN := .venv/bin/python
 ARTIFACT := .aws-sam/build/ProviderFunction
 
-# Lambda's own version where it is at hand, else any that is new enough. A version manager may refuse
+# Lambda's own version where it is installed, else any that is new enough. A version manager may refuse
 # inside this folder what .python-version asks for, so each name is tried from the root folder as well.
 PYTHON ?= $(shell for d in . /; do for p in python3.13 python3 python3.14 python3.12 python3.11; do \
 	(cd $$d && $$p -c 'import sys; sys.version_info >= (3, 11) or sys.exit(1); print(sys.executable)') 2>/dev/null && exit; \
@@ -42,7 +42,7 @@ setup: .venv/.ready .venv-sam/.ready .venv-cloudformation/.ready .venv-checkov/.
 
 $(UV):
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none was found" >&2; exit 1; }
-	@echo "Setting up with $(PYTHON): once, some 800 MB in this folder"
+	@echo "Setting up with $(PYTHON): once, up to 1 GB in this folder"
 	@"$(PYTHON)" -m venv .tools
 	@.tools/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
@@ -83,7 +83,7 @@ PREPARE = @sh local/prepare.sh "$(MAKE)" .venv/.ready .venv-sam/.ready .venv-clo
 LOCAL := exec env PYTHONPATH=src:. $(RUN) -m local
 
 .PHONY: demo
-demo: ## Show the whole life of a destination on this machine [DETAIL=1]
+demo: ## Create, update, replace, roll back and delete a destination on this machine [DETAIL=1] [RECORD=docs/demo.svg]
 	$(PREPARE)
 	@$(LOCAL) demo
 

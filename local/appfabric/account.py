@@ -35,10 +35,11 @@ class Account:
         created_by: by client token, the parameters it came with and the ARN that was created.
         pages: by nextToken, the page that it is for.
         now: the time of day, with its zone.
+        new_id: the UUID of the next destination.
         lock: held by whoever reads or changes any of these.
     """
 
-    def __init__(self, *, region: str, account_id: str, now: Callable[[], datetime]) -> None:
+    def __init__(self, *, region: str, account_id: str, now: Callable[[], datetime], new_id: Callable[[], str]) -> None:
         self.destinations: dict[str, Destination] = {}
         self.missing: set[str] = set()
         self.enabled: set[str] = set()
@@ -47,6 +48,7 @@ class Account:
         self.created_by: dict[str, tuple[Parameters, str]] = {}
         self.pages: dict[str, Page] = {}
         self.now = now
+        self.new_id = new_id
         self.lock = RLock()
         self._region = region
         self._account_id = account_id

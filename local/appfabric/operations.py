@@ -4,7 +4,6 @@ import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
-from uuid import uuid4
 
 from local.appfabric.account import Account, Page, Parameters
 from local.appfabric.destinations import Destination
@@ -40,7 +39,7 @@ def create_ingestion_destination(account: Account, request: Parameters) -> Param
         raise ServiceError("ServiceQuotaExceededException", members=members)
     created_at = account.now()
     created = Destination(
-        arn=str(replace(ingestion, destination=str(uuid4()))),
+        arn=str(replace(ingestion, destination=account.new_id())),
         processing=request["processingConfiguration"],
         destination=request["destinationConfiguration"],
         tags=tags,
