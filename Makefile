@@ -74,6 +74,8 @@ build: .aws-sam/.ready ## Build the function into .aws-sam/build
 	@PYTHON="$(CURDIR)/.tools/bin/python" $(SAM) build --no-cached > $(@D)/build.log 2>&1 \
 		|| { cat $(@D)/build.log >&2; exit 1; }
 	@grep -A 1 '^No Python 3.13' $(@D)/build.log >&2 || true
+	@# Python adds these where it imports from, and a folder that is newer than the build means another build.
+	@find src -type d -not -name __pycache__ -exec mkdir -p {}/__pycache__ \;
 	@touch $@
 
 # For the commands that a user runs first: sets up what is missing, silently but for a line each.
