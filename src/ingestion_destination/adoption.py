@@ -13,9 +13,10 @@ from dataclasses import replace
 
 from ingestion_destination.appfabric.client import CONSISTENT_AFTER, AppFabric
 from ingestion_destination.appfabric.destination import Destination, DestinationArn
-from ingestion_destination.exceptions import HandlerError, InvalidRequest, NotFound, ResourceConflict
+from ingestion_destination.exceptions import HandlerError, InvalidRequest, ResourceConflict
 from ingestion_destination.invocation import Invocation
 from ingestion_destination.observability import report_possible_orphan
+from ingestion_destination.observation import read
 from ingestion_destination.ownership import CLAIM, OWNERSHIP_TAGS, Ownership, is_ownership_tag
 from ingestion_destination.properties import MOST_TAGS, Desired
 
@@ -39,24 +40,22 @@ class Adoption:
 
         Raises:
             InvalidRequest: There is no such destination, it differs, or it belongs to another resource.
-            ResourceConflict: Another resource adopts it at the same time.
+            ResourceConflict: Another resource adopts it at the same time, or a later request of this one has.
         """
         is_first = self.invocation.request.is_first
         self.journal.record(create_in_doubt=not is_first, adopting=arn)
         # As with a create call: a Delete searches for as long as this can be at work.
         appfabric = self.invocation.appfabric.until(self.invocation.deadline.create_ends)
-        try:
-            destination, tags = appfabric.get(arn), appfabric.tags(arn)
-        except NotFound:
-            destination, tags = None, {}
-        if destination is None:
+        observed = read(arn, appfabric)
+        if observed is None:
             raise InvalidRequest("AdoptArn: the destination does not exist")
-        recorded = Ownership.read(tags)
+        destination, tags, recorded = observed.destination, observed.tags, observed.ownership
         if recorded and (recorded.owner, recorded.token) == (self.ownership.owner, self.ownership.token):
             if self.ownership.owner.claim in tags:
                 self._drop_claim(arn)
             return destination  # an earlier invocation of this request adopted it
         self._refuse_what_belongs_to_another(arn, tags, recorded)
+        self._refuse_after_a_later_adoption(recorded)
         _refuse_what_differs(destination, tags, desired)
         _refuse_without_room(tags)
         if not is_first:  # before the effect: what follows may never return
@@ -83,9 +82,11 @@ class Adoption:
             raise
 
     def _refuse_what_another_adopts(self, arn: DestinationArn, appfabric: AppFabric) -> None:
-        tags = appfabric.tags(arn)
-        if _claims(tags) - {self.ownership.owner.claim} or self._is_of_another(tags, Ownership.read(tags)):
+        tags = appfabric.tags(arn) or {}
+        recorded = Ownership.read(tags)
+        if _claims(tags) - {self.ownership.owner.claim} or self._is_of_another(tags, recorded):
             raise ResourceConflict("AdoptArn: another resource is adopting this destination at the same time")
+        self._refuse_after_a_later_adoption(recorded)
 
     def _drop_claim(self, arn: DestinationArn) -> None:
         """As far as possible: one that is left keeps others from adopting the destination, and they read of it."""
@@ -105,30 +106,33 @@ class Adoption:
             Whether it was this resource's and meant.
         """
         appfabric, claim = self.invocation.appfabric, self.ownership.owner.claim
-        try:
-            tags = appfabric.tags(arn)
-            if if_it and self._is_meant(tags, if_it):  # of two readings either may be the older one: both must say so
-                appfabric.clock.sleep(CONSISTENT_AFTER)
-                tags = appfabric.tags(arn)
-            released = self._is_meant(tags, if_it)
+        tags = appfabric.tags(arn) or {}
+        if if_it and self._is_meant(tags, if_it):  # of two readings either may be the older one: both must say so
+            appfabric.clock.sleep(CONSISTENT_AFTER)
+            tags = appfabric.tags(arn) or {}
+        released = self._is_meant(tags, if_it)
+        with suppress(_NoLongerOwned):
             if released:  # all of them, for what was read may be older than the last one
-                appfabric.untag(arn, [*OWNERSHIP_TAGS, claim], before_retry=lambda: self._expect(arn, if_it))
+                appfabric.untag(arn, [*OWNERSHIP_TAGS, claim], before_retry=lambda: self._expect_ownership(arn, if_it))
             elif claim in tags:
                 appfabric.untag(arn, [claim])
-            return released
-        except (NotFound, _AnotherHasIt):
-            return False
+        return released
 
-    def _expect(self, arn: DestinationArn, if_it: Callable[[Ownership], bool] | None) -> None:
+    def _expect_ownership(self, arn: DestinationArn, if_it: Callable[[Ownership], bool] | None) -> None:
         """Raise when the destination is not meant any more: another invocation released it, and others have it."""
-        if not self._is_meant(self.invocation.appfabric.tags(arn), if_it):
-            raise _AnotherHasIt
+        if not self._is_meant(self.invocation.appfabric.tags(arn) or {}, if_it):
+            raise _NoLongerOwned
 
     def _is_meant(self, tags: Mapping[str, str], if_it: Callable[[Ownership], bool] | None) -> bool:
         recorded = Ownership.read(tags)
         if recorded is None or recorded.owner != self.ownership.owner:
             return False
         return if_it is None or if_it(recorded)
+
+    def _refuse_after_a_later_adoption(self, recorded: Ownership | None) -> None:
+        """CloudFormation canceled this request, and a later one of this resource has adopted the destination."""
+        if recorded and recorded.is_later_than(self.invocation.request):
+            raise self.invocation.overtaken()
 
     def _is_of_another(self, tags: Mapping[str, str], recorded: Ownership | None) -> bool:
         if recorded:
@@ -147,7 +151,7 @@ class Adoption:
             )
 
 
-class _AnotherHasIt(Exception):
+class _NoLongerOwned(Exception):
     """What was to be released is not this resource's any more."""
 
 

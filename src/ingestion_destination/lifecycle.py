@@ -17,7 +17,7 @@ from ingestion_destination.appfabric.client import CONSISTENT_AFTER
 from ingestion_destination.appfabric.destination import Destination, DestinationArn
 from ingestion_destination.cloudformation.response import Response
 from ingestion_destination.creation import Creation
-from ingestion_destination.exceptions import HandlerError, InvalidRequest, NotFound, ResourceConflict
+from ingestion_destination.exceptions import HandlerError, InvalidRequest, ResourceConflict
 from ingestion_destination.invocation import Invocation
 from ingestion_destination.observability import logger, report_possible_orphan
 from ingestion_destination.observation import Observed, may_have_been_touched, observe, read
@@ -200,10 +200,7 @@ class Lifecycle:
     # Delete
 
     def _delete_own(self, arn: DestinationArn) -> None:
-        try:
-            ownership = Ownership.read(self.appfabric.tags(arn))
-        except NotFound:
-            ownership = None
+        ownership = Ownership.read(self.appfabric.tags(arn) or {})
         if ownership and ownership.owner != self.owner:
             report_possible_orphan(arn, "not deleted: its tags name another owner")
         else:

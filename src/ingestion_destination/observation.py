@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from ingestion_destination.appfabric.client import CONSISTENT_AFTER, AppFabric
 from ingestion_destination.appfabric.destination import Destination, DestinationArn
-from ingestion_destination.exceptions import NotFound
 from ingestion_destination.invocation import Invocation
 from ingestion_destination.ownership import Ownership
 from ingestion_destination.properties import Desired
@@ -34,12 +33,8 @@ class Observed:
 def read(arn: DestinationArn, appfabric: AppFabric) -> Observed | None:
     """The destination as it seems to be now, None when it seems to be gone."""
     destination = appfabric.get(arn)
-    if destination is None:
-        return None
-    try:
-        return Observed(destination=destination, tags=appfabric.tags(arn))
-    except NotFound:
-        return None
+    tags = appfabric.tags(arn) if destination else None
+    return Observed(destination=destination, tags=tags) if destination and tags is not None else None
 
 
 def observe(arn: DestinationArn, desired: Desired, invocation: Invocation) -> Observed | None:

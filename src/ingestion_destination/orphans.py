@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 
 from ingestion_destination.adoption import Adoption
 from ingestion_destination.appfabric.client import CONSISTENT_AFTER, FIRST_BACK_OFF, LONGEST_PAUSE, AppFabric
 from ingestion_destination.appfabric.destination import Destination, DestinationArn
-from ingestion_destination.exceptions import AccessDenied, HandlerError, NotFound
+from ingestion_destination.exceptions import AccessDenied, HandlerError
 from ingestion_destination.invocation import Invocation
 from ingestion_destination.observability import count, logger, report_possible_orphan
 from ingestion_destination.ownership import UNCONFIRMED, Ownership
@@ -205,6 +204,5 @@ class Orphans:
             Adoption(self.invocation).release(owned.arn, if_it=lambda found: found == owned.ownership)
             return
         self.appfabric.clock.sleep(CONSISTENT_AFTER)
-        with suppress(NotFound):
-            if Ownership.read(self.appfabric.tags(owned.arn)) == owned.ownership:
-                delete_orphan(owned.arn, self.appfabric)
+        if Ownership.read(self.appfabric.tags(owned.arn) or {}) == owned.ownership:
+            delete_orphan(owned.arn, self.appfabric)

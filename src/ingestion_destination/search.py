@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from ingestion_destination.appfabric.client import AppFabric
 from ingestion_destination.appfabric.destination import Destination, DestinationArn, Parents
-from ingestion_destination.exceptions import HandlerError, NotFound
+from ingestion_destination.exceptions import HandlerError
 from ingestion_destination.observability import logger
 from ingestion_destination.ownership import Owner, Ownership
 
@@ -55,12 +55,10 @@ class Search:
         for arn in {arn: None for each in dict.fromkeys(parents) for arn in appfabric.destinations(each)}:
             ownership = None
             try:
-                ownership = Ownership.read(appfabric.within(READ_WITHIN).tags(arn))
+                ownership = Ownership.read(appfabric.within(READ_WITHIN).tags(arn) or {})
                 if ownership is None or ownership.owner != self.owner:
                     continue
                 destination = appfabric.get(arn)
-            except NotFound:
-                continue
             except HandlerError as failure:
                 self.unreadable[arn] = failure
                 if ownership:

@@ -14,6 +14,7 @@ EXISTING = f"{INGESTION}/ingestiondestination/44444444-4444-4444-8444-4444444444
 MADE_UP = "audit-logs-Destination-1A2B3C4D5E6F"
 AGE = timedelta(seconds=100_000)
 TAGS = {"by": "the console", "team": "before"}
+PREFIX = "custom-appfabric-ingestion-destination:"
 SAME = {"Tags": [{"Key": "team", "Value": "before"}]}
 ELSEWHERE = {"DestinationConfiguration": to_stream("audit-logs")}
 
@@ -172,6 +173,33 @@ def test_at_most_one_of_two_concurrent_adoptions_succeeds(adopter: CustomResourc
         responses.append(adopter.create(adopting(**SAME)).status)
         assert responses.count("SUCCESS") <= 1, moment
         assert len(responses) == 2, moment
+
+
+@pytest.mark.parametrize("moment", range(4))
+def test_a_canceled_create_leaves_what_a_later_update_adopted(adopter: CustomResource, moment: int) -> None:
+    """CloudFormation kept the failed resource (--disable-rollback), and the Create goes on."""
+    create = adopter.event("Create", ResourceProperties=adopting(**SAME))
+    adopter.time.sleep(1)
+    another = CustomResource()
+    another.time, another.appfabric, another.mailbox.time = adopter.time, adopter.appfabric, adopter.time
+    another.cold_start()
+    same = {"ResourceProperties": adopting(**SAME), "OldResourceProperties": adopting(**SAME)}
+    update = adopter.event("Update", PhysicalResourceId=MADE_UP, **same)
+    responses: list[str] = []
+
+    def go_on(_call: object = None) -> None:
+        if len(adopter.calls()) == moment:
+            responses.append(another.send(update).status)
+
+    if moment == 0:
+        go_on()
+    adopter.appfabric.subscribe(go_on)
+    canceled = adopter.send(create)
+    assert (canceled.status, responses) == ("FAILED", ["SUCCESS"])
+    adopter.delete(MADE_UP, adopting(**SAME))
+    _, tags = state(adopter)
+    assert [key for key in tags if "Claim" in key] == []
+    assert tags[f"{PREFIX}Request"].startswith(update["RequestId"])
 
 
 def test_a_delete_with_adopt_arn_releases_the_destination(adopter: CustomResource) -> None:

@@ -375,14 +375,53 @@ def test_an_update_superseded_by_a_later_request_deletes_nothing(resource: Custo
 # One odd response is not trusted
 
 
-@pytest.mark.parametrize("operation", ["GetIngestionDestination", "DeleteIngestionDestination"])
+@pytest.mark.parametrize(
+    "operation", ["GetIngestionDestination", "ListTagsForResource", "UntagResource", "DeleteIngestionDestination"]
+)
 def test_a_listed_destination_is_not_taken_for_deleted(resource: CustomResource, operation: str) -> None:
-    current = resource.create()
-    resource.appfabric.inject(Fault(operation=operation, error="ResourceNotFoundException"))
-    response = resource.update(current.id, properties(Tags=[{"Key": "a", "Value": "1"}]), properties())
-    assert response.id == current.id
+    current = resource.create(properties(Tags=[{"Key": "b", "Value": "1"}]))
+    resource.appfabric.inject(Fault(operation=operation, error="ResourceNotFoundException", times=2))
+    new, old = (properties(Tags=[{"Key": key, "Value": "1"}]) for key in "ab")
+    response = resource.update(current.id, new, old)
+    assert (response.status, response.id) == ("SUCCESS", current.id)
     assert resource.delete(current.id).status == "SUCCESS"
     assert not resource.appfabric.destinations
+
+
+@pytest.mark.parametrize("error", ["ResourceNotFoundException", "ValidationException"])
+def test_tags_that_cannot_be_read_do_not_hide_what_an_earlier_invocation_created(
+    resource: CustomResource, error: str
+) -> None:
+    event = resource.event("Create")
+    send_and_lose_response(resource, event)
+    (created,) = resource.appfabric.destinations
+    resource.appfabric.created_by.clear()
+    resource.time.sleep(60)
+    resource.appfabric.inject(Fault(operation="ListTagsForResource", error=error, times=99))
+    response = resource.send(event)
+    assert (response.status, response.id) == ("FAILED", f"unconfirmed:{event['RequestId']}")
+    assert list(resource.appfabric.destinations) == [created]
+
+
+def test_a_false_404_does_not_hide_an_orphan_from_the_sweep(resource: CustomResource) -> None:
+    current = resource.create()
+    resource.time.sleep(60)
+    send_and_lose_response(resource, update(resource, current.id, RAW, properties()))
+    resource.time.sleep(720)
+    resource.appfabric.inject(
+        Fault(operation="ListTagsForResource", error="ResourceNotFoundException", skip=2, times=2)
+    )
+    assert resource.update(current.id, properties(), RAW).id == current.id
+    assert list(resource.appfabric.destinations) == [current.id]
+
+
+def test_a_false_404_does_not_make_others_destinations_deletable(resource: CustomResource, logs: Logs) -> None:
+    other = CustomResource(logical_id="Other")
+    resource.place(OTHERS, tags=other.ownership_tags("x"))
+    resource.appfabric.inject(Fault(operation="ListTagsForResource", error="ResourceNotFoundException"))
+    assert resource.delete(OTHERS).status == "SUCCESS"
+    assert list(resource.appfabric.destinations) == [OTHERS]
+    assert reported(logs) == {OTHERS}
 
 
 def test_a_404_with_another_code_does_not_mean_deleted(resource: CustomResource) -> None:

@@ -515,6 +515,7 @@ class Simulation:
         kind = next((fault.kind for fault in invocation.plan.calls if fault.hits(number)), "")
         if kind == "404 though it exists" and operation not in {
             "GetIngestionDestination",
+            "ListTagsForResource",
             "DeleteIngestionDestination",
         }:
             kind = "throttled"
@@ -873,7 +874,7 @@ _errors: dict[str, Callable[[str, Mapping[str, Any]], ClientError]] = {
     "403": _error("AccessDeniedException"),
     "404 of a proxy": _error("404", http_status=404),
     "404 though it exists": lambda operation, parameters: client_error(
-        not_found(parameters["ingestionDestinationIdentifier"]), operation
+        not_found(parameters.get("resourceArn") or parameters["ingestionDestinationIdentifier"]), operation
     ),
     "500 before the effect": _error("InternalServerException"),
     "500 after the effect": _error("InternalServerException"),

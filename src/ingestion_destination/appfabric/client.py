@@ -188,14 +188,9 @@ class AppFabric:
             if self.get(arn) is not None:
                 raise
 
-    def tags(self, arn: DestinationArn) -> dict[str, str]:
-        """The tags of a destination.
-
-        Raises:
-            NotFound: There is no such destination, as far as one response says.
-        """
-        returned = self._call("ListTagsForResource", lambda client: client.list_tags_for_resource(resourceArn=str(arn)))
-        return {tag["key"]: tag["value"] for tag in returned.get("tags") or []}
+    def tags(self, arn: DestinationArn) -> dict[str, str] | None:
+        """The tags of a destination; None when it is gone, as with `get`."""
+        return self._unless_gone(arn, lambda: self._tags(arn))
 
     def tag(
         self, arn: DestinationArn, tags: Mapping[str, str], *, before_retry: Callable[[], None] | None = None
@@ -216,12 +211,8 @@ class AppFabric:
     def untag(
         self, arn: DestinationArn, keys: Sequence[str], *, before_retry: Callable[[], None] | None = None
     ) -> None:
-        """Remove tags; that they are gone is as good. `before_retry` is as for `tag`."""
-        self._call(
-            "UntagResource",
-            lambda client: client.untag_resource(resourceArn=str(arn), tagKeys=list(keys)),
-            before_retry=before_retry,
-        )
+        """Remove tags; that they are gone is as good, alone or with the destination. `before_retry`: see `tag`."""
+        self._unless_gone(arn, lambda: self._untag(arn, keys, before_retry))
 
     def destinations(self, parents: Parents) -> Iterator[DestinationArn]:
         """The destinations of an ingestion; none when the ingestion is gone."""
@@ -275,6 +266,17 @@ class AppFabric:
     def _get(self, arn: DestinationArn) -> Destination:
         return self._call(
             "GetIngestionDestination", lambda client: _destination(client.get_ingestion_destination(**_ids(arn)))
+        )
+
+    def _tags(self, arn: DestinationArn) -> dict[str, str]:
+        returned = self._call("ListTagsForResource", lambda client: client.list_tags_for_resource(resourceArn=str(arn)))
+        return {tag["key"]: tag["value"] for tag in returned.get("tags") or []}
+
+    def _untag(self, arn: DestinationArn, keys: Sequence[str], before_retry: Callable[[], None] | None) -> None:
+        self._call(
+            "UntagResource",
+            lambda client: client.untag_resource(resourceArn=str(arn), tagKeys=list(keys)),
+            before_retry=before_retry,
         )
 
     def _delete(self, arn: DestinationArn) -> bool:
