@@ -283,15 +283,23 @@ def claim_that_is_left(violation: Violation, facts: Facts) -> bool:
 
 
 @_residual(15)
-def tag_that_no_request_names(violation: Violation, facts: Facts) -> bool:
-    """After --disable-rollback the old properties may be those of a replacement: a tag that they do not name stays."""
+def tag_that_no_valid_old_properties_name(violation: Violation, facts: Facts) -> bool:
+    """After --disable-rollback the old properties may not be those in effect: a tag that they do not name stays."""
     if violation.kind != "tags":
         return False
-    updates = [r for r in facts.requests_for(violation.arn) if r.type == "Update" and r.id == violation.arn]
+    requests = facts.requests_for(violation.arn)
+    updates = [request for request in requests if request.type == "Update" and request.id == violation.arn]
     if not updates or not updates[-1].succeeded:
         return False
-    named = {*tags_of(updates[-1].properties), *tags_of(updates[-1].old_properties)}
-    return violation.key not in named and any(violation.key in tags_of(each.properties) for each in updates[:-1])
+    last = updates[-1]
+    invalid = any(
+        request.properties == last.old_properties and request.response["Reason"].startswith("InvalidRequest")
+        for request in facts.requests
+        if request.response and request.resource == last.resource
+    )
+    named = {*tags_of(last.properties), *(() if invalid else tags_of(last.old_properties))}
+    earlier = [request for request in requests if request.number < last.number]
+    return violation.key not in named and any(violation.key in tags_of(each.properties) for each in earlier)
 
 
 def _keys_of(call: Call) -> set[str]:

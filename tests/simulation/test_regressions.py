@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from local.appfabric import Outcome
-from tests.simulation.aws import Behavior, Fault, Invocation, Plan, Request, installed
+from tests.simulation.aws import NOTHING_WRONG, Behavior, Fault, Invocation, Plan, Request, installed
 from tests.simulation.cloudformation import CREATE_FIRST, UPDATE_IT, Options
 from tests.simulation.invariants import ownership_tags
 from tests.simulation.scenarios import HAND_MADE, NOT, TO_THE_END, Scenario, properties
@@ -394,6 +394,17 @@ def test_a_duplicate_within_ten_seconds_repeats_a_move_that_was_rolled_back() ->
     moved = properties(DestinationConfiguration=to_bucket("two"))
     deployment.update(Plan(duplicate_after=4), wanted=moved, fails_at=0.9)
     assert 6 in deployment.scenario.excused
+
+
+def test_a_late_rollback_does_not_take_over_a_destination_with_the_tags_of_the_failed_update(
+    deployment: Deployment,
+) -> None:
+    """Somebody deleted the destination, and a duplicate of the Update that failed creates it with the new tags."""
+    deployment.create()
+    deployment.scenario.change_by_hand(deployment.id, "deleted")
+    fails = Plan(calls=(Fault(1, "403"),), queued=70, duplicate_after=30)
+    late = Plan(queued=70)
+    deployment.update(fails, NOTHING_WRONG, late, wanted=properties(Tags=tag_list({"a": "1"})))
 
 
 # CloudFormation cancels an Update in progress when something else fails; the function is not notified.
