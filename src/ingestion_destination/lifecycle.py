@@ -193,8 +193,8 @@ class Lifecycle:
 
     def _refuse_adoption(self, desired: Desired, *, besides: Destination | None = None) -> None:
         """A resource that has a destination adopts no other one; what a rollback returns to may have been adopted."""
-        adopt = str(desired.adopt or "")
-        if adopt not in {"", self.id, self.request.old_properties.get("AdoptArn"), str(besides.arn) if besides else ""}:
+        allowed = ["", self.id, self.request.old_properties.get("AdoptArn"), str(besides.arn) if besides else ""]
+        if str(desired.adopt or "") not in allowed:
             raise InvalidRequest("AdoptArn: this resource already has a destination; AdoptArn is for a new resource")
 
     # Delete

@@ -16,6 +16,7 @@ from typing import Any
 from ingestion_destination.cloudformation.delivery import Delivery
 from ingestion_destination.cloudformation.request import NotARequest, Request
 from ingestion_destination.deadline import Clock
+from ingestion_destination.exceptions import printable, shorten
 from ingestion_destination.ownership import NOT_CREATED, UNCONFIRMED
 from ingestion_destination.trust_store import first_context, full_context
 
@@ -52,13 +53,13 @@ class StartupFailure:
             raise refusal from self.error
         remaining = context.get_remaining_time_in_millis() / 1000
         delivery = self.delivery or Delivery(context=_context(), full_context=full_context, clock=self.clock)
-        body = json.dumps(self._members(request)).encode()
+        body = json.dumps(self._members(request), ensure_ascii=False).encode(errors="replace")
         delivery.put(request.response_url, body, ends=self.clock.monotonic() + remaining * 0.9)
 
     def _members(self, request: Request) -> dict[str, Any]:
         nothing_to_delete = request.type == "Delete" and request.physical_resource_id.startswith(NOT_CREATED)
         marker = NOT_CREATED if request.is_first else UNCONFIRMED
-        cause = " ".join(f"{type(self.error).__name__}: {self.error}".split())[:LONGEST_CAUSE]
+        cause = shorten(" ".join(printable(f"{type(self.error).__name__}: {self.error}").split()), LONGEST_CAUSE)
         return {
             "Status": "SUCCESS" if nothing_to_delete else "FAILED",
             "Reason": "" if nothing_to_delete else f"InternalFailure: the function cannot start: {cause}",

@@ -316,6 +316,13 @@ def test_an_adopted_destination_is_never_deleted_as_an_orphan(adopter: CustomRes
     assert str(state(adopter)) == before
 
 
+@pytest.mark.parametrize("mistake", [{"Ref": "Adopted"}, ["x"], 5], ids=str)
+def test_an_update_with_an_invalid_adopt_arn_is_rolled_back(resource: CustomResource, mistake: object) -> None:
+    current = resource.create()
+    assert resource.update(current.id, properties(AdoptArn=mistake), properties()).status == "FAILED"
+    assert resource.update(current.id, properties(), properties(AdoptArn=mistake)).status == "SUCCESS"
+
+
 def test_an_empty_adopt_arn_means_none(adopter: CustomResource) -> None:
     response = adopter.create(properties(AdoptArn=""))
     assert response.status == "SUCCESS"

@@ -90,8 +90,10 @@ def test_deleting_a_not_created_id_needs_no_client(resource: CustomResource) -> 
         clock=resource.time.as_clock(),
         started=0,
     )
-    assert resource.delete("not-created:7f3c").status == "SUCCESS"
-    assert resource.create().reason.startswith("InternalFailure: ")
+    created = resource.create()
+    assert created.reason.startswith("InternalFailure: ")
+    assert created.id.startswith("not-created:")
+    assert resource.delete(created.id).status == "SUCCESS"
 
 
 @pytest.mark.parametrize(

@@ -424,6 +424,32 @@ def test_a_false_404_does_not_make_others_destinations_deletable(resource: Custo
     assert reported(logs) == {OTHERS}
 
 
+@pytest.mark.parametrize(
+    ("operation", "body"),
+    [
+        *[("GetIngestionDestination", body) for body in (b"[]", b"null", b'"x"', b'{"ingestionDestination": 7}')],
+        ("GetIngestionDestination", b'{"ingestionDestination": {"createdAt": "yesterday"}}'),
+        *[("ListTagsForResource", body) for body in (b"[]", b'{"tags": 7}', b'{"tags": [1]}', b'{"tags": [{}]}')],
+        *[("ListIngestionDestinations", body) for body in (b"[]", b'{"ingestionDestinations": [1]}', b"{}")],
+    ],
+    ids=str,
+)
+def test_a_response_of_another_shape_is_requested_again(resource: CustomResource, operation: str, body: bytes) -> None:
+    current = resource.create()
+    mangled: list[bytes] = []
+
+    def mangle(response_dict: dict[str, Any], **_: Any) -> None:
+        if not mangled:
+            mangled.append(response_dict["body"])
+            response_dict["body"] = body
+
+    resource.provider.client().meta.events.register(f"before-parse.appfabric.{operation}", mangle)
+    response = resource.update(current.id, properties(Tags=[{"Key": "a", "Value": "1"}]), properties())
+    assert mangled
+    assert (response.status, response.id) == ("SUCCESS", current.id)
+    assert resource.tags_of(current.id) == {"a": "1"}
+
+
 def test_a_404_with_another_code_does_not_mean_deleted(resource: CustomResource) -> None:
     current = resource.create()
     fault = Fault(operation="DeleteIngestionDestination", error="UnknownOperationException", http_status=404)

@@ -7,6 +7,7 @@ from botocore.exceptions import (
     ClientError,
     ConnectTimeoutError,
     EndpointConnectionError,
+    NoCredentialsError,
     NoRegionError,
     ParamValidationError,
     ReadTimeoutError,
@@ -92,6 +93,7 @@ def test_retry_after_is_read_in_seconds(value: object, seconds: float) -> None:
         (SSLError(endpoint_url="https://x", error=MaxRetryError(None, "/", REFUSED_CERTIFICATE)), False),  # type: ignore[arg-type]
         (SSLError(endpoint_url="https://x", error=ssl.SSLError("decryption failed")), True),
         (EndpointConnectionError(endpoint_url="https://x"), False),
+        (NoCredentialsError(), False),
         (ParamValidationError(report=""), False),
         (ReadTimeoutError(endpoint_url="https://x"), True),
         (TimeoutError(), True),

@@ -1,6 +1,7 @@
 """A function that cannot start responds with the cause."""
 
 import json
+import os
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,8 +17,10 @@ CAUSE = ModuleNotFoundError("No module named 'boto3'")
 @dataclass
 class Outbox:
     bodies: list[dict[str, Any]] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
 
     def put(self, url: str, body: bytes, *, ends: float) -> None:
+        self.sizes.append(len(body))
         self.bodies.append({"url": url, **json.loads(body)})
 
 
@@ -71,6 +74,16 @@ def test_a_long_cause_is_truncated(create: dict[str, Any]) -> None:
     body = respond(create, error=ImportError("x\n" * 10_000))
     assert len(json.dumps(body)) < 4096
     assert "\n" not in body["Reason"]
+
+
+@pytest.mark.parametrize("text", ["\U0001f4a5" * 600, "\x1b[31mred\u202e", os.fsdecode(b"\xff")], ids=ascii)
+def test_a_response_is_short_enough_and_printable_whatever_the_cause(create: dict[str, Any], text: str) -> None:
+    time, outbox = FakeTime(), Outbox()
+    event = {**create, "LogicalResourceId": "L" * 255}
+    StartupFailure(ValueError(text), delivery=outbox, clock=time.as_clock())(event, Context(time, 300))  # type: ignore[arg-type]
+    (body,), (size,) = outbox.bodies, outbox.sizes
+    assert size <= 4096
+    assert body["Reason"].isprintable()
 
 
 def test_an_event_that_is_not_a_request_is_rejected_with_the_cause() -> None:

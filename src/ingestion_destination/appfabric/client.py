@@ -269,8 +269,9 @@ class AppFabric:
         )
 
     def _tags(self, arn: DestinationArn) -> dict[str, str]:
-        returned = self._call("ListTagsForResource", lambda client: client.list_tags_for_resource(resourceArn=str(arn)))
-        return {tag["key"]: tag["value"] for tag in returned.get("tags") or []}
+        return self._call(
+            "ListTagsForResource", lambda client: _tags(client.list_tags_for_resource(resourceArn=str(arn)))
+        )
 
     def _untag(self, arn: DestinationArn, keys: Sequence[str], before_retry: Callable[[], None] | None) -> None:
         self._call(
@@ -319,6 +320,7 @@ class AppFabric:
                     result = send(client)
             except Exception as error:
                 failure = translate(error, operation=operation, region=region)
+                failure.in_doubt = failure.in_doubt and bool(region)  # without a client nothing was sent
                 self.attempted(failure)
             else:
                 self.attempted(None)
@@ -361,6 +363,13 @@ def _destination(returned: Mapping[str, Any]) -> Destination:
     if destination is None:
         raise UnreadableResponse
     return destination
+
+
+def _tags(returned: Mapping[str, Any]) -> dict[str, str]:
+    try:
+        return {tag["key"]: tag["value"] for tag in returned.get("tags") or []}
+    except KeyError:
+        raise UnreadableResponse from None
 
 
 def _page(client: AppFabricClient, query: ListIngestionDestinationsRequestTypeDef) -> Mapping[str, Any]:

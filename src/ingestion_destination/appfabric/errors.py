@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator
+from traceback import walk_tb
 from typing import Any
 
 from botocore.exceptions import (
@@ -15,6 +16,7 @@ from botocore.exceptions import (
     ConnectTimeoutError,
     EndpointConnectionError,
     HTTPClientError,
+    NoCredentialsError,
     ParamValidationError,
     ProxyConnectionError,
 )
@@ -57,7 +59,7 @@ _BY_STATUS: dict[int, type[HandlerError]] = {
 
 
 class UnreadableResponse(Exception):
-    """A call that succeeded returned something other than JSON, or not what the service model requires."""
+    """A call that succeeded returned something other than JSON, or than what the service model requires."""
 
 
 class IdempotentParameterMismatch(GeneralServiceException):
@@ -72,7 +74,7 @@ def translate(error: Exception, *, operation: str, region: str) -> HandlerError:
         operation: The name of AppFabric's operation, for errors that do not say it.
         region: The Region that was called.
     """
-    if isinstance(error, UnreadableResponse):
+    if isinstance(error, UnreadableResponse) or _is_from_the_parser(error):
         failure: HandlerError = ServiceInternalError(f"the response to {operation} cannot be read")
     else:
         failure = _translate(error, operation, region)
@@ -80,6 +82,12 @@ def translate(error: Exception, *, operation: str, region: str) -> HandlerError:
     if isinstance(error, ClientError):
         failure.service_request_id = error.response.get("ResponseMetadata", {}).get("RequestId")
     return failure
+
+
+def _is_from_the_parser(error: Exception) -> bool:
+    """Whether botocore could not parse a response: JSON of another shape raises whatever its code stumbles over."""
+    frames = (frame for frame, _ in walk_tb(error.__traceback__))
+    return any(frame.f_globals.get("__name__") == "botocore.parsers" for frame in frames)
 
 
 def may_have_taken_effect(error: Exception) -> bool:
@@ -94,7 +102,14 @@ def may_have_taken_effect(error: Exception) -> bool:
     if is_refused_certificate(error):
         return False
     return not isinstance(
-        error, (ConnectTimeoutError, EndpointConnectionError, ParamValidationError, ProxyConnectionError)
+        error,
+        (
+            ConnectTimeoutError,
+            EndpointConnectionError,
+            NoCredentialsError,
+            ParamValidationError,
+            ProxyConnectionError,
+        ),
     )
 
 
