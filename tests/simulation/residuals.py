@@ -225,7 +225,7 @@ def short_service_timeout(violation: Violation, facts: Facts) -> bool:
 
 @_residual(12)
 def duplicate_that_counts_as_the_first(violation: Violation, facts: Facts) -> bool:
-    """A duplicate within ten seconds counts as the first: it deletes, or denies, what the other creates or adopts."""
+    """A duplicate at the same time, or within ten seconds, undoes or denies what the other invocation does."""
     removal, creation = facts.removal(violation.arn), facts.creation(violation.arn)
     if violation.kind == "adopted":
         tagging = [call for call in facts.changes(violation.arn) if call.operation == "TagResource"][-1:]
@@ -237,6 +237,17 @@ def duplicate_that_counts_as_the_first(violation: Violation, facts: Facts) -> bo
                 or call.request.result.startswith("not-created:")
             )
             for call in tagging
+        )
+    if violation.kind == "target":
+        moves = [each for each in facts.changes(violation.arn) if each.operation == "UpdateIngestionDestination"]
+        last = moves[-1] if moves else None
+        winner = last.request.responded_by if last else None
+        return (
+            last is not None
+            and last.request.succeeded
+            and winner not in {None, last.invocation}
+            and any(each.invocation is winner and each.began < last.began for each in moves)
+            and last.invocation.began < (winner.ended or float("inf"))
         )
     if creation is None:
         return False

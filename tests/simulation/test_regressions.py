@@ -376,6 +376,17 @@ def test_a_sweep_that_finds_an_orphan_and_fails_reports_it(operation: str, deplo
     assert left in {error["arn"] for each in deployment.invocations for error in each.errors}
 
 
+def test_of_two_invocations_that_move_at_once_the_one_that_fails_moves_back() -> None:
+    """Residual 12, counted and excused."""
+    deployment = Deployment()
+    deployment.create()
+    moved = properties(DestinationConfiguration=to_bucket("two"))
+    fails = Outcome(operation="UpdateIngestionDestination", skip=1, status="Failed", status_reason="as planned")
+    responds_second = Plan(latency=0.15, puts=(Fault(0, "500", 2),))
+    deployment.update(Plan(duplicate_after=0.05), responds_second, wanted=moved, outcomes=[fails])
+    assert 12 in deployment.scenario.excused
+
+
 def test_a_duplicate_within_ten_seconds_denies_an_adoption() -> None:
     """It counts as the first invocation: residual 12, counted and excused."""
     deployment = Deployment()
