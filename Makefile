@@ -3,9 +3,11 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-# Nothing of the caller's AWS configuration may reach a build, a test or the demo.
+# Nothing of the caller's AWS configuration may reach a build, a test or the demo: only the canary works with it.
+ifneq ($(MAKECMDGOALS),test-aws)
 unexport AWS_PROFILE AWS_REGION AWS_DEFAULT_REGION AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN
 unexport AWS_CA_BUNDLE AWS_ENDPOINT_URL AWS_CONFIG_FILE AWS_SHARED_CREDENTIALS_FILE AWS_SAM_LOCAL
+endif
 unexport PYTHONPATH VIRTUAL_ENV PYTHONHOME
 
 UV_VERSION := 0.13.9
@@ -142,6 +144,13 @@ endif
 .PHONY: test-all
 test-all: setup lint build ## What is slower too: each Python, a tarball, 50,000 random scenarios
 	@SCENARIOS=soak $(PYTEST) $(PARALLEL) --cov -m ""
+
+.PHONY: test-aws
+test-aws: .venv/.ready ## Check what is assumed of AWS, with your credentials: make test-aws ACCOUNT=… INGESTION=… (docs/canary.md)
+	@exec env PYTHONPATH=src:. $(RUN) -m canary --account "$(ACCOUNT)" --ingestion "$(INGESTION)" \
+		$(if $(REGION),--region "$(REGION)") $(if $(PROVIDER),--provider "$(PROVIDER)") $(if $(DISPOSABLE),--disposable) \
+		$(if $(ONLY),--only "$(ONLY)") $(if $(POLL),--poll "$(POLL)") $(if $(PATIENCE),--patience "$(PATIENCE)") \
+		$(if $(SERVICE_TIMEOUT),--service-timeout "$(SERVICE_TIMEOUT)")
 
 .PHONY: soak
 soak: .venv/.ready ## Play 50,000 random scenarios instead of 2,000: make soak SEED=1

@@ -11,6 +11,7 @@ from local.appfabric.errors import not_found
 from local.appfabric.faults import Injections, Outcome
 
 Parameters = Mapping[str, Any]
+_NIL = "00000000-0000-0000-0000-000000000000"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +28,7 @@ class Account:
 
     Attributes:
         destinations: those there are, by ARN.
-        missing: UUIDs of app bundles and ingestions that do not exist; every other one does.
+        missing: UUIDs of app bundles and ingestions that do not exist; every other one does, but for the UUID of zeros.
         enabled: ARNs of ingestions that are enabled. One whose destination is deleted is disabled, at once: the service
             model says that it fails "and is eventually disabled". None is at first.
         page_size: the most entries in the response to a List, whatever `maxResults` allows.
@@ -144,7 +145,7 @@ class Account:
         return destination.arn in self._lingering
 
     def _parents_exist(self, arn: Arn) -> bool:
-        return self.missing.isdisjoint({arn.bundle, arn.ingestion})
+        return {_NIL, *self.missing}.isdisjoint({arn.bundle, arn.ingestion})
 
 
 def _in_ingestion(request: Parameters, destinations: Iterable[Destination]) -> list[Destination]:
