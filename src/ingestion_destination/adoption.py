@@ -134,8 +134,10 @@ class Adoption:
             raise self.invocation.overtaken()
 
     def _is_of_another(self, tags: Mapping[str, str], recorded: Ownership | None) -> bool:
+        mine = self.ownership
         if recorded:
-            return recorded.owner != self.ownership.owner
+            # An owner that is not unique may be another resource of the same name.
+            return recorded.owner != mine.owner or not (mine.owner.is_unique or recorded.token == mine.token)
         return any(key in tags for key in OWNERSHIP_TAGS)
 
     def _refuse_what_belongs_to_another(

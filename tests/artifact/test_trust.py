@@ -33,7 +33,7 @@ for _ in range(3):
     except SSLError:
         refused += 1
     except ClientError:
-        break
+        pass
 print(json.dumps(refused))
 """
 RESPOND = f"""{RESOLVE_TO_THIS_MACHINE}
@@ -43,10 +43,12 @@ from ingestion_destination.trust_store import first_context, full_context
 pauses = []
 clock = Clock(sleep=pauses.append)
 delivery = Delivery(context=first_context(), full_context=full_context, clock=clock)
-try:
-    delivery.put(f"https://localhost:{{sys.argv[1]}}/", b"", ends=clock.monotonic() + 2)
-except Undelivered as failure:
-    print(json.dumps(len(pauses) if "HTTP 403" in str(failure) else None))
+for _ in range(2):
+    try:
+        delivery.put(f"https://localhost:{{sys.argv[1]}}/", b"", ends=clock.monotonic() + 2)
+    except Undelivered as failure:
+        reached = "HTTP 403" in str(failure)
+print(json.dumps(len(pauses) if reached else None))
 """
 
 
@@ -109,13 +111,13 @@ def append(path: Path, pem: bytes) -> None:
 
 
 def refusals_of_the_client(server: Server, artifact: Path = ARTIFACT, host: str = AWS, **environment: str) -> int:
-    """Return how many of three calls fail to verify the certificate before one reaches the server."""
+    """Return how many of three calls fail to verify the certificate."""
     endpoint = f"https://{host}:{server.port}"
     return int(run(CALL, artifact=artifact, AWS_ENDPOINT_URL_APPFABRIC=endpoint, **environment))
 
 
 def refusals_of_the_delivery(server: Server, artifact: Path = ARTIFACT, **environment: str) -> int | None:
-    """Return how many attempts fail to verify it before one reaches the server; None if none does."""
+    """Return how many attempts of two responses fail to verify it; None if the second one does not reach the server."""
     refused: int | None = run(RESPOND, str(server.port), artifact=artifact, **environment)
     return refused
 
@@ -148,7 +150,7 @@ def test_amazons_roots_are_trusted_at_the_first_attempt(server: Server, artifact
     assert refusals_of_the_delivery(server, artifact) == 0
 
 
-def test_botocores_full_bundle_is_tried_when_amazons_roots_fail(server: Server, artifact: Path) -> None:
+def test_botocores_full_bundle_is_used_from_then_on_when_amazons_roots_fail(server: Server, artifact: Path) -> None:
     append(artifact / "botocore" / "cacert.pem", server.pem)
     assert refusals_of_the_client(server, artifact) == 1
     assert refusals_of_the_client(server, artifact, OTHER) == 1

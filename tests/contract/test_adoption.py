@@ -139,6 +139,24 @@ def test_a_failed_adoption_is_released_by_the_delete_that_follows(impatient: Cus
     assert str(state(resource)) == before
 
 
+def test_an_adoption_that_is_ended_drops_its_claim(adopter: CustomResource, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`sys.exit` is no HandlerError, and nor is a defect."""
+    client = adopter.provider.client()
+    tags_of = client.list_tags_for_resource
+
+    def exits_once_claimed(**parameters: Any) -> Any:
+        returned = tags_of(**parameters)
+        if any("Claim" in tag["key"] for tag in returned["tags"]):
+            raise SystemExit
+        return returned
+
+    monkeypatch.setattr(client, "list_tags_for_resource", exits_once_claimed)
+    before = str(state(adopter))
+    assert adopter.create(adopting(**SAME)).reason.startswith("InternalFailure: SystemExit")
+    assert adopter.mutations() == ["TagResource", "UntagResource"]
+    assert str(state(adopter)) == before
+
+
 @pytest.mark.parametrize("id", [MADE_UP, "unconfirmed"])
 def test_an_adoption_whose_response_was_lost_is_released(adopter: CustomResource, id: str) -> None:
     before = str(state(adopter))

@@ -13,6 +13,7 @@ from ingestion_destination.deadline import Clock
 from ingestion_destination.provider import Provider
 from tests.conftest import Logs
 from tests.support.custom_resource import CustomResource
+from tests.support.properties import processing, properties
 
 TIMEOUT = 2.0
 
@@ -71,3 +72,30 @@ def test_the_watchdog_responds_once_and_no_call_begins_afterward(
         assert resource.delete(response["PhysicalResourceId"]).status == "SUCCESS"
         assert not resource.appfabric.destinations
     assert logs.counted(f"{request_type}Failed") == 1
+
+
+def test_the_watchdog_reports_a_replacement_that_may_have_been_created(
+    resource: CustomResource, monkeypatch: pytest.MonkeyPatch, logs: Logs
+) -> None:
+    current = resource.create()
+    mailbox, client = RealMailbox(), resource.provider.client()
+    reported: list[dict[str, Any]] = []
+
+    def stuck(**_: Any) -> Any:
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
+        assert mailbox.responded.wait(10)
+        reported.extend(logs.errors())  # by the watchdog: this thread may never go on
+        raise TimeoutError
+
+    monkeypatch.setattr(client, "create_ingestion_destination", stuck)
+    provider = Provider(client=lambda: client, delivery=mailbox, clock=Clock(), started=0)  # type: ignore[arg-type]
+    update = {
+        "ResponseURL": "https://responses.example/x",
+        "PhysicalResourceId": current.id,
+        "ResourceProperties": properties(ProcessingConfiguration=processing("raw", "json")),
+        "OldResourceProperties": properties(),
+    }
+    provider(resource.event("Update", **update), RealContext())
+    (response,) = mailbox.bodies
+    assert (response["Status"], response["PhysicalResourceId"]) == ("FAILED", current.id)
+    assert [line["message"] for line in reported] == ["possible orphaned ingestion destination"]

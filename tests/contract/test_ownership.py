@@ -304,6 +304,17 @@ def test_a_move_that_does_not_become_active_is_restored_before_the_response(reso
     assert not resource.mutations()
 
 
+def test_the_rollback_of_a_restored_move_does_not_wait_for_an_update_in_progress(resource: CustomResource) -> None:
+    current = resource.create()
+    resource.time.sleep(60)
+    moved = properties(DestinationConfiguration=to_stream("audit-logs"))
+    resource.appfabric.inject(Outcome(operation="UpdateIngestionDestination", status="Failed"))
+    assert resource.update(current.id, moved, properties()).status == "FAILED"
+    rolled_back = resource.update(current.id, properties(), moved)
+    assert rolled_back.status == "SUCCESS"
+    assert rolled_back.seconds < 5
+
+
 def test_a_move_is_restored_when_tagging_fails(resource: CustomResource) -> None:
     current = resource.create()
     resource.time.sleep(61)
@@ -388,16 +399,23 @@ def test_a_listed_destination_is_not_taken_for_deleted(resource: CustomResource,
     assert not resource.appfabric.destinations
 
 
-@pytest.mark.parametrize("error", ["ResourceNotFoundException", "ValidationException"])
-def test_tags_that_cannot_be_read_do_not_hide_what_an_earlier_invocation_created(
-    resource: CustomResource, error: str
+@pytest.mark.parametrize(
+    ("operation", "error"),
+    [
+        ("ListTagsForResource", "ResourceNotFoundException"),
+        ("ListTagsForResource", "ValidationException"),
+        ("GetIngestionDestination", "AccessDeniedException"),
+    ],
+)
+def test_what_an_earlier_invocation_created_is_not_created_again_when_it_cannot_be_read(
+    resource: CustomResource, operation: str, error: str
 ) -> None:
     event = resource.event("Create")
     send_and_lose_response(resource, event)
     (created,) = resource.appfabric.destinations
     resource.appfabric.created_by.clear()
     resource.time.sleep(60)
-    resource.appfabric.inject(Fault(operation="ListTagsForResource", error=error, times=99))
+    resource.appfabric.inject(Fault(operation=operation, error=error, times=99))
     response = resource.send(event)
     assert (response.status, response.id) == ("FAILED", f"unconfirmed:{event['RequestId']}")
     assert list(resource.appfabric.destinations) == [created]
@@ -505,6 +523,18 @@ def test_without_unique_stack_ids_no_destination_is_taken_for_this_resources(res
     assert resource.delete(f"unconfirmed:{event['RequestId']}", StackId="dev").status == "SUCCESS"
     assert mine not in resource.appfabric.destinations
     assert others.id in resource.appfabric.destinations
+
+
+def test_without_unique_stack_ids_what_carries_ownership_tags_is_not_adopted(resource: CustomResource) -> None:
+    """Another program's resource may have the same name."""
+    current = resource.create(StackId="dev")
+    tags = dict(resource.appfabric.destinations[current.id].tags)
+    resource.time.sleep(HOUR)
+    adopting = properties(AdoptArn=current.id)
+    response = resource.create(adopting, StackId="dev")
+    assert response.reason.startswith("InvalidRequest: AdoptArn: the destination belongs to another resource")
+    assert resource.delete(response.id, adopting, StackId="dev").status == "SUCCESS"
+    assert resource.appfabric.destinations[current.id].tags == tags
 
 
 def test_these_tests_use_a_real_stack_id() -> None:

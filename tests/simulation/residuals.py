@@ -188,7 +188,7 @@ def forged_tags(violation: Violation, facts: Facts) -> bool:
 
 @_residual(9)
 def rollback_onto_a_broken_bucket(_violation: Violation, _facts: Facts) -> bool:
-    """A rollback that must itself move back to a broken bucket fails: the stack is stuck, which violates nothing."""
+    """A rollback that must itself move back, to a broken bucket or late, fails: it is stuck, which violates nothing."""
     return False
 
 

@@ -11,7 +11,7 @@ from local.appfabric import Outcome
 from tests.simulation.aws import NOTHING_WRONG, Behavior, Fault, Invocation, Plan, Request, installed
 from tests.simulation.cloudformation import CREATE_FIRST, UPDATE_IT, Options
 from tests.simulation.invariants import ownership_tags
-from tests.simulation.scenarios import HAND_MADE, NOT, TO_THE_END, Scenario, properties
+from tests.simulation.scenarios import FOR_THE_STACK, HAND_MADE, NOT, TO_THE_END, Scenario, properties
 from tests.support.properties import OTHER_INGESTION, processing, tag_list, to_bucket, to_stream
 
 NO_RESPONSE_ARRIVES = Plan(puts=(Fault(0, "500", 999),))
@@ -416,6 +416,27 @@ def test_a_late_rollback_does_not_take_over_a_destination_with_the_tags_of_the_f
     fails = Plan(calls=(Fault(1, "403"),), queued=70, duplicate_after=30)
     late = Plan(queued=70)
     deployment.update(fails, NOTHING_WRONG, late, wanted=properties(Tags=tag_list({"a": "1"})))
+
+
+@pytest.mark.parametrize("call", range(5))
+def test_a_canceled_adoption_that_is_throttled_leaves_the_next_adoption(call: int, deployment: Deployment) -> None:
+    throttled = Plan(calls=(Fault(call, "throttled", 40),))
+    deployment.create(throttled, wanted=ADOPTS, fails_at=1, preserve=True, wait=FOR_THE_STACK)
+    deployment.update(wanted=ADOPTS, continues=UPDATE_IT)
+    assert deployment.id == HAND_MADE[0]
+    assert not deployment.scenario.excused
+
+
+def test_a_late_rollback_just_after_a_move_can_be_continued(deployment: Deployment) -> None:
+    """Residual 9: who updated the destination is not known."""
+    deployment.create()
+    deployment.scenario.time_passes(seconds=70)
+    moved = properties(DestinationConfiguration=to_bucket("two"))
+    deployment.update(Plan(), Plan(queued=11), wanted=moved, fails_at=1)
+    assert deployment.stack.state == "stuck"
+    deployment.scenario.go(lambda: deployment.stack.resume(Options()))
+    assert deployment.stack.state == "complete"
+    assert "one" in str(deployment.scenario.facts.destinations[deployment.id].destination)
 
 
 # CloudFormation cancels an Update in progress when something else fails; the function is not notified.
