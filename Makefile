@@ -1,11 +1,13 @@
-# `make demo` shows a destination's whole life, `make test` runs every test. Each sets up what it needs.
+# `make demo` shows a destination from its Create to its Delete, `make test` runs every test. Each sets up what it needs.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-# Nothing of the caller's AWS configuration may reach a build, a test or the demo.
+# Nothing of the caller's AWS configuration may reach a build, a test or the demo: only the canary works with it.
+ifneq ($(MAKECMDGOALS),test-aws)
 unexport AWS_PROFILE AWS_REGION AWS_DEFAULT_REGION AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN
 unexport AWS_CA_BUNDLE AWS_ENDPOINT_URL AWS_CONFIG_FILE AWS_SHARED_CREDENTIALS_FILE AWS_SAM_LOCAL
+endif
 unexport PYTHONPATH VIRTUAL_ENV PYTHONHOME
 
 UV_VERSION := 0.13.9
@@ -14,7 +16,7 @@ SAM := .venv-sam/bin/sam
 RUN := .venv/bin/python
 ARTIFACT := .aws-sam/build/ProviderFunction
 
-# Lambda's own version where it is at hand, else any that is new enough. A version manager may refuse
+# Lambda's own version where it is installed, else any that is new enough. A version manager may refuse
 # inside this folder what .python-version asks for, so each name is tried from the root folder as well.
 PYTHON ?= $(shell for d in . /; do for p in python3.13 python3 python3.14 python3.12 python3.11; do \
 	(cd $$d && $$p -c 'import sys; sys.version_info >= (3, 11) or sys.exit(1); print(sys.executable)') 2>/dev/null && exit; \
@@ -42,7 +44,7 @@ setup: .venv/.ready .venv-sam/.ready .venv-cloudformation/.ready .venv-checkov/.
 
 $(UV):
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none was found" >&2; exit 1; }
-	@echo "Setting up with $(PYTHON): once, some 800 MB in this folder"
+	@echo "Setting up with $(PYTHON): once, up to 1 GB in this folder"
 	@"$(PYTHON)" -m venv .tools
 	@.tools/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
@@ -74,6 +76,8 @@ build: .aws-sam/.ready ## Build the function into .aws-sam/build
 	@PYTHON="$(CURDIR)/.tools/bin/python" $(SAM) build --no-cached > $(@D)/build.log 2>&1 \
 		|| { cat $(@D)/build.log >&2; exit 1; }
 	@grep -A 1 '^No Python 3.13' $(@D)/build.log >&2 || true
+	@# Python adds these where it imports from, and a folder that is newer than the build means another build.
+	@find src -type d -not -name __pycache__ -exec mkdir -p {}/__pycache__ \;
 	@touch $@
 
 # For the commands that a user runs first: sets up what is missing, silently but for a line each.
@@ -81,7 +85,7 @@ PREPARE = @sh local/prepare.sh "$(MAKE)" .venv/.ready .venv-sam/.ready .venv-clo
 LOCAL := exec env PYTHONPATH=src:. $(RUN) -m local
 
 .PHONY: demo
-demo: ## Show the whole life of a destination on this machine [DETAIL=1]
+demo: ## Create, update, replace, roll back and delete a destination on this machine [DETAIL=1] [RECORD=docs/demo.svg]
 	$(PREPARE)
 	@$(LOCAL) demo
 
@@ -140,6 +144,13 @@ endif
 .PHONY: test-all
 test-all: setup lint build ## What is slower too: each Python, a tarball, 50,000 random scenarios
 	@SCENARIOS=soak $(PYTEST) $(PARALLEL) --cov -m ""
+
+.PHONY: test-aws
+test-aws: .venv/.ready ## Check what is assumed of AWS, with your credentials: make test-aws ACCOUNT=… INGESTION=… (docs/canary.md)
+	@exec env PYTHONPATH=src:. $(RUN) -m canary --account "$(ACCOUNT)" --ingestion "$(INGESTION)" \
+		$(if $(REGION),--region "$(REGION)") $(if $(PROVIDER),--provider "$(PROVIDER)") $(if $(DISPOSABLE),--disposable) \
+		$(if $(ONLY),--only "$(ONLY)") $(if $(POLL),--poll "$(POLL)") $(if $(PATIENCE),--patience "$(PATIENCE)") \
+		$(if $(SERVICE_TIMEOUT),--service-timeout "$(SERVICE_TIMEOUT)")
 
 .PHONY: soak
 soak: .venv/.ready ## Play 50,000 random scenarios instead of 2,000: make soak SEED=1

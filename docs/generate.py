@@ -28,8 +28,9 @@ PARENTS = {"AppBundleArn": "app bundle", "IngestionArn": "ingestion"}
 
 INTRODUCTION = """\
 The app bundle is one property with two names: `AppBundleArn` is the native type's and `AppBundleIdentifier` the API's;
-the ingestion likewise, `IngestionArn` and `IngestionIdentifier`. Each takes an ARN or a UUID. A change from one name to
-the other, or from an ARN to the UUID that it ends in, is no change.
+the ingestion likewise, `IngestionArn` and `IngestionIdentifier`. Each takes an ARN or a UUID. Take `AppBundleArn` and
+`IngestionArn`, with ARNs, in a new template: the native type has no others, so a later [migration](migration.md) copies
+them. A change from one name to the other, or from an ARN to the UUID that it ends in, is no change.
 
 A property that says *Replacement* is changed by a new destination: it is created first, the old one is deleted when the
 stack's update is complete, and `Ref` changes. An ingestion takes five destinations, a quota that cannot be raised, so

@@ -20,6 +20,9 @@ def main(arguments: list[str]) -> int:
         return 2
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing to clean up while modules are imported
     command = importlib.import_module(f"local.{arguments[0]}")
+    from botocore.exceptions import ClientError, HTTPClientError
+
+    from local.activity_log import Ended
     from local.cloudformation import CloudFormationError
     from local.console import Problem, fail
     from local.runtime import LambdaRuntimeError
@@ -31,7 +34,9 @@ def main(arguments: list[str]) -> int:
         return 130
     except Problem as problem:
         return fail(str(problem), status=problem.status)
-    except (CloudFormationError, LambdaRuntimeError) as error:
+    except (Ended, HTTPClientError):
+        return fail("the local environment has ended", status=1)
+    except (CloudFormationError, LambdaRuntimeError, ClientError) as error:
         return fail(str(error), status=1)
     return status
 

@@ -39,12 +39,23 @@ class CustomResourceRequest:
     outcome: Mapping[str, Any] | None
 
 
+class Ended(Exception):
+    """The emulators have ended, and their log with them."""
+
+
 class ActivityLog:
-    """A file that only grows. Safe for several threads and processes to write."""
+    """A file that only grows. Safe for several threads and processes to write.
+
+    Raises:
+        Ended: Its folder is gone.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._path.touch()
+        try:
+            self._path.touch()
+        except FileNotFoundError:
+            raise Ended from None
 
     def write(self, kind: str, **details: object) -> None:
         """Add a line."""
@@ -60,8 +71,14 @@ class ActivityLog:
 
         Args:
             after: How many to leave out at the beginning.
+
+        Raises:
+            Ended: The log is gone.
         """
-        lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True)[after:]
+        try:
+            lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True)[after:]
+        except FileNotFoundError:
+            raise Ended from None
         return [json.loads(line) for line in lines if line.endswith("\n")]  # the last may be incomplete
 
     def requests(self) -> list[CustomResourceRequest]:

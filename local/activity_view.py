@@ -9,7 +9,7 @@ from typing import Any, Self
 from rich.console import Console
 from rich.text import Text
 
-from local.activity_log import ActivityLog
+from local.activity_log import ActivityLog, Ended
 from local.regions import RegionMismatch, region_of
 
 _SOURCE_WIDTH = 15
@@ -54,7 +54,7 @@ class ActivityView:
             ended = self._end.wait(_POLL_SECONDS)
             try:
                 entries = self._activity.entries(after=self._seen)
-            except FileNotFoundError:  # the environment has ended
+            except Ended:
                 return
             self._seen += len(entries)
             for entry in entries:

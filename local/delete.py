@@ -6,7 +6,7 @@ from rich.text import Text
 
 from local.activity_view import ActivityView, reason_of
 from local.console import Problem, console
-from local.environment import PROVIDER_STACK, running
+from local.environment import PROVIDER_STACK, check_is_not_the_provider, running
 
 
 def main() -> int:
@@ -18,6 +18,7 @@ def main() -> int:
     name = os.environ.get("STACK", "")
     if not name:
         raise Problem("usage: make local-delete STACK=name", status=2)
+    check_is_not_the_provider(name)
     cloudformation = running().cloudformation()
     if cloudformation.find(name) is None:
         names = ", ".join(stack.name for stack in cloudformation.stacks() if stack.name != PROVIDER_STACK)

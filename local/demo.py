@@ -1,9 +1,10 @@
-"""`make demo`: the whole life of a destination on this machine, a line for each step.
+"""`make demo`: a destination from its Create to its Delete on this machine, a line for each step.
 
 Everything in it is real but AWS: the built function under Lambda's runtime, `sam deploy`, CloudFormation's contract.
 """
 
 import contextlib
+import itertools
 import os
 import sys
 import tempfile
@@ -22,6 +23,7 @@ from local.certificates import Certificates
 from local.cloudformation import CloudFormation, CloudFormationError, emulate
 from local.console import Problem, console
 from local.environment import BUNDLE, INGESTION, PROVIDER, PROVIDER_STACK, log_calls
+from local.recording import Recording
 from local.runtime import ROOT
 from local.timeline import table
 
@@ -119,11 +121,16 @@ STEPS: tuple[tuple[str, Callable[[Demo], str]], ...] = (
     ("Let an update fail", Demo.fail),
     ("Delete", Demo.delete),
 )
+RECORDED = (Demo.replace, Demo.fail)
 
 
 def main() -> int:
-    """Run the steps, each with a line; with the variable DETAIL also with a table of all that happened."""
+    """Run the steps, each with a line; with the variable DETAIL also with a table of all that happened.
+
+    With the variable RECORD, the path of an SVG, also draw two of them.
+    """
     out, detail = console(), bool(os.environ.get("DETAIL"))
+    recording = Recording(Path(path)) if (path := os.environ.get("RECORD")) else None
     if not out.is_terminal:
         out.width = _WIDTH_WHEN_PIPED
     if sys.version_info[:2] != LAMBDAS_PYTHON:
@@ -139,20 +146,28 @@ def main() -> int:
                     shown = step(demo)
             except Problem as problem:
                 raise Problem(f"✗ {title}: {problem}") from None
-            out.print(Text.assemble(("✓ ", "green"), f"{title:<{_TITLE_WIDTH}} {shown}"), soft_wrap=True)
+            line = Text.assemble(("✓ ", "green"), f"{title:<{_TITLE_WIDTH}} {shown}")
+            out.print(line, soft_wrap=True)
             entries = demo.cloudformation.activity.entries(after=seen)
             seen += len(entries)
+            failing = step is Demo.fail
             if detail:
-                failing = step is Demo.fail
                 out.print(table(entries, began=began, width=out.width, failure_expected=failing))
                 out.print()
+            if recording and step in RECORDED:
+                recording.add(line, entries, failure_expected=failing)
+    if recording:
+        recording.write()
     _say_what_is_next(out, detail)
     return 0
 
 
 @contextlib.contextmanager
 def _started() -> Iterator[Demo]:
-    appfabric = AppFabricEmulator()
+    # Ids that count upward, so that each run makes the same calls in the same order: the provider reads destinations as
+    # AppFabric lists them, which the emulator does by their ids.
+    numbers = itertools.count(1)
+    appfabric = AppFabricEmulator(new_id=lambda: f"44444444-4444-4444-8444-{next(numbers):012}")
     with (
         tempfile.TemporaryDirectory() as directory,
         serve(appfabric) as endpoint,

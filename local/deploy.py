@@ -8,10 +8,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
-from local.activity_view import ActivityView, print_line, reason_of
+from local.activity_view import ActivityView, reason_of
 from local.cloudformation import CloudFormation, CloudFormationError, Stack
 from local.console import Problem, console
-from local.environment import running
+from local.environment import check_is_not_the_provider, running
 from local.rehearsal import EXAMPLE, Rehearsal
 from local.templates import Template, parse_parameters, stack_name
 
@@ -28,6 +28,7 @@ def main() -> int:
     if not path.name:
         raise Problem(_TEMPLATE_NEEDED, status=2)
     name = stack_name(os.environ.get("STACK", ""), path)
+    check_is_not_the_provider(name)
     parameters = parse_parameters(os.environ.get("PARAMS", ""))
     rehearsal = Rehearsal.parse(fail) if (fail := os.environ.get("FAIL", "")) else None
     template = Template.read(path)
@@ -44,9 +45,9 @@ def main() -> int:
     with out.status(f"Linting {escape(path.name)}"):
         warnings = template.lint(environment.region)
     for warning in warnings:
-        print_line(out, Text(warning, style="yellow"))
+        out.print(Text(warning, style="yellow"), soft_wrap=True)
     for parameter, value in added.items():
-        print_line(out, Text(f"{parameter} is not given: {value}", style="dim"))
+        out.print(Text(f"{parameter} is not given: {value}", style="dim"), soft_wrap=True)
     deployment = Deployment(out, cloudformation, name)
     with rehearsal.injected(environment.appfabric_endpoint) if rehearsal else nullcontext():
         error = deployment.run(template.path, {**parameters, **added})

@@ -65,13 +65,17 @@ def running() -> Environment:
     """The environment that runs on this machine.
 
     Raises:
-        Problem: None does.
+        Problem: None does, or it is starting.
     """
-    with contextlib.suppress(OSError, ValueError), (STATE / "lock").open("rb") as lock:
-        try:
+    try:
+        with (STATE / "lock").open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
+    except BlockingIOError:
+        with contextlib.suppress(OSError, ValueError):
             return Environment(**json.loads((STATE / "environment.json").read_text(encoding="utf-8")))
+        raise Problem("the local environment is starting: try again once `make local` says that it is up") from None
+    except OSError:
+        pass
     raise Problem("no local environment is running: start one with `make local` in another terminal", status=2)
 
 
@@ -105,6 +109,16 @@ def start(*, region: str, port: int) -> Iterator[Environment]:
             )
             (STATE / "environment.json").write_text(json.dumps(asdict(environment)), encoding="utf-8")
             yield environment
+
+
+def check_is_not_the_provider(stack_name: str) -> None:
+    """Check that a stack is not the provider's, without which nothing else can be deployed or deleted.
+
+    Raises:
+        Problem: It is.
+    """
+    if stack_name == PROVIDER_STACK:
+        raise Problem(f"{stack_name} is the provider: `make local` deploys it, and sam or aws can change it", status=2)
 
 
 def log_calls(appfabric: AppFabricEmulator, cloudformation: CloudFormation) -> None:
@@ -141,7 +155,7 @@ def _where() -> str:
     try:
         other = running()
     except Problem:
-        return ""  # it is starting
+        return ", and is starting"
     return f", in {other.region} at {other.endpoint} (process {other.pid})"
 
 

@@ -3,7 +3,7 @@
 import http.client
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -66,7 +66,8 @@ class Rehearsal:
         try:
             yield
         finally:
-            _send(endpoint, "DELETE", "faults", None)
+            with suppress(OSError):  # the environment has ended meanwhile
+                _send(endpoint, "DELETE", "faults", None)
 
 
 def _send(endpoint: str, method: str, name: str, body: list[Mapping[str, Any]] | None) -> None:

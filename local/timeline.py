@@ -11,18 +11,21 @@ from local.activity_view import describe_call, reason_of, shorten, style_of
 _SECONDS_WIDTH = 7
 
 
-def table(entries: Iterable[Mapping[str, Any]], *, began: float, width: int, failure_expected: bool = False) -> Table:
+def table(
+    entries: Iterable[Mapping[str, Any]], *, began: float | None, width: int, failure_expected: bool = False
+) -> Table:
     """What happened, as a table of three columns.
 
     Args:
         entries: Those of the activity log.
-        began: When the clock of the first column started, in seconds since the epoch.
+        began: When the clock of the first column started, in seconds since the epoch; None for a table without it.
         width: Of the terminal.
         failure_expected: Whether what fails is meant to, and so is not red.
     """
-    lane = (width - _SECONDS_WIDTH - 4) // 2
+    lane = (width - 2 - (0 if began is None else _SECONDS_WIDTH + 2)) // 2
     shown = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    shown.add_column("seconds", justify="right", style="dim", width=_SECONDS_WIDTH)
+    if began is not None:
+        shown.add_column("seconds", justify="right", style="dim", width=_SECONDS_WIDTH)
     shown.add_column("CloudFormation", overflow="fold", width=lane)
     shown.add_column("AppFabric", overflow="fold", width=lane - 2)
     for entry in entries:
@@ -30,7 +33,8 @@ def table(entries: Iterable[Mapping[str, Any]], *, began: float, width: int, fai
         if failure_expected and left.style == "red":
             left.style = "yellow"
         if left or right:
-            shown.add_row(f"{entry['at'] - began:.2f}", left, right)
+            clock = () if began is None else (f"{entry['at'] - began:.2f}",)
+            shown.add_row(*clock, left, right)
     return shown
 
 

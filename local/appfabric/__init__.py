@@ -4,8 +4,9 @@ It validates requests by the service model that botocore ships and by the limits
 injected: a `Fault` into a call, an `Outcome` into a destination. Where AWS documents nothing, the choice made here is
 marked "guess" beside the code.
 
-Not emulated: app bundles, ingestions and authorizations (each well-formed one exists until a test says
-otherwise), signatures, permissions, and whether a bucket or stream exists.
+Not emulated: app bundles, ingestions and authorizations (each well-formed one exists until a test says otherwise, but
+for the UUID of zeros; an ingestion can be started and stopped), signatures, permissions, and whether a bucket or stream
+exists.
 """
 
 from local.appfabric.emulator import AppFabricEmulator, Call

@@ -11,6 +11,7 @@ from local.appfabric.errors import not_found
 from local.appfabric.faults import Injections, Outcome
 
 Parameters = Mapping[str, Any]
+_NIL = "00000000-0000-0000-0000-000000000000"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +28,7 @@ class Account:
 
     Attributes:
         destinations: those there are, by ARN.
-        missing: UUIDs of app bundles and ingestions that do not exist; every other one does.
+        missing: UUIDs of app bundles and ingestions that do not exist; every other one does, but for the UUID of zeros.
         enabled: ARNs of ingestions that are enabled. One whose destination is deleted is disabled, at once: the service
             model says that it fails "and is eventually disabled". None is at first.
         page_size: the most entries in the response to a List, whatever `maxResults` allows.
@@ -35,10 +36,11 @@ class Account:
         created_by: by client token, the parameters it came with and the ARN that was created.
         pages: by nextToken, the page that it is for.
         now: the time of day, with its zone.
+        new_id: the UUID of the next destination.
         lock: held by whoever reads or changes any of these.
     """
 
-    def __init__(self, *, region: str, account_id: str, now: Callable[[], datetime]) -> None:
+    def __init__(self, *, region: str, account_id: str, now: Callable[[], datetime], new_id: Callable[[], str]) -> None:
         self.destinations: dict[str, Destination] = {}
         self.missing: set[str] = set()
         self.enabled: set[str] = set()
@@ -47,6 +49,7 @@ class Account:
         self.created_by: dict[str, tuple[Parameters, str]] = {}
         self.pages: dict[str, Page] = {}
         self.now = now
+        self.new_id = new_id
         self.lock = RLock()
         self._region = region
         self._account_id = account_id
@@ -142,7 +145,7 @@ class Account:
         return destination.arn in self._lingering
 
     def _parents_exist(self, arn: Arn) -> bool:
-        return self.missing.isdisjoint({arn.bundle, arn.ingestion})
+        return {_NIL, *self.missing}.isdisjoint({arn.bundle, arn.ingestion})
 
 
 def _in_ingestion(request: Parameters, destinations: Iterable[Destination]) -> list[Destination]:

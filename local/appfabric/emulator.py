@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 from botocore import xform_name
 from botocore.model import OperationModel
@@ -51,11 +52,12 @@ class AppFabricEmulator(Account):
         region: str = "us-east-1",
         account_id: str = "111122223333",
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        new_id: Callable[[], str] = lambda: str(uuid4()),
         sleep: Callable[[float], None] = lambda _: None,
         rate_limit: RateLimit | None = None,
     ) -> None:
-        """Start without destinations; `now` is an aware time of day."""
-        super().__init__(region=region, account_id=account_id, now=now)
+        """Start without destinations; `now` is an aware time of day, `new_id` a new UUID in lower case."""
+        super().__init__(region=region, account_id=account_id, now=now, new_id=new_id)
         self.calls: list[Call] = []
         self.rate_limit = rate_limit
         self.sleep = sleep

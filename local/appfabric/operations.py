@@ -3,8 +3,7 @@
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import timedelta
-from uuid import uuid4
+from datetime import UTC, datetime, timedelta
 
 from local.appfabric.account import Account, Page, Parameters
 from local.appfabric.destinations import Destination
@@ -13,6 +12,7 @@ from local.appfabric.model import service_model
 
 # https://docs.aws.amazon.com/general/latest/gr/appfabric.html: for each ingestion, not adjustable.
 DESTINATIONS_PER_INGESTION = 5
+_INGESTIONS_CREATED_AT = datetime(2026, 1, 1, tzinfo=UTC)
 _TOKEN_LIFETIME = timedelta(hours=24)  # the model, of nextToken
 # The model says so of one request; of a resource it is AWS's general rule.
 TAGS_PER_RESOURCE = service_model().shape_for("TagList").metadata["max"]
@@ -40,7 +40,7 @@ def create_ingestion_destination(account: Account, request: Parameters) -> Param
         raise ServiceError("ServiceQuotaExceededException", members=members)
     created_at = account.now()
     created = Destination(
-        arn=str(replace(ingestion, destination=str(uuid4()))),
+        arn=str(replace(ingestion, destination=account.new_id())),
         processing=request["processingConfiguration"],
         destination=request["destinationConfiguration"],
         tags=tags,
@@ -100,17 +100,31 @@ def list_ingestions(account: Account, request: Parameters) -> Parameters:
     paths = [destination.path for destination in account.destinations.values()]
     arns = sorted({path.ingestion_arn for path in paths if bundle in (path.bundle, path.bundle_arn)})
     page, next_token = _page(account, request, bundle, arns)
-    ingestions = [{"arn": arn, "app": "OKTA", "tenantId": "example.okta.com", "state": "enabled"} for arn in page]
-    return {"ingestions": ingestions, "nextToken": next_token}
+    return {"ingestions": [_ingestion(account, arn) for arn in page], "nextToken": next_token}
+
+
+def get_ingestion(account: Account, request: Parameters) -> Parameters:
+    """Describe an ingestion; all but its ARNs and its state is invented."""
+    return {"ingestion": _ingestion(account, _ingestion_arn(account, request))}
+
+
+def start_ingestion(account: Account, request: Parameters) -> Parameters:
+    """Enable an ingestion; that it is enabled already is no error, which is a guess."""
+    account.enabled.add(_ingestion_arn(account, request))
+    return {}
+
+
+def stop_ingestion(account: Account, request: Parameters) -> Parameters:
+    """Disable an ingestion; that it is disabled already is no error, which is a guess."""
+    account.enabled.discard(_ingestion_arn(account, request))
+    return {}
 
 
 def list_ingestion_destinations(account: Account, request: Parameters) -> Parameters:
     """List the ARNs of an ingestion's destinations, in pages; their order is a guess."""
-    ingestion = account.ingestion(request)
-    if ingestion is None:
-        raise not_found(request["ingestionIdentifier"], resource_type="Ingestion")
+    ingestion_arn = _ingestion_arn(account, request)
     arns = sorted(destination.arn for destination in account.in_ingestion(request))
-    page, next_token = _page(account, request, ingestion.ingestion_arn, arns)
+    page, next_token = _page(account, request, ingestion_arn, arns)
     return {"ingestionDestinations": [{"arn": arn} for arn in page], "nextToken": next_token}
 
 
@@ -132,6 +146,28 @@ def list_tags_for_resource(account: Account, request: Parameters) -> Parameters:
     """List a destination's tags."""
     tags = account.tagged(request).tags
     return {"tags": [{"key": key, "value": value} for key, value in tags.items()]}
+
+
+def _ingestion_arn(account: Account, request: Parameters) -> str:
+    """The ARN of the ingestion that a request names, which has to exist."""
+    ingestion = account.ingestion(request)
+    if ingestion is None:
+        raise not_found(request["ingestionIdentifier"], resource_type="Ingestion")
+    return ingestion.ingestion_arn
+
+
+def _ingestion(account: Account, arn: str) -> Parameters:
+    """The API's Ingestion, whose first members are an IngestionSummary's too."""
+    return {
+        "arn": arn,
+        "app": "OKTA",
+        "tenantId": "example.okta.com",
+        "state": "enabled" if arn in account.enabled else "disabled",
+        "appBundleArn": arn.partition("/ingestion/")[0],
+        "createdAt": _INGESTIONS_CREATED_AT,
+        "updatedAt": _INGESTIONS_CREATED_AT,
+        "ingestionType": "auditLog",
+    }
 
 
 def _page(account: Account, request: Parameters, of: str, arns: list[str]) -> tuple[list[str], str | None]:

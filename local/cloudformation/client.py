@@ -132,7 +132,6 @@ class CloudFormation:
             parameters=parameters or {},
             bucket=_BUCKET,
             environment=self.environment(),
-            directory=self.directory,
             timeout=timeout,
         )
         return self.stack(stack_name)

@@ -12,6 +12,7 @@ in memory only:
 | `stacks._deploy_stack_async` (wrapped)   | creates one resource after another                              |
 | `stacks._failed_operation` (wrapped)     | forgets a resource whose Create failed, so it gets no Delete    |
 | `stacks._validation_errors` (wrapped)    | lets a custom resource change its type                          |
+| `UpdateStack` (wrapped)                  | refuses a stack that failed and was not rolled back             |
 | `stacks._add_event` (wrapped)            | announces no event                                              |
 | `app._port_is_bindable`                  | opens port 443 beside its own                                   |
 
@@ -53,6 +54,7 @@ def install(*, custom_resources: CustomResources, functions: Functions, activity
     _replace_functions(functions)
     _wrap_operations(custom_resources)
     _wrap_validation()
+    _wrap_updates()
     _wrap_events(activity)
     ministack.app._port_is_bindable = lambda *_: False
 
@@ -173,6 +175,27 @@ def _wrap_validation() -> None:
         return found
 
     stacks._validation_errors = errors
+
+
+def _wrap_updates() -> None:
+    """Let an update continue what failed and was kept: ministack sends an Update for what a Create left.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/stack-failure-options.html
+    """
+    update = handlers._ACTION_HANDLERS["UpdateStack"]
+
+    def update_stack(parameters: Mapping[str, Any]) -> object:
+        stack = handlers._resolve_stack(handlers._p(parameters, "StackName"))
+        failed = stack["StackStatus"] if stack else ""
+        if failed not in ("CREATE_FAILED", "UPDATE_FAILED"):
+            return update(parameters)
+        stack["StackStatus"] = "UPDATE_COMPLETE"
+        response = update(parameters)
+        if stack["StackStatus"] == "UPDATE_COMPLETE":  # the request was refused
+            stack["StackStatus"] = failed
+        return response
+
+    handlers._ACTION_HANDLERS["UpdateStack"] = update_stack
 
 
 def _wrap_events(activity: ActivityLog) -> None:

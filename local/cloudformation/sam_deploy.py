@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/s
 
 import os
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,7 +22,6 @@ def deploy(
     parameters: Mapping[str, str],
     bucket: str,
     environment: Mapping[str, str],
-    directory: Path,
     timeout: float | None,
 ) -> None:
     """Create or update a stack.
@@ -32,7 +32,6 @@ def deploy(
         parameters: Parameters that differ from their defaults.
         bucket: Where the artifacts go.
         environment: Where AWS is.
-        directory: The home directory: nothing of ~/.aws or ~/.aws-sam is read.
         timeout: Seconds until it is given up, None for never.
 
     Raises:
@@ -47,16 +46,19 @@ def deploy(
     if parameters:
         command.append("--parameter-overrides")
         command += [f"ParameterKey={name},ParameterValue={_quoted(value)}" for name, value in parameters.items()]
-    finished = subprocess.run(
-        command,
-        env={"PATH": os.defpath, "HOME": str(directory), **environment},
-        cwd=directory,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        timeout=timeout,
-        check=False,
-    )
+    with tempfile.TemporaryDirectory() as home:  # nothing of ~/.aws or ~/.aws-sam is read, and SAM writes there
+        config = Path(home) / "samconfig.toml"  # not one beside the template, with a profile or a Region of its own
+        config.write_text("version = 0.1\n", encoding="utf-8")
+        finished = subprocess.run(
+            [*command, "--config-file", str(config)],
+            env={"PATH": os.defpath, "HOME": home, **environment},
+            cwd=home,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=timeout,
+            check=False,
+        )
     if finished.returncode:
         raise CloudFormationError(f"sam deploy failed:\n{finished.stdout.decode(errors='replace')}")
 

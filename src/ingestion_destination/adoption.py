@@ -50,8 +50,9 @@ class Adoption:
             raise InvalidRequest("AdoptArn: the destination does not exist")
         recorded = Ownership.read(tags)
         if recorded and (recorded.owner, recorded.token) == (self.ownership.owner, self.ownership.token):
-            self._tag(arn, tags, appfabric)  # an earlier invocation of this request adopted it
-            return destination
+            if self.ownership.owner.claim in tags:
+                self._drop_claim(arn)
+            return destination  # an earlier invocation of this request adopted it
         self._refuse_what_belongs_to_another(arn, tags, recorded)
         self._refuse_after_a_later_adoption(recorded)
         _refuse_what_differs(destination, tags, desired)
@@ -62,29 +63,29 @@ class Adoption:
         return destination
 
     def _claim_and_tag(self, arn: DestinationArn, appfabric: AppFabric) -> None:
+        """Set the four tags, then drop the claim: a Delete that releases the destination meanwhile leaves nothing."""
         mine, before = self.ownership.owner.claim, self.journal.entry.create_in_doubt
         self.journal.record(create_in_doubt=True)
         try:
             appfabric.tag(arn, {mine: self.ownership.token})
             appfabric.clock.sleep(CONSISTENT_AFTER)
-            tags = appfabric.tags(arn) or {}
-            if _claims(tags) - {mine} or self._is_of_another(tags, Ownership.read(tags)):
-                raise ResourceConflict("AdoptArn: another resource is adopting this destination at the same time")
-            self._refuse_after_a_later_adoption(Ownership.read(tags))
-            self._tag(arn, tags | {mine: ""}, appfabric)
+            self._refuse_what_another_adopts(arn, appfabric)
+            appfabric.tag(
+                arn, self.ownership.tags, before_retry=lambda: self._refuse_what_another_adopts(arn, appfabric)
+            )
+            appfabric.untag(arn, [mine])
         except BaseException as failure:
             self._drop_claim(arn)
             if isinstance(failure, ResourceConflict) and not failure.in_doubt:
                 self.journal.record(create_in_doubt=before)
             raise
 
-    def _tag(self, arn: DestinationArn, tags: Mapping[str, str], appfabric: AppFabric) -> None:
-        """Set the four tags, then drop the claim: a Delete that releases the destination meanwhile leaves nothing."""
-        missing = {key: value for key, value in self.ownership.tags.items() if tags.get(key) != value}
-        if missing:
-            appfabric.tag(arn, missing)
-        if self.ownership.owner.claim in tags:
-            appfabric.untag(arn, [self.ownership.owner.claim])
+    def _refuse_what_another_adopts(self, arn: DestinationArn, appfabric: AppFabric) -> None:
+        tags = appfabric.tags(arn) or {}
+        recorded = Ownership.read(tags)
+        if _claims(tags) - {self.ownership.owner.claim} or self._is_of_another(tags, recorded):
+            raise ResourceConflict("AdoptArn: another resource is adopting this destination at the same time")
+        self._refuse_after_a_later_adoption(recorded)
 
     def _drop_claim(self, arn: DestinationArn) -> None:
         """As far as possible: one that is left keeps others from adopting the destination, and they read of it."""
@@ -103,24 +104,29 @@ class Adoption:
         Returns:
             Whether it was this resource's and meant.
         """
-        if if_it and self._is_meant(self.invocation.appfabric.tags(arn) or {}, if_it):
-            self.invocation.appfabric.clock.sleep(CONSISTENT_AFTER)
-        return self._release(arn, if_it or (lambda _: True))
-
-    def _is_meant(self, tags: Mapping[str, str], if_it: Callable[[Ownership], bool]) -> bool:
-        recorded = Ownership.read(tags)
-        return recorded is not None and recorded.owner == self.ownership.owner and if_it(recorded)
-
-    def _release(self, arn: DestinationArn, if_it: Callable[[Ownership], bool]) -> bool:
-        appfabric = self.invocation.appfabric
+        appfabric, claim = self.invocation.appfabric, self.ownership.owner.claim
         tags = appfabric.tags(arn) or {}
+        if if_it and self._is_meant(tags, if_it):  # of two readings either may be the older one: both must say so
+            appfabric.clock.sleep(CONSISTENT_AFTER)
+            tags = appfabric.tags(arn) or {}
         released = self._is_meant(tags, if_it)
-        claim = self.ownership.owner.claim
-        if released:  # all of them, for what was read may be older than the last one
-            appfabric.untag(arn, [*OWNERSHIP_TAGS, claim])
-        elif claim in tags:
-            appfabric.untag(arn, [claim])
+        with suppress(_NoLongerOwned):
+            if released:  # all of them, for what was read may be older than the last one
+                appfabric.untag(arn, [*OWNERSHIP_TAGS, claim], before_retry=lambda: self._expect_ownership(arn, if_it))
+            elif claim in tags:
+                appfabric.untag(arn, [claim])
         return released
+
+    def _expect_ownership(self, arn: DestinationArn, if_it: Callable[[Ownership], bool] | None) -> None:
+        """Raise when the destination is not meant any more: another invocation released it, and others have it."""
+        if not self._is_meant(self.invocation.appfabric.tags(arn) or {}, if_it):
+            raise _NoLongerOwned
+
+    def _is_meant(self, tags: Mapping[str, str], if_it: Callable[[Ownership], bool] | None) -> bool:
+        recorded = Ownership.read(tags)
+        if recorded is None or recorded.owner != self.ownership.owner:
+            return False
+        return if_it is None or if_it(recorded)
 
     def _refuse_after_a_later_adoption(self, recorded: Ownership | None) -> None:
         """CloudFormation canceled this request, and a later one of this resource has adopted the destination."""
@@ -144,6 +150,10 @@ class Adoption:
                 "AdoptArn: the destination belongs to another resource. If that resource no longer exists: "
                 f"aws appfabric untag-resource --resource-arn {arn} --tag-keys {' '.join(keys)}"
             )
+
+
+class _NoLongerOwned(Exception):
+    """What was to be released is not this resource's any more."""
 
 
 def _claims(tags: Mapping[str, str]) -> set[str]:

@@ -13,6 +13,7 @@ from ingestion_destination.appfabric.errors import IdempotentParameterMismatch
 from ingestion_destination.exceptions import AccessDenied, HandlerError, ResourceConflict, ServiceLimitExceeded
 from ingestion_destination.invocation import Invocation
 from ingestion_destination.observability import report_possible_orphan
+from ingestion_destination.ownership import is_ownership_tag
 from ingestion_destination.properties import Desired
 from ingestion_destination.search import Owned, Search
 
@@ -119,7 +120,9 @@ class Creation:
         return next((each.destination for each in owned if reuses_equal and self._is_equal(each)), None)
 
     def _is_equal(self, owned: Owned) -> bool:
-        return str(owned.arn) != self.request.physical_resource_id and self.desired.equals(owned.destination)
+        tags = {key: value for key, value in owned.tags.items() if not is_ownership_tag(key)}
+        is_old_one = str(owned.arn) == self.request.physical_resource_id
+        return not is_old_one and tags == self.desired.tags and self.desired.equals(owned.destination)
 
     def _advise(self, failure: HandlerError) -> HandlerError:
         """Say why there may be one destination too many: CloudFormation creates first, and deletes afterwards."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ingestion_destination.appfabric.client import AppFabric
@@ -19,6 +20,7 @@ class Owned:
     """A destination with what its ownership tags say."""
 
     destination: Destination
+    tags: Mapping[str, str]
     ownership: Ownership
 
     @property
@@ -52,10 +54,11 @@ class Search:
             HandlerError: An ingestion cannot be listed.
         """
         found, before, self.unreadable, self.unreadable_own = [], self.unreadable, {}, {}
-        for arn in {arn: None for each in parents for arn in appfabric.destinations(each)}:
+        for arn in {arn: None for each in dict.fromkeys(parents) for arn in appfabric.destinations(each)}:
             ownership = None
             try:
-                ownership = Ownership.read(appfabric.within(READ_WITHIN).tags(arn) or {})
+                tags = appfabric.within(READ_WITHIN).tags(arn) or {}
+                ownership = Ownership.read(tags)
                 if ownership is None or ownership.owner != self.owner:
                     continue
                 destination = appfabric.get(arn)
@@ -67,5 +70,5 @@ class Search:
                     logger.warning("skipping an unreadable destination", arn=str(arn), reason=failure.reason)
                 continue
             if destination:
-                found.append(Owned(destination=destination, ownership=ownership))
+                found.append(Owned(destination=destination, tags=tags, ownership=ownership))
         return found

@@ -66,6 +66,8 @@ def test_no_build_or_test_files_are_shipped() -> None:
     names = {path.name for path in ARTIFACT.iterdir()}
     assert not names & {"build.py", "install.py", "Makefile", "requirements.txt", "bin", "tests", "local", "bench"}
     assert not list(ARTIFACT.rglob("tests"))
+    assert {path.suffix for path in ARTIFACT.rglob("*")}.isdisjoint({".pyi", ".js", ".css", ".gz"})
+    assert not [name for name in ("data", "examples") if (ARTIFACT / "boto3" / name).exists()]
     assert [path.name for path in (ARTIFACT / "botocore" / "data").iterdir() if path.is_dir()] == ["appfabric"]
 
 

@@ -29,7 +29,9 @@ def commands(page: str, heading: str, block: int = 0) -> str:
     return re.sub(r"^\$ ", "", shown, flags=re.MULTILINE)
 
 
-def run(script: str, variables: Mapping[str, str], *, home: Path) -> subprocess.CompletedProcess[str]:
+def run(
+    script: str, variables: Mapping[str, str], *, home: Path, timeout: float = 180
+) -> subprocess.CompletedProcess[str]:
     """Run commands in bash, in the project's folder, with its AWS CLI and SAM CLI; the first failure ends them."""
     path = os.pathsep.join([str(ROOT / ".venv/bin"), str(ROOT / ".venv-sam/bin"), os.environ["PATH"]])
     return subprocess.run(
@@ -39,6 +41,6 @@ def run(script: str, variables: Mapping[str, str], *, home: Path) -> subprocess.
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=timeout,
         check=False,
     )

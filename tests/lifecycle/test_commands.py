@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -32,8 +33,9 @@ def python(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str
     )
 
 
-def test_the_demo_says_its_point_in_a_line_for_each_step_and_shows_all_of_it_in_detail() -> None:
-    demo = run("demo", DETAIL="1")
+def test_the_demo_says_its_point_in_a_line_for_each_step_and_shows_all_of_it_in_detail(tmp_path: Path) -> None:
+    picture = tmp_path / "demo.svg"
+    demo = run("demo", DETAIL="1", RECORD=str(picture))
     assert demo.returncode == 0, demo.stdout + demo.stderr
     assert demo.stderr == ""
     assert "\x1b" not in demo.stdout
@@ -68,6 +70,11 @@ def test_the_demo_says_its_point_in_a_line_for_each_step_and_shows_all_of_it_in_
     headings = [line.rstrip() for line in demo.stdout.splitlines() if line.startswith("seconds ")]
     assert len(headings) == 6
     assert len(set(headings)) == 1
+    # and the picture in README shows what it shows now
+    drawn = picture.read_text()
+    assert drawn == (ROOT / "docs" / "demo.svg").read_text(), "make demo RECORD=docs/demo.svg"
+    assert ElementTree.fromstring(drawn).tag == "{http://www.w3.org/2000/svg}svg"
+    assert re.findall(r"url\((?!#)", drawn) == []
 
 
 def test_a_demo_that_goes_wrong_says_so() -> None:

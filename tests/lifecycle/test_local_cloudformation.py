@@ -319,6 +319,24 @@ def test_a_custom_resource_keeps_its_type(scenario: Scenario) -> None:
     assert scenario.types() == ["Create"]
 
 
+def test_an_update_continues_what_failed_and_was_not_rolled_back(scenario: Scenario) -> None:
+    client = scenario.cloudformation.client("cloudformation")
+    failing = scenario.template({"Create": FAILED})
+    client.create_stack(StackName=scenario.name, TemplateBody=failing, DisableRollback=True)
+    scenario.cloudformation.wait(
+        lambda: scenario.cloudformation.stack(scenario.name).status == "CREATE_FAILED", timeout=60
+    )
+    with pytest.raises(client.exceptions.ClientError, match="No updates are to be performed"):
+        client.update_stack(StackName=scenario.name, TemplateBody=failing)
+    assert scenario.cloudformation.stack(scenario.name).status == "CREATE_FAILED"
+
+    assert scenario.update().status == "UPDATE_COMPLETE"
+
+    create, update = (request.event for request in scenario.requests())
+    assert (create["RequestType"], update["RequestType"]) == ("Create", "Update")
+    assert update["OldResourceProperties"] == create["ResourceProperties"]
+
+
 def test_code_that_is_not_there_fails_the_function_at_once(scenario: Scenario) -> None:
     assert scenario.create(Function=without_code(scenario.cloudformation)).status == "ROLLBACK_COMPLETE"
     assert "The specified key does not exist" in scenario.reasons("Function")[0]

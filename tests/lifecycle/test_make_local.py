@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import socket
 import struct
@@ -237,6 +238,8 @@ def test_a_template_of_the_users_from_its_first_deployment_to_its_deletion(
 ) -> None:
     template = tmp_path / "my own [1].yaml"
     template.write_text(EXAMPLE.read_text())
+    of_the_users = 'profile = "company"\nregion = "us-west-2"\nparameter_overrides = "Prefix=theirs"\n'
+    (tmp_path / "samconfig.toml").write_text(f"version = 0.1\n[default.deploy.parameters]\n{of_the_users}")
     created = make("local-deploy", f"TEMPLATE={template}")
     assert created.returncode == 0, created.stdout + created.stderr
     assert f"AppBundleArn is not given: {BUNDLE}" in created.stdout
@@ -244,7 +247,9 @@ def test_a_template_of_the_users_from_its_first_deployment_to_its_deletion(
     assert "✓ my-own-1 is CREATE_COMPLETE" in created.stdout
     assert f"  DestinationArn     {INGESTION}/ingestiondestination/" in created.stdout
     assert "\x1b" not in created.stdout
-    assert "held by Destination in the stack my-own-1" in make("local-destinations").stdout
+    destinations = make("local-destinations").stdout
+    assert "held by Destination in the stack my-own-1" in destinations
+    assert "theirs" not in destinations
 
     again = make("local-deploy", f"TEMPLATE={template}")
     assert "✓ my-own-1 is up to date" in again.stdout
@@ -356,6 +361,40 @@ def test_mistakes_of_properties_are_found_before_anything_is_deployed(environmen
     assert re.match(r"wrong\.yaml:\d+:\d+ E9701 .*BucketName", line)
 
 
+def test_local_deploy_prints_warnings_and_assumed_parameters_in_full(environment: Terminal, tmp_path: Path) -> None:
+    """In a terminal where the lines of the view are cut."""
+    template = tmp_path / "warned.yaml"
+    template.write_text(re.sub("ServiceTimeout: 720.*", "", EXAMPLE.read_text()))
+    deployment = Terminal("make", "local-deploy", f"TEMPLATE={template}", columns=80)
+    deployment.wait()
+    assert re.search(r"^warned\.yaml:\d+:\d+ W9701 .*; 720 is enough$", deployment.plain(), re.MULTILINE)
+    assert f"IngestionArn is not given: {INGESTION}\n" in deployment.plain()
+    assert make("local-delete", "STACK=warned").returncode == 0
+
+
+def test_local_deploy_and_local_delete_refuse_the_providers_stack(environment: Terminal) -> None:
+    name = "appfabric-ingestion-destination"
+    expected = f"{name} is the provider: `make local` deploys it, and sam or aws can change it"
+    assert only_line(make("local-deploy", f"TEMPLATE={ROOT / 'template.yaml'}", f"STACK={name}")) == expected
+    assert only_line(make("local-delete", f"STACK={name}")) == expected
+
+
+def test_local_delete_reports_an_export_in_use(environment: Terminal, shell: Any) -> None:
+    topic: dict[str, Any] = {"Type": "AWS::SNS::Topic"}
+    export = {"Value": "a", "Export": {"Name": "of-exporting"}}
+    named = {**topic, "Properties": {"DisplayName": {"Fn::ImportValue": "of-exporting"}}}
+    templates = {
+        "exporting": {"Resources": {"Topic": topic}, "Outputs": {"Out": export}},
+        "importing": {"Resources": {"Topic": named}},
+    }
+    for name, template in templates.items():
+        shell(f"aws cloudformation create-stack --stack-name {name} --template-body '{json.dumps(template)}'")
+        environment.wait_for(f"{name:<15} CREATE_COMPLETE")
+    assert "of-exporting is imported by stack importing" in only_line(make("local-delete", "STACK=exporting"))
+    for name in ("importing", "exporting"):
+        assert make("local-delete", f"STACK={name}").returncode == 0
+
+
 def test_what_is_missing_is_named(environment: Terminal) -> None:
     assert "usage: make local-deploy TEMPLATE=" in only_line(make("local-deploy"))
     assert only_line(make("local-delete")) == "usage: make local-delete STACK=name"
@@ -409,8 +448,14 @@ def test_a_call_for_another_region_is_marked_as_one(environment: Terminal, shell
 
 def test_ctrl_c_ends_everything(environment: Terminal, ports: tuple[int, int]) -> None:
     directory = Path(json.loads((FOLDER / ".local" / "environment.json").read_text())["directory"])
+    throttled = "FAIL=CreateIngestionDestination:ThrottlingException"
+    deployment = Terminal("make", "local-deploy", f"TEMPLATE={EXAMPLE}", throttled, columns=120)
+    deployment.wait_for("CreateIngestionDestination ThrottlingException")
     environment.interrupt()
     assert "Traceback" not in environment.output
+    deployment.wait()
+    assert deployment.plain().splitlines()[-2:][0] == "the local environment has ended"
+    assert "Traceback" not in deployment.output
     assert not (FOLDER / ".local").exists()
     assert not directory.exists()
     for port in ports:
@@ -426,6 +471,16 @@ def test_ctrl_c_while_it_starts_ends_everything_as_well(ports: tuple[int, int]) 
     terminal.interrupt()
     assert "Traceback" not in terminal.output
     assert not (FOLDER / ".local").exists()
+
+
+def test_commands_report_that_the_environment_is_starting() -> None:
+    (FOLDER / ".local").mkdir()
+    with (FOLDER / ".local" / "lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        line = only_line(make("local-destinations"))
+        assert line == "the local environment is starting: try again once `make local` says that it is up"
+        assert only_line(make("local")) == "one is running already, and is starting"
+    shutil.rmtree(FOLDER / ".local")
 
 
 def test_wrong_variables_and_ports_in_use_get_one_clear_line(ports: tuple[int, int]) -> None:

@@ -431,7 +431,7 @@ class Simulation:
         self.scheduler = Scheduler()
         self.timeout = timeout
         self.behavior = behavior or Behavior()
-        self.appfabric = appfabric.AppFabricEmulator(now=self.appfabric_now)
+        self.appfabric = appfabric.AppFabricEmulator(now=self.appfabric_now, new_id=lambda: str(self.uuid()))
         self.appfabric.page_size = 2
         self.plans: list[Plan] = []
         self.requests: dict[str, Request] = {}
@@ -986,7 +986,6 @@ def installed() -> Iterator[None]:
         patch.setattr(observability, "_metrics", _Metrics())
         patch.setattr(observability.logger.registered_handler, "emit", _emit)
         patch.setattr(observability.logger._logger, "propagate", False)
-        patch.setattr(operations, "uuid4", _uuid)
         # Scenarios change it.
         patch.setattr(operations, "DESTINATIONS_PER_INGESTION", operations.DESTINATIONS_PER_INGESTION)
         patch.setattr(operations.secrets, "token_urlsafe", lambda: str(_uuid()))

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from tests.simulation.aws import Call, Request
-from tests.simulation.invariants import LAG, PREFIX, Facts, Violation, equal, ownership_tags, results_of, tags_of
+from tests.simulation.invariants import LAG, Facts, Violation, equal, ownership_tags, results_of, tags_of
 
 FIRST_WITHIN = 10.0
 HOUR = 3600.0
@@ -64,8 +64,10 @@ def switching_back_under_retain(violation: Violation, facts: Facts) -> bool:
             # What looks like a rollback does not restore what an even earlier update dropped.
             return violation.kind in {"retained", "tags"}
         if in_its_place and recent and not request.rollback:
-            removal = facts.removal(violation.arn)
-            return violation.kind == "lost" and removal is not None and removal.request.id == violation.arn
+            changes = facts.changes(violation.arn)[-1:] if violation.kind == "ownership" else []
+            calls = [facts.removal(violation.arn), *changes]
+            deleted = any(call and call.request.type == "Delete" and call.request.id == violation.arn for call in calls)
+            return violation.kind in {"lost", "retained", "ownership"} and deleted
     return False
 
 
@@ -146,17 +148,8 @@ def create_before_delete_of_a_made_up_id(violation: Violation, facts: Facts) -> 
 
 @_residual(6)
 def duplicate_update_after_a_rollback_without_changes(violation: Violation, facts: Facts) -> bool:
-    """An in-place Update or an adoption that is a duplicate, or was canceled, takes effect after the next request."""
+    """An in-place Update that is a duplicate, or was canceled, changes tags, or a target, after the next request."""
     changes = facts.changes(violation.arn)
-    if violation.kind == "ownership":
-        adoptions = [
-            call for call in changes if call.operation == "TagResource" and f"{PREFIX}Request" in _keys_of(call)
-        ]
-        return any(
-            late.request.given_up and later.request.number > late.request.number
-            for number, late in enumerate(adoptions)
-            for later in adoptions[:number]
-        )
     if violation.kind == "tags":
         changes = [call for call in changes if violation.key in _keys_of(call)]
     elif violation.kind == "target":
@@ -232,15 +225,29 @@ def short_service_timeout(violation: Violation, facts: Facts) -> bool:
 
 @_residual(12)
 def duplicate_that_counts_as_the_first(violation: Violation, facts: Facts) -> bool:
-    """A duplicate within ten seconds counts as the first: it deletes, or denies, what the other invocation creates."""
+    """A duplicate at the same time, or within ten seconds, undoes or denies what the other invocation does."""
     removal, creation = facts.removal(violation.arn), facts.creation(violation.arn)
     if violation.kind == "adopted":
         tagging = [call for call in facts.changes(violation.arn) if call.operation == "TagResource"][-1:]
         return any(
             call.invocation.age <= FIRST_WITHIN + SECOND
             and call.request.responded_by not in {None, call.invocation}
-            and (call.effect_at or 0) >= (call.request.over or float("inf"))
+            and (
+                (call.effect_at or 0) >= (call.request.over or float("inf"))
+                or call.request.result.startswith("not-created:")
+            )
             for call in tagging
+        )
+    if violation.kind == "target":
+        moves = [each for each in facts.changes(violation.arn) if each.operation == "UpdateIngestionDestination"]
+        last = moves[-1] if moves else None
+        winner = last.request.responded_by if last else None
+        return (
+            last is not None
+            and last.request.succeeded
+            and winner not in {None, last.invocation}
+            and any(each.invocation is winner and each.began < last.began for each in moves)
+            and last.invocation.began < (winner.ended or float("inf"))
         )
     if creation is None:
         return False
@@ -284,6 +291,26 @@ def claim_that_is_left(violation: Violation, facts: Facts) -> bool:
         for invocation in request.invocations
     )
     return died and all(key.startswith("Claim.") for key in left)
+
+
+@_residual(15)
+def tag_that_no_valid_old_properties_name(violation: Violation, facts: Facts) -> bool:
+    """After --disable-rollback the old properties may not be those in effect: a tag that they do not name stays."""
+    if violation.kind != "tags":
+        return False
+    requests = facts.requests_for(violation.arn)
+    updates = [request for request in requests if request.type == "Update" and request.id == violation.arn]
+    if not updates or not updates[-1].succeeded:
+        return False
+    last = updates[-1]
+    invalid = any(
+        request.properties == last.old_properties and request.response["Reason"].startswith("InvalidRequest")
+        for request in facts.requests
+        if request.response and request.resource == last.resource
+    )
+    named = {*tags_of(last.properties), *(() if invalid else tags_of(last.old_properties))}
+    earlier = [request for request in requests if request.number < last.number]
+    return violation.key not in named and any(violation.key in tags_of(each.properties) for each in earlier)
 
 
 def _keys_of(call: Call) -> set[str]:

@@ -96,7 +96,9 @@ class Pair:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, behavior: Behavior = Behavior()) -> None:
         self.simulation = Simulation(behavior=behavior)
-        self.service = appfabric.AppFabricEmulator(now=self.simulation.appfabric_now, sleep=self._pass)
+        self.service = appfabric.AppFabricEmulator(
+            now=self.simulation.appfabric_now, new_id=lambda: str(self.simulation.uuid()), sleep=self._pass
+        )
         self.service.page_size = 2
         for account in (self.simulation.appfabric, self.service):
             account.place(arn=ARN, processing=PROCESSING, destination=copy.deepcopy(TARGET), tags={"a": "1"})

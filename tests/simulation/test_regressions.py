@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from local.appfabric import Outcome
-from tests.simulation.aws import Behavior, Fault, Invocation, Plan, Request, installed
+from tests.simulation.aws import NOTHING_WRONG, Behavior, Fault, Invocation, Plan, Request, installed
 from tests.simulation.cloudformation import CREATE_FIRST, UPDATE_IT, Options
+from tests.simulation.invariants import ownership_tags
 from tests.simulation.scenarios import FOR_THE_STACK, HAND_MADE, NOT, TO_THE_END, Scenario, properties
 from tests.support.properties import OTHER_INGESTION, processing, tag_list, to_bucket, to_stream
 
@@ -273,6 +274,42 @@ def test_a_delete_that_reads_stale_tags_does_not_release_the_next_adoption(deplo
     assert deployment.id == HAND_MADE[0]
 
 
+@pytest.mark.parametrize("lags", [(0, 3), (3, 0)])
+def test_a_delete_whose_second_reading_is_the_older_one_does_not_release_the_next_adoption(
+    lags: tuple[float, ...],
+) -> None:
+    """The canceled Create had adopted the destination as well, some seconds before the Update did."""
+    deployment = Deployment(Behavior(lags=lags))
+    deployment.create(Plan(queued=70), wanted=ADOPTS, fails_at=0.07, preserve=True)
+    deployment.update(wanted=ADOPTS, continues=UPDATE_IT)
+    assert deployment.id == HAND_MADE[0]
+
+
+@pytest.mark.parametrize("fault", ["hangs before the effect", "throttled"])
+def test_a_release_that_is_retried_leaves_the_next_adoption(fault: str, deployment: Deployment) -> None:
+    """Another invocation has released the destination by then, and another stack has adopted it."""
+    deployment.create(wanted=ADOPTS)
+    slow = Plan(calls=(Fault(1, fault, 1 if "hangs" in fault else 9),), duplicate_after=4)
+    scenario, other = deployment.scenario, deployment.scenario.stacks[1]
+    scenario.go(lambda: deployment.stack.delete(Options()), [slow], [], NOT)
+    scenario.simulation.scheduler.run(stop=lambda: deployment.stack.state == "none")
+    scenario.go(lambda: other.create({"Destination": ADOPTS}, Options()), [], [], TO_THE_END)
+    assert other.resources["Destination"].id == HAND_MADE[0]
+
+
+@pytest.mark.parametrize("lag", [0, 1.5, 3])
+def test_an_adoption_of_what_is_being_released_leaves_no_single_tag(lag: float) -> None:
+    """The canceled Create had adopted it, and its Delete removes the tags just before the next Create sets them."""
+    deployment = Deployment(Behavior(lags=(lag,)))
+    deployment.create(wanted=ADOPTS, fails_at=0.07, preserve=True)
+    deployment.scenario.time_passes(seconds=70)
+    again = Options(fails_at=0.07, preserve=True, continues=CREATE_FIRST)
+    deployment.scenario.go(lambda: deployment.stack.resume(again))
+    deployment.scenario.go(lambda: deployment.stack.resume(Options()))
+    deployment.scenario.teardown()
+    assert not ownership_tags(deployment.scenario.facts.destinations[HAND_MADE[0]])
+
+
 def test_a_delete_that_reads_stale_tags_does_not_delete_the_next_adoption(deployment: Deployment) -> None:
     """The Delete of the failed Create before it reads the tags from before the adoption: its own, and recent."""
     deployment.create()
@@ -339,6 +376,28 @@ def test_a_sweep_that_finds_an_orphan_and_fails_reports_it(operation: str, deplo
     assert left in {error["arn"] for each in deployment.invocations for error in each.errors}
 
 
+def test_of_two_invocations_that_move_at_once_the_one_that_fails_moves_back() -> None:
+    """Residual 12, counted and excused."""
+    deployment = Deployment()
+    deployment.create()
+    moved = properties(DestinationConfiguration=to_bucket("two"))
+    fails = Outcome(operation="UpdateIngestionDestination", skip=1, status="Failed", status_reason="as planned")
+    responds_second = Plan(latency=0.15, puts=(Fault(0, "500", 2),))
+    deployment.update(Plan(duplicate_after=0.05), responds_second, wanted=moved, outcomes=[fails])
+    assert 12 in deployment.scenario.excused
+
+
+def test_a_duplicate_within_ten_seconds_denies_an_adoption() -> None:
+    """It counts as the first invocation: residual 12, counted and excused."""
+    deployment = Deployment()
+    cannot_read = Plan(calls=(Fault(0, "hangs before the effect", 99),), duplicate_after=4)
+    deployment.create(
+        cannot_read, DIES_BEFORE_ITS_RESPONSE, wanted=properties(AdoptArn=HAND_MADE[0], ServiceTimeout="60")
+    )
+    deployment.scenario.teardown()
+    assert 12 in deployment.scenario.excused
+
+
 def test_a_duplicate_within_ten_seconds_repeats_a_move_that_was_rolled_back() -> None:
     """It counts as the first invocation: residual 6, counted and excused."""
     deployment = Deployment()
@@ -348,14 +407,24 @@ def test_a_duplicate_within_ten_seconds_repeats_a_move_that_was_rolled_back() ->
     assert 6 in deployment.scenario.excused
 
 
+def test_a_late_rollback_does_not_take_over_a_destination_with_the_tags_of_the_failed_update(
+    deployment: Deployment,
+) -> None:
+    """Somebody deleted the destination, and a duplicate of the Update that failed creates it with the new tags."""
+    deployment.create()
+    deployment.scenario.change_by_hand(deployment.id, "deleted")
+    fails = Plan(calls=(Fault(1, "403"),), queued=70, duplicate_after=30)
+    late = Plan(queued=70)
+    deployment.update(fails, NOTHING_WRONG, late, wanted=properties(Tags=tag_list({"a": "1"})))
+
+
 @pytest.mark.parametrize("call", range(5))
-def test_a_canceled_adoption_whose_last_call_is_sent_again_takes_the_tags_over(call: int) -> None:
-    """Residual 6, counted and excused; any earlier call is followed by one that sees the next request's adoption."""
-    deployment = Deployment()
+def test_a_canceled_adoption_that_is_throttled_leaves_the_next_adoption(call: int, deployment: Deployment) -> None:
     throttled = Plan(calls=(Fault(call, "throttled", 40),))
     deployment.create(throttled, wanted=ADOPTS, fails_at=1, preserve=True, wait=FOR_THE_STACK)
     deployment.update(wanted=ADOPTS, continues=UPDATE_IT)
-    assert (6 in deployment.scenario.excused) == (call == 4)
+    assert deployment.id == HAND_MADE[0]
+    assert not deployment.scenario.excused
 
 
 def test_a_late_rollback_just_after_a_move_can_be_continued(deployment: Deployment) -> None:

@@ -20,6 +20,7 @@ PROFILE = PROFILES[os.environ.get("SCENARIOS", "ci")]
 SEED = os.environ.get("SEED") or None
 
 
+@pytest.mark.no_cover  # it would take nearly twice as long, and other tests run the same lines
 def test_no_live_destination_is_lost_and_nothing_is_left_behind(capfd: pytest.CaptureFixture[str]) -> None:
     machine, profile = Scenario, PROFILE
     if SEED is not None:

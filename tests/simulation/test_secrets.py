@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from ingestion_destination.observability import logger
-from tests.simulation.aws import Plan, installed
+from tests.simulation.aws import installed
 from tests.simulation.cloudformation import Options
 from tests.simulation.scenarios import Scenario, properties
-from tests.simulation.test_every_fault import CASES, Step
+from tests.simulation.test_every_fault import CASES, Case
 from tests.support.properties import to_bucket
 
 SECRET = "s3cr3t"
@@ -48,9 +48,9 @@ def assert_no_secret_in(text: str) -> None:
         assert secret not in text
 
 
-@pytest.mark.parametrize(("step", "plan"), CASES[::60])
-def test_no_secret_is_logged_after_a_fault(step: Step, plan: Plan, log: io.StringIO) -> None:
-    step.play(plan).teardown()
+@pytest.mark.parametrize("case", CASES[::60], ids=str)
+def test_no_secret_is_logged_after_a_fault(case: Case, log: io.StringIO) -> None:
+    case.step.play(case.plan).teardown()
     assert log.getvalue(), "nothing was logged"
     assert_no_secret_in(log.getvalue())
 

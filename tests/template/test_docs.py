@@ -1,7 +1,6 @@
 """The pages match the sources: the reference is generated from the schema, and every link has a target."""
 
 import re
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -12,11 +11,8 @@ ROOT = Path(__file__).parents[2]
 DECISIONS = ROOT / "docs" / "decisions"
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "lint/README.md", ROOT / "tests/README.md"])
 NOT_IN_GIT = {"dist"}
-# A release in a command, a file name or a manifest, but not in the changelog's history.
-RELEASE = (
-    r"(?:appfabric[-_]ingestion[-_]destination-|rev: v|\n  \"version\": \"|"
-    r"cfn-lint-appfabric-ingestion-destination\"\nversion = \")(\d+\.\d+\.\d+)"
-)
+# A release in a command or a file name, but not in the changelog's history.
+RELEASE = r"(?:appfabric[-_]ingestion[-_]destination-|rev: v)(\d+\.\d+\.\d+)"
 TROUBLESHOOTING = (ROOT / "docs" / "troubleshooting.md").read_text()
 
 
@@ -83,16 +79,16 @@ def test_the_decisions_are_numbered_and_listed() -> None:
         assert (headings[0], headings[1], headings[-1]) == ("Context", "Decision", "Consequences"), name
 
 
-def test_the_pages_and_examples_have_one_version() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    places = [*PAGES, ROOT / "examples/cdk/typescript/package.json", ROOT / "uv.lock"]
+def test_the_pages_have_one_version() -> None:
+    """The template's, which the wheel has too."""
+    (one_version,) = re.findall(r"^ +SemanticVersion: (.+)$", (ROOT / "template.yaml").read_text(), re.MULTILINE)
     named = {
         (path.relative_to(ROOT).as_posix(), version)
-        for path in places
+        for path in PAGES
         for version in re.findall(RELEASE, path.read_text())
     }
-    assert {path for path, _ in named} >= {"README.md", "uv.lock"}
-    assert {(path, version) for path, version in named if version != project["version"]} == set()
+    assert {path for path, _ in named} >= {"README.md", "docs/cdk.md"}
+    assert {(path, version) for path, version in named if version != one_version} == set()
 
 
 @pytest.mark.parametrize(("language", "program"), [("typescript", "app.ts"), ("python", "app.py")])

@@ -1,5 +1,6 @@
 """The cfn-lint rules as other repositories use them: as a wheel or as a folder, as the README describes."""
 
+import email
 import re
 import shlex
 import shutil
@@ -57,6 +58,12 @@ def repository(tmp_path: Path) -> Path:
     directory.mkdir()
     (directory / "template.yaml").write_text(WRONG)
     return directory
+
+
+def test_the_wheel_has_the_version_of_the_application(installed: Path) -> None:
+    (metadata,) = installed.glob("*.dist-info/METADATA")
+    version = email.message_from_string(metadata.read_text())["Version"]
+    assert f"    SemanticVersion: {version}\n" in (ROOT / "template.yaml").read_text()
 
 
 @both

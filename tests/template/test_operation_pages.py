@@ -278,8 +278,3 @@ def test_the_policy_lets_only_the_provider_set_ownership_tags(
     (statement,) = re.findall(r"^```json\n(.*?)^```$", SECURITY, re.MULTILINE | re.DOTALL)
     case = json.dumps([json.loads(statement), action, ROLES + role, keys])
     assert run(ROOT / ".venv-cloudformation/bin/python", "-c", DECIDE, case).strip() == decision
-
-
-def test_every_link_of_the_security_page_has_a_target() -> None:
-    for target in re.findall(r"\]\(([^)]+)\)", SECURITY):
-        assert (ROOT / target).exists(), target

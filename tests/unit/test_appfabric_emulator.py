@@ -673,6 +673,27 @@ def test_null_is_absent_and_unknown_members_are_ignored(service: AppFabricEmulat
     assert destination.processing == PROCESSING
 
 
+def test_an_ingestion_is_disabled_until_it_is_started_and_when_a_destination_is_deleted(client: Any) -> None:
+    def state() -> Any:
+        return client.get_ingestion(**PARENTS)["ingestion"]["state"]
+
+    created = client.create_ingestion_destination(**NEW)["ingestionDestination"]["arn"]
+    assert state() == "disabled"
+    client.start_ingestion(**PARENTS)
+    assert state() == "enabled"
+    client.stop_ingestion(**PARENTS)
+    assert state() == "disabled"
+    client.start_ingestion(**PARENTS)
+    client.delete_ingestion_destination(**PARENTS, ingestionDestinationIdentifier=created)
+    assert state() == "disabled"
+
+
+def test_the_ingestion_whose_uuid_is_all_zeros_does_not_exist(client: Any) -> None:
+    nowhere = {**PARENTS, "ingestionIdentifier": "00000000-0000-0000-0000-000000000000"}
+    assert code(refusal(client.get_ingestion, **nowhere)) == (404, "ResourceNotFoundException")
+    assert code(refusal(client.create_ingestion_destination, **{**NEW, **nowhere})) == (400, "ValidationException")
+
+
 def test_an_operation_that_is_not_emulated_fails_with_one_of_its_own_errors(client: Any) -> None:
     refused = refusal(client.get_app_bundle, appBundleIdentifier=BUNDLE)
     assert code(refused) == (400, "ValidationException")

@@ -1,13 +1,9 @@
-"""The AppFabric emulator over HTTP: byte by byte, with the AWS CLI and with capo, a client not made from botocore."""
+"""The AppFabric emulator over HTTP: byte by byte, and with capo, a client that is not made from botocore."""
 
 import json
-import os
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -205,47 +201,3 @@ def test_capo_reads_the_type_and_retry_after_of_a_throttling_error(capo: Any, se
         capo.list_ingestion_destinations(BUNDLE, INGESTION)
     assert throttled.value.is_throttling_error
     assert throttled.value.response.headers["retry-after"] == "7"
-
-
-# The AWS CLI
-
-
-def test_the_aws_cli_works_with_every_operation(url: str, service: AppFabricEmulator, tmp_path: Path) -> None:
-    def aws(operation: str, **options: Any) -> Any:
-        """The output of one call, parsed."""
-        command = [str(Path(sys.executable).parent / "aws"), "appfabric", operation]
-        for name, value in options.items():
-            command += [f"--{name.replace('_', '-')}", value if isinstance(value, str) else json.dumps(value)]
-        environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(tmp_path),
-            "AWS_ENDPOINT_URL_APPFABRIC": url,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_DEFAULT_REGION": "us-east-1",
-        }
-        ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
-        return json.loads(ended.stdout or "{}") if ended.returncode == 0 else ended.stderr.strip()
-
-    parents = {"app_bundle_identifier": BUNDLE, "ingestion_identifier": INGESTION}
-    configuration = {
-        "processing_configuration": CREATE["processingConfiguration"],
-        "destination_configuration": CREATE["destinationConfiguration"],
-    }
-    created = aws("create-ingestion-destination", **parents, **configuration, tags=[{"key": "a", "value": "1"}])
-    arn = created["ingestionDestination"]["arn"]
-    named = {**parents, "ingestion_destination_identifier": arn}
-    assert aws("list-app-bundles") == {"appBundleSummaryList": [{"arn": BUNDLE}]}
-    (listed,) = aws("list-ingestions", app_bundle_identifier=BUNDLE)["ingestions"]
-    assert listed["arn"] == INGESTION
-    assert aws("list-ingestion-destinations", **parents) == {"ingestionDestinations": [{"arn": arn}]}
-    moved = {"auditLog": {"destination": {"firehoseStream": {"streamName": "logs"}}}}
-    aws("update-ingestion-destination", **named, destination_configuration=moved)
-    read = aws("get-ingestion-destination", **named)["ingestionDestination"]
-    assert (read["destinationConfiguration"], read["status"]) == (moved, "Active")
-    aws("tag-resource", resource_arn=arn, tags=[{"key": "b", "value": "2"}])
-    aws("untag-resource", resource_arn=arn, tag_keys="a")
-    assert aws("list-tags-for-resource", resource_arn=arn) == {"tags": [{"key": "b", "value": "2"}]}
-    assert aws("delete-ingestion-destination", **named) == {}
-    assert not service.destinations
-    assert "(ResourceNotFoundException)" in aws("get-ingestion-destination", **named)

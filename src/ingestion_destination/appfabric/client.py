@@ -192,13 +192,27 @@ class AppFabric:
         """The tags of a destination; None when it is gone, as with `get`."""
         return self._unless_gone(arn, lambda: self._tags(arn))
 
-    def tag(self, arn: DestinationArn, tags: Mapping[str, str]) -> None:
-        """Set tags; others stay."""
-        self._call("TagResource", lambda client: client.tag_resource(resourceArn=str(arn), tags=_to_tag_list(tags)))
+    def tag(
+        self, arn: DestinationArn, tags: Mapping[str, str], *, before_retry: Callable[[], None] | None = None
+    ) -> None:
+        """Set tags; others stay.
 
-    def untag(self, arn: DestinationArn, keys: Sequence[str]) -> None:
-        """Remove tags; that they are gone is as good, alone or with the destination."""
-        self._unless_gone(arn, lambda: self._untag(arn, keys))
+        Args:
+            arn: The destination's.
+            tags: What to set.
+            before_retry: Called before each further attempt; raises when what the call rests on holds no longer.
+        """
+        self._call(
+            "TagResource",
+            lambda client: client.tag_resource(resourceArn=str(arn), tags=_to_tag_list(tags)),
+            before_retry=before_retry,
+        )
+
+    def untag(
+        self, arn: DestinationArn, keys: Sequence[str], *, before_retry: Callable[[], None] | None = None
+    ) -> None:
+        """Remove tags; that they are gone is as good, alone or with the destination. `before_retry`: see `tag`."""
+        self._unless_gone(arn, lambda: self._untag(arn, keys, before_retry))
 
     def destinations(self, parents: Parents) -> Iterator[DestinationArn]:
         """The destinations of an ingestion; none when the ingestion is gone, which has to be said twice."""
@@ -266,8 +280,12 @@ class AppFabric:
             "ListTagsForResource", lambda client: _tags(client.list_tags_for_resource(resourceArn=str(arn)))
         )
 
-    def _untag(self, arn: DestinationArn, keys: Sequence[str]) -> None:
-        self._call("UntagResource", lambda client: client.untag_resource(resourceArn=str(arn), tagKeys=list(keys)))
+    def _untag(self, arn: DestinationArn, keys: Sequence[str], before_retry: Callable[[], None] | None) -> None:
+        self._call(
+            "UntagResource",
+            lambda client: client.untag_resource(resourceArn=str(arn), tagKeys=list(keys)),
+            before_retry=before_retry,
+        )
 
     def _delete(self, arn: DestinationArn) -> bool:
         self._call("DeleteIngestionDestination", lambda client: client.delete_ingestion_destination(**_ids(arn)))
@@ -290,7 +308,14 @@ class AppFabric:
             self.clock.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
-    def _call(self, operation: str, send: Callable[[AppFabricClient], T], *, retries_in_doubt: bool = True) -> T:
+    def _call(
+        self,
+        operation: str,
+        send: Callable[[AppFabricClient], T],
+        *,
+        retries_in_doubt: bool = True,
+        before_retry: Callable[[], None] | None = None,
+    ) -> T:
         """One call, retried until it succeeds, is refused, or no further attempt would end in time."""
         began, pause, in_doubt = self.clock.monotonic(), FIRST_BACK_OFF, False
         while (left := self.ends - self.clock.monotonic()) > 0:
@@ -323,6 +348,12 @@ class AppFabric:
             )
             self.clock.sleep(failure.retry_after + min(random.uniform(0, pause), room))  # noqa: S311
             pause = min(2 * pause, LONGEST_BACK_OFF)
+            try:
+                if before_retry:
+                    before_retry()
+            except HandlerError as refusal:
+                refusal.in_doubt = refusal.in_doubt or in_doubt
+                raise
         raise NotStabilized(f"no time was left to call {operation}", in_doubt=in_doubt)
 
     def _patience(self, failure: HandlerError, time: float) -> float:
