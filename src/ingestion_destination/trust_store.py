@@ -43,7 +43,9 @@ def _environment_names_roots() -> bool:
 
 
 def _with_ca_bundle(context: ssl.SSLContext) -> ssl.SSLContext:
-    bundle = Path(os.environ.get("AWS_CA_BUNDLE") or "/nowhere")
-    if bundle.exists():
-        context.load_verify_locations(**{"capath" if bundle.is_dir() else "cafile": str(bundle)})
+    bundle = os.environ.get("AWS_CA_BUNDLE")
+    if bundle and not Path(bundle).exists():  # botocore would fail each call as if AppFabric had not responded
+        raise FileNotFoundError(f"AWS_CA_BUNDLE names {bundle}, which does not exist")
+    if bundle:
+        context.load_verify_locations(**{"capath" if Path(bundle).is_dir() else "cafile": bundle})
     return context

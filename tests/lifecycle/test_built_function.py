@@ -229,11 +229,17 @@ def test_a_region_without_appfabric_is_reported_within_seconds(start: Callable[.
         assert region in response["Reason"]
 
 
-def test_a_function_that_a_variable_keeps_from_starting_says_so(start: Callable[..., Any]) -> None:
-    with start(POWERTOOLS_LOGGER_SAMPLE_RATE="abc") as provider:
+@pytest.mark.parametrize(
+    ("variable", "value"), [("POWERTOOLS_LOGGER_SAMPLE_RATE", "abc"), ("AWS_CA_BUNDLE", "/opt/missing.pem")]
+)
+def test_a_function_that_a_variable_keeps_from_starting_says_so(
+    start: Callable[..., Any], variable: str, value: str
+) -> None:
+    with start(**{variable: value}) as provider:
         invocation, response = provider.run(provider.event("Create"))
         assert response["Reason"].startswith("InternalFailure: the function cannot start: ")
-        assert "abc" in response["Reason"]
+        assert variable in response["Reason"]
+        assert value in response["Reason"]
         assert "Traceback" in invocation.log
         delete = provider.event("Delete", PhysicalResourceId=response["PhysicalResourceId"])
         assert provider.run(delete)[1]["Status"] == "SUCCESS"

@@ -194,7 +194,9 @@ def test_certificates_from_the_environment_are_trusted(
     put(Delivery(context=context, clock=Clock()), receiver.response_url())
 
 
-def test_a_missing_certificate_bundle_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_certificate_bundle_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """botocore uses it, too: each call would fail, and so would the Delete that follows."""
     with monkeypatch.context() as environment:
         environment.setenv("AWS_CA_BUNDLE", str(tmp_path / "missing.pem"))
-        assert first_context().verify_mode is ssl.CERT_REQUIRED
+        with pytest.raises(FileNotFoundError, match=r"AWS_CA_BUNDLE names .*missing\.pem, which does not exist"):
+            first_context()
