@@ -421,16 +421,49 @@ def test_what_an_earlier_invocation_created_is_not_created_again_when_it_cannot_
     assert list(resource.appfabric.destinations) == [created]
 
 
-def test_a_false_404_does_not_hide_an_orphan_from_the_sweep(resource: CustomResource) -> None:
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"operation": "ListTagsForResource", "error": "ResourceNotFoundException", "skip": 2, "times": 2},
+        {"operation": "ListIngestionDestinations", "error": "ResourceNotFoundException"},
+        {"operation": "ListIngestionDestinations", "error": "ValidationException"},
+    ],
+    ids=str,
+)
+def test_a_false_404_does_not_hide_an_orphan_from_the_sweep(resource: CustomResource, fault: dict[str, Any]) -> None:
     current = resource.create()
     resource.time.sleep(60)
     send_and_lose_response(resource, update(resource, current.id, RAW, properties()))
     resource.time.sleep(720)
-    resource.appfabric.inject(
-        Fault(operation="ListTagsForResource", error="ResourceNotFoundException", skip=2, times=2)
-    )
+    resource.appfabric.inject(Fault(**fault))
     assert resource.update(current.id, properties(), RAW).id == current.id
     assert list(resource.appfabric.destinations) == [current.id]
+
+
+@pytest.mark.parametrize("error", ["ResourceNotFoundException", "ValidationException"])
+def test_a_list_that_fails_once_does_not_hide_what_an_earlier_invocation_created(
+    resource: CustomResource, error: str
+) -> None:
+    event = resource.event("Create")
+    send_and_lose_response(resource, event)
+    resource.appfabric.created_by.clear()
+    resource.time.sleep(60)
+    resource.appfabric.inject(Fault(operation="ListIngestionDestinations", error=error))
+    assert [resource.send(event).id] == list(resource.appfabric.destinations)
+
+
+def test_a_page_that_is_refused_does_not_end_the_list(resource: CustomResource) -> None:
+    event = resource.event("Create")
+    for number in range(3):
+        resource.place(OTHERS[:-1] + str(number))
+    send_and_lose_response(resource, event)
+    resource.appfabric.page_size = 1
+    resource.appfabric.created_by.clear()
+    resource.time.sleep(60)
+    refused = Fault(operation="ListIngestionDestinations", error="ValidationException", skip=1, times=99)
+    resource.appfabric.inject(refused)
+    assert resource.send(event).id == f"unconfirmed:{event['RequestId']}"
+    assert resource.mutations() == ["CreateIngestionDestination"]
 
 
 def test_a_false_404_does_not_make_others_destinations_deletable(resource: CustomResource, logs: Logs) -> None:

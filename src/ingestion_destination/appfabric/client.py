@@ -215,16 +215,23 @@ class AppFabric:
         self._unless_gone(arn, lambda: self._untag(arn, keys, before_retry))
 
     def destinations(self, parents: Parents) -> Iterator[DestinationArn]:
-        """The destinations of an ingestion; none when the ingestion is gone."""
+        """The destinations of an ingestion; none when the ingestion is gone, which has to be said twice."""
         query: ListIngestionDestinationsRequestTypeDef = {
             "appBundleIdentifier": parents.app_bundle,
             "ingestionIdentifier": parents.ingestion,
         }
+        seems_gone = False
         while True:
             try:
                 page = self._call("ListIngestionDestinations", lambda client: _page(client, query))
             except (NotFound, InvalidRequest):  # the ingestion is gone, in either way of saying it
-                return
+                if "nextToken" in query:
+                    raise
+                if seems_gone or self.clock.monotonic() + FIRST_BACK_OFF >= self.ends:
+                    return
+                seems_gone = True
+                self.clock.sleep(FIRST_BACK_OFF)
+                continue
             for summary in page["ingestionDestinations"]:
                 if arn := DestinationArn.of(summary):
                     yield arn
