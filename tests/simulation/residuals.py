@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from tests.simulation.aws import Call, Request
-from tests.simulation.invariants import LAG, Facts, Violation, equal, ownership_tags, results_of, tags_of
+from tests.simulation.invariants import LAG, PREFIX, Facts, Violation, equal, ownership_tags, results_of, tags_of
 
 FIRST_WITHIN = 10.0
 HOUR = 3600.0
@@ -311,6 +311,20 @@ def tag_that_no_valid_old_properties_name(violation: Violation, facts: Facts) ->
     named = {*tags_of(last.properties), *(() if invalid else tags_of(last.old_properties))}
     earlier = [request for request in requests if request.number < last.number]
     return violation.key not in named and any(violation.key in tags_of(each.properties) for each in earlier)
+
+
+@_residual(16)
+def requests_within_one_second(violation: Violation, facts: Facts) -> bool:
+    """Two requests of a resource within the same second have no order: either takes the other one's adoption over."""
+    if violation.kind != "ownership":
+        return False
+    tagging = [call for call in facts.changes(violation.arn) if f"{PREFIX}Request" in _keys_of(call)]
+    adopting = {call.request for call in tagging if call.operation == "TagResource"}
+    return any(
+        one is not other and one.resource == other.resource and int(one.at) == int(other.at)
+        for one in adopting
+        for other in adopting
+    )
 
 
 def _keys_of(call: Call) -> set[str]:

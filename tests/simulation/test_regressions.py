@@ -418,6 +418,14 @@ def test_a_late_rollback_does_not_take_over_a_destination_with_the_tags_of_the_f
     deployment.update(fails, NOTHING_WRONG, late, wanted=properties(Tags=tag_list({"a": "1"})))
 
 
+def test_of_two_adoptions_requested_within_one_second_the_canceled_one_may_win() -> None:
+    """Residual 16, counted and excused."""
+    deployment = Deployment()
+    deployment.create(Plan(queued=6), wanted=ADOPTS, fails_at=0.07, preserve=True, wait=FOR_THE_STACK)
+    deployment.update(wanted=ADOPTS, continues=UPDATE_IT)
+    assert 16 in deployment.scenario.excused
+
+
 @pytest.mark.parametrize("call", range(5))
 def test_a_canceled_adoption_that_is_throttled_leaves_the_next_adoption(call: int, deployment: Deployment) -> None:
     throttled = Plan(calls=(Fault(call, "throttled", 40),))
