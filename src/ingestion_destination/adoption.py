@@ -1,8 +1,8 @@
 """AdoptArn: taking over a destination that this resource did not create, and releasing it again.
 
 The console's quick setup creates destinations, and the native type leaves one behind that is retained. Adopting one
-changes nothing but its ownership tags, so that nothing has to be put back; while AdoptArn stands in a template, the
-destination is on loan and a Delete releases it.
+changes nothing but its ownership tags, so that nothing has to be undone. As long as the template has AdoptArn, a Delete
+releases the destination instead of deleting it.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ class Lifecycle:
     def delete(self) -> Response:
         """Delete what the id stands for; the properties are not validated, they may be what failed the Create."""
         if self.arn and self.appfabric.is_in_region(self.arn):
-            if self.request.properties.get("AdoptArn") == self.id:  # on loan
+            if self.request.properties.get("AdoptArn") == self.id:  # adopted: released, not deleted
                 self._release(self.arn)
             else:
                 self._delete_own(self.arn)

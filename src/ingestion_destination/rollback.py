@@ -1,4 +1,4 @@
-"""What a failed Update takes back, so that its rollback finds things as they were."""
+"""What a failed Update undoes before its response, so that its rollback finds things as they were."""
 
 from __future__ import annotations
 

@@ -59,9 +59,7 @@ def test_the_watchdog_responds_once_and_no_call_begins_afterward(
         ResponseURL="https://responses.example/x",
         **({"PhysicalResourceId": created.id} if created else {}),
     )
-    context = RealContext()
-    assert provider(event, context) is None
-    assert context.get_remaining_time_in_millis() > 0
+    assert provider(event, RealContext()) is None
     (response,) = mailbox.bodies
     assert response["Status"] == "FAILED"
     assert response["Reason"].startswith("NotStabilized: timed out before the request was completed")
