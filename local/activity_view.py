@@ -63,9 +63,9 @@ class ActivityView:
 
 
 def print_line(console: Console, text: Text) -> None:
-    """Print one line, cut at the edge of a terminal."""
+    """Print one line, cut at the edge of a terminal; a mistake of the user's is wrapped, to be read to its end."""
     if console.is_terminal:
-        console.print(text, no_wrap=True, overflow="ellipsis")
+        console.print(text, no_wrap=text.no_wrap, overflow="ellipsis")
     else:
         console.print(text, soft_wrap=True)
 
@@ -138,6 +138,7 @@ def _stack_event(entry: Mapping[str, Any], mismatch: str) -> Text:
         (mismatch, "red"),
         (reason, ""),
         aligned=not reason,  # a reason needs the room
+        wraps=bool(mismatch),
     )
 
 
@@ -150,14 +151,20 @@ def _call(entry: Mapping[str, Any], mismatch: str) -> Text:
         (outcome, "yellow" if entry["error"] else ""),
         (mismatch, "red"),
         (describe_call(entry), ""),
+        wraps=bool(mismatch),
     )
 
 
 def _columns(
-    entry: Mapping[str, Any], source: str, subject: str, *words: tuple[str, str], aligned: bool = True
+    entry: Mapping[str, Any],
+    source: str,
+    subject: str,
+    *words: tuple[str, str],
+    aligned: bool = True,
+    wraps: bool = False,
 ) -> Text:
     at = datetime.fromtimestamp(entry["at"]).astimezone()
-    text = Text.assemble((f"{at:%H:%M:%S} ", "dim"), (_fit(source, _SOURCE_WIDTH), "cyan"))
+    text = Text.assemble((f"{at:%H:%M:%S} ", "dim"), (_fit(source, _SOURCE_WIDTH), "cyan"), no_wrap=not wraps)
     if subject:
         text.append(_fit(subject, _SUBJECT_WIDTH if aligned else 0))
     for word, style in words:
