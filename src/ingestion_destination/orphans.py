@@ -120,10 +120,12 @@ class Orphans:
         Even after one was found: a Create whose container died is retried by Lambda, and creates another one when the
         first is gone.
         """
-        desired = Desired.parse_if_valid(self.request.properties)
+        desired, names_its_create = Desired.parse_if_valid(self.request.properties), self.id.startswith(UNCONFIRMED)
         if desired is None:
-            return  # nor could the Create have created anything
-        names_its_create = self.id.startswith(UNCONFIRMED)
+            # A Create with these could not have created anything, but one that was in doubt had valid ones.
+            if names_its_create:
+                report_possible_orphan(None, "what a Create left cannot be searched for: the properties are invalid")
+            return
         reported: set[DestinationArn] = set()
         found, failure = False, None
         for _ in self._until_no_create_is_in_flight():

@@ -181,9 +181,12 @@ def test_an_older_destination_of_this_resource_is_reported_and_not_deleted(
     assert line["arn"] == retained.id
 
 
-def test_without_a_valid_app_bundle_and_ingestion_nothing_is_searched_for(resource: CustomResource) -> None:
-    assert resource.delete(MADE_UP, {"AppBundleIdentifier": "x"}).status == "SUCCESS"
+@pytest.mark.parametrize("id", [MADE_UP, "unconfirmed:7f3c"])
+def test_with_invalid_properties_nothing_is_searched_for(resource: CustomResource, id: str, logs: Logs) -> None:
+    """`unconfirmed:` is the id of a Create whose properties were valid: CloudFormation sent others with its Delete."""
+    assert resource.delete(id, {"AppBundleIdentifier": "x"}).status == "SUCCESS"
     assert not resource.calls()
+    assert logs.counted("PossibleOrphans") == (id != MADE_UP)
 
 
 def test_a_search_in_a_missing_ingestion_succeeds(resource: CustomResource) -> None:
