@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import ssl
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,9 @@ class StartupFailure:
             NotARequest: There is nowhere to respond to.
             Undelivered: The response did not arrive; Lambda retries the event.
         """
-        logger.error("the function cannot start", exc_info=self.error)
+        # Lambda's log handler raises for what is not UTF-8, such as a variable of other bytes: nothing would respond.
+        trace = "".join(traceback.format_exception(self.error)).encode(errors="backslashreplace").decode()
+        logger.error("the function cannot start: %s", trace)
         try:
             request = Request.parse(event, now=self.clock.now())
         except NotARequest as refusal:

@@ -1,6 +1,7 @@
 """What `sam build` made, under AWS's runtime interface emulator: real sockets, real limits, real kills."""
 
 import json
+import os
 import shutil
 import threading
 import time
@@ -230,16 +231,22 @@ def test_a_region_without_appfabric_is_reported_within_seconds(start: Callable[.
 
 
 @pytest.mark.parametrize(
-    ("variable", "value"), [("POWERTOOLS_LOGGER_SAMPLE_RATE", "abc"), ("AWS_CA_BUNDLE", "/opt/missing.pem")]
+    ("variable", "value", "shown"),
+    [
+        ("POWERTOOLS_LOGGER_SAMPLE_RATE", "abc", "abc"),
+        ("POWERTOOLS_LOGGER_SAMPLE_RATE", os.fsdecode(b"not\xffutf-8"), "not utf-8"),
+        ("AWS_CA_BUNDLE", "/opt/missing.pem", "/opt/missing.pem"),
+    ],
+    ids=["a number", "UTF-8", "a file"],
 )
 def test_a_function_that_a_variable_keeps_from_starting_says_so(
-    start: Callable[..., Any], variable: str, value: str
+    start: Callable[..., Any], variable: str, value: str, shown: str
 ) -> None:
     with start(**{variable: value}) as provider:
         invocation, response = provider.run(provider.event("Create"))
         assert response["Reason"].startswith("InternalFailure: the function cannot start: ")
         assert variable in response["Reason"]
-        assert value in response["Reason"]
+        assert shown in response["Reason"]
         assert "Traceback" in invocation.log
         delete = provider.event("Delete", PhysicalResourceId=response["PhysicalResourceId"])
         assert provider.run(delete)[1]["Status"] == "SUCCESS"

@@ -76,14 +76,19 @@ def test_a_long_cause_is_truncated(create: dict[str, Any]) -> None:
     assert "\n" not in body["Reason"]
 
 
-@pytest.mark.parametrize("text", ["\U0001f4a5" * 600, "\x1b[31mred\u202e", os.fsdecode(b"\xff")], ids=ascii)
-def test_a_response_is_short_enough_and_printable_whatever_the_cause(create: dict[str, Any], text: str) -> None:
+@pytest.mark.parametrize(
+    "text", ["\U0001f4a5" * 600, "\x1b[31mred\u202e", os.fsdecode(b"\xff")], ids=["long", "control", "undecodable"]
+)
+def test_a_response_is_short_enough_and_printable_whatever_the_cause(
+    create: dict[str, Any], text: str, caplog: pytest.LogCaptureFixture
+) -> None:
     time, outbox = FakeTime(), Outbox()
     event = {**create, "LogicalResourceId": "L" * 255}
     StartupFailure(ValueError(text), delivery=outbox, clock=time.as_clock())(event, Context(time, 300))  # type: ignore[arg-type]
     (body,), (size,) = outbox.bodies, outbox.sizes
     assert size <= 4096
     assert body["Reason"].isprintable()
+    assert caplog.text.encode()  # as Lambda's log handler does, outside of any try
 
 
 def test_an_event_that_is_not_a_request_is_rejected_with_the_cause() -> None:
