@@ -229,6 +229,7 @@ def test_a_report_names_no_principal(capsys: pytest.CaptureFixture[str]) -> None
     assert "jane" not in report.text(version="", region="", date="")
 
 
+@pytest.mark.slow  # thirty starts of the AWS CLI; the same assumptions are checked by the command, in seconds
 def test_the_ten_checks_of_the_page(environment: Environment) -> None:
     service = environment.appfabric
     script = [commands(PAGE, "Ten checks by hand")]
