@@ -234,7 +234,7 @@ def duplicate_that_counts_as_the_first(violation: Violation, facts: Facts) -> bo
             and call.request.responded_by not in {None, call.invocation}
             and (
                 (call.effect_at or 0) >= (call.request.over or float("inf"))
-                or call.request.result.startswith("not-created:")
+                or (call.request.response or {}).get("Status") == "FAILED"
             )
             for call in tagging
         )
@@ -256,7 +256,10 @@ def duplicate_that_counts_as_the_first(violation: Violation, facts: Facts) -> bo
         response = request.responded_by
         denied = request.response is not None and request.response["Status"] == "FAILED"
         young = creation.invocation.age <= FIRST_WITHIN + SECOND
-        return young and denied and response is not None and response is not creation.invocation
+        twice = any(
+            call.created and call.request is request and call.arn != violation.arn for call in facts.simulation.calls
+        )
+        return young and (denied or twice) and response is not None and response is not creation.invocation
     if removal is None or removal.request is not creation.request:
         return False
     several = len({call.invocation for call in facts.simulation.created[violation.arn]}) > 1

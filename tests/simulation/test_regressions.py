@@ -387,6 +387,27 @@ def test_of_two_invocations_that_move_at_once_the_one_that_fails_moves_back() ->
     assert 12 in deployment.scenario.excused
 
 
+def test_of_two_invocations_at_once_each_creates_one_when_the_token_is_forgotten_in_between() -> None:
+    """Residual 12, counted and excused."""
+    deployment = Deployment(Behavior(tokens="forgotten"))
+    throttled = Fault(0, "throttled", 9)
+    deployment.create(Plan(calls=(throttled,), latency=9, queued=6, duplicate_after=0.05))
+    assert len(deployment.own_destinations()) == 2
+    assert 12 in deployment.scenario.excused
+
+
+def test_a_duplicate_within_ten_seconds_denies_an_adoption_in_place_of_a_failed_create() -> None:
+    """Residual 12, counted and excused."""
+    deployment = Deployment()
+    short = properties(AdoptArn=HAND_MADE[0], ServiceTimeout="60")
+    deployment.create(Plan(latency=9), wanted=short, preserve=True)
+    cannot_read = Plan(calls=(Fault(0, "404 though it exists", 999),))
+    succeeds = Plan(latency=3, duplicate_after=0.05)
+    deployment.update(succeeds, cannot_read, wanted=short, continues=UPDATE_IT, preserve=True)
+    deployment.delete()
+    assert 12 in deployment.scenario.excused
+
+
 def test_a_duplicate_within_ten_seconds_denies_an_adoption() -> None:
     """It counts as the first invocation: residual 12, counted and excused."""
     deployment = Deployment()
