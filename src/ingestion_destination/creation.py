@@ -10,7 +10,7 @@ from __future__ import annotations
 from ingestion_destination.appfabric.client import FIRST_BACK_OFF, AppFabric
 from ingestion_destination.appfabric.destination import Destination
 from ingestion_destination.appfabric.errors import IdempotentParameterMismatch
-from ingestion_destination.exceptions import AccessDenied, HandlerError, ResourceConflict, ServiceLimitExceeded
+from ingestion_destination.exceptions import HandlerError, ResourceConflict, ServiceLimitExceeded
 from ingestion_destination.invocation import Invocation
 from ingestion_destination.observability import report_possible_orphan
 from ingestion_destination.ownership import is_ownership_tag
@@ -110,9 +110,8 @@ class Creation:
                     each.arn, "AppFabric forgot the client token: one of several that a single request created"
                 )
             return created[0].destination
-        others = [each for each in self.search.unreadable.values() if not isinstance(each, AccessDenied)]
-        if failures := [*self.search.unreadable_own.values(), *others]:
-            raise failures[0]
+        for failure in self.search.may_be_own.values():
+            raise failure
         if not self.invocation.owner.is_unique:
             return None
         if any(each.ownership.is_later_than(self.request) for each in owned):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from ingestion_destination.adoption import Adoption
 from ingestion_destination.appfabric.client import CONSISTENT_AFTER, FIRST_BACK_OFF, LONGEST_PAUSE, AppFabric
 from ingestion_destination.appfabric.destination import Destination, DestinationArn
-from ingestion_destination.exceptions import AccessDenied, HandlerError
+from ingestion_destination.exceptions import HandlerError
 from ingestion_destination.invocation import Invocation
 from ingestion_destination.observability import count, logger, report_possible_orphan
 from ingestion_destination.ownership import UNCONFIRMED, Ownership
@@ -80,16 +80,17 @@ class Orphans:
             )
 
     def _report_unreadable(self, result: Destination) -> None:
-        """Report what could not be read, for it may be what is searched for; what the role must not read is not."""
-        unreadable = {
-            arn: why for arn, why in self.search.unreadable.items() if str(arn) not in {self.id, str(result.arn)}
-        }
-        own = unreadable.keys() & self.search.unreadable_own.keys()
-        for arn in sorted(own, key=str):
-            report_possible_orphan(
-                arn, f"an earlier request may have left it, and it cannot be read: {unreadable[arn].reason}"
-            )
-        others = [why for arn, why in unreadable.items() if arn not in own and not isinstance(why, AccessDenied)]
+        """Report what may be what is searched for, and could not be read."""
+        others = []
+        for arn, failure in self.search.may_be_own.items():
+            if str(arn) in {self.id, str(result.arn)}:
+                continue
+            if arn in self.search.unreadable_own:
+                report_possible_orphan(
+                    arn, f"an earlier request may have left it, and it cannot be read: {failure.reason}"
+                )
+            else:
+                others.append(failure)
         if others:
             report_possible_orphan(None, f"what an earlier request may have left cannot be read: {others[0].reason}")
 

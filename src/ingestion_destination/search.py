@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ingestion_destination.appfabric.client import AppFabric
 from ingestion_destination.appfabric.destination import Destination, DestinationArn, Parents
-from ingestion_destination.exceptions import HandlerError
+from ingestion_destination.exceptions import AccessDenied, HandlerError
 from ingestion_destination.observability import logger
 from ingestion_destination.ownership import Owner, Ownership
 
@@ -44,6 +44,15 @@ class Search:
     owner: Owner
     unreadable: dict[DestinationArn, HandlerError] = field(default_factory=dict)
     unreadable_own: dict[DestinationArn, HandlerError] = field(default_factory=dict)
+
+    @property
+    def may_be_own(self) -> dict[DestinationArn, HandlerError]:
+        """What could not be read and may be the resource's, what surely is first.
+
+        What the role must not read is taken for somebody else's.
+        """
+        others = {arn: why for arn, why in self.unreadable.items() if not isinstance(why, AccessDenied)}
+        return {**self.unreadable_own, **others}
 
     def owned(self, appfabric: AppFabric, *parents: Parents) -> list[Owned]:
         """The resource's destinations in some ingestions.
