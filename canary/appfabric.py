@@ -226,6 +226,16 @@ class Checks:
         else:
             self._report.settle("update-during-create", True, "accepted")
 
+    def _is_refused(self, name: str, code: str, call: Callable[[], object]) -> bool:
+        """Settle the assumption that a call is refused with a code; whether it is refused at all."""
+        try:
+            call()
+        except ClientError as error:
+            self._report.settle(name, _code(error) == code, f"refused: {_code(error)}")
+            return True
+        self._report.settle(name, False, "accepted")
+        return False
+
     def _stack_update(self, name: str, seen: str, **parameters: str) -> None:
         """Update the stack, and settle an assumption by whether that succeeds."""
         try:
@@ -337,12 +347,7 @@ class Checks:
         self._take_off(*keys)
 
     def _reserved_tag(self) -> None:
-        try:
-            self._put({"aws:canary": ""})
-        except ClientError as error:
-            self._report.settle("aws-tags", _code(error) == "ValidationException", f"refused: {_code(error)}")
-        else:
-            self._report.settle("aws-tags", False, "accepted")
+        if not self._is_refused("aws-tags", "ValidationException", lambda: self._put({"aws:canary": ""})):
             self._take_off("aws:canary")
 
     def _no_tags(self) -> None:
@@ -405,12 +410,7 @@ class Checks:
         if self._live().get("processingConfiguration", {}).get("auditLog", {}).get("format") != "parquet":
             return
         stream = {"auditLog": {"destination": {"firehoseStream": {"streamName": "canary-not-there"}}}}
-        try:
-            self._move(self._arn, stream)
-        except ClientError as error:
-            self._report.settle("stream-parquet", _code(error) == "ValidationException", f"refused: {_code(error)}")
-        else:
-            self._report.settle("stream-parquet", False, "accepted")
+        self._is_refused("stream-parquet", "ValidationException", lambda: self._move(self._arn, stream))
 
     # Deletions
 
@@ -438,13 +438,11 @@ class Checks:
         account.appfabric.delete_ingestion_destination(**account.own(twin))
         self._fresh("get-after-delete", lambda: account.get(twin) is None)
         self._fresh("list-after-delete", lambda: twin not in account.listed())
-        try:
-            account.appfabric.delete_ingestion_destination(**account.own(twin))
-        except ClientError as error:
-            expected = _code(error) == "ResourceNotFoundException"
-            self._report.settle("delete-again", expected, f"refused: {_code(error)}")
-        else:
-            self._report.settle("delete-again", False, "accepted")
+        self._is_refused(
+            "delete-again",
+            "ResourceNotFoundException",
+            lambda: account.appfabric.delete_ingestion_destination(**account.own(twin)),
+        )
 
     def _missing_ingestion(self) -> None:
         nowhere = {**self._account.parents, "ingestionIdentifier": f"{self._account.bundle}/ingestion/{UUID(int=0)}"}

@@ -49,12 +49,12 @@ class Report:
             holds: Whether it is as assumed; None when it cannot be said.
             seen: What was seen, in a few words.
         """
-        verdict = {True: HOLDS, False: DIFFERS, None: NOT_SEEN}[holds]
+        result = {True: HOLDS, False: DIFFERS, None: NOT_SEEN}[holds]
         if name not in self._assumptions:
             raise KeyError(name)
-        if name not in self._seen or (verdict == DIFFERS and self._seen[name][0] != DIFFERS):
-            self._seen[name] = verdict, self._redacted(seen)
-            print(f"{verdict:8}  {name}: {self._seen[name][1]}", flush=True)
+        if name not in self._seen or (result == DIFFERS and self._seen[name][0] != DIFFERS):
+            self._seen[name] = result, self._redacted(seen)
+            print(f"{result:8}  {name}: {self._seen[name][1]}", flush=True)
 
     def is_settled(self, name: str) -> bool:
         """Whether something was recorded of an assumption."""
@@ -63,7 +63,7 @@ class Report:
     @property
     def differing(self) -> list[str]:
         """The names of the assumptions that do not hold."""
-        return [name for name, (verdict, _) in self._seen.items() if verdict == DIFFERS]
+        return [name for name, (result, _) in self._seen.items() if result == DIFFERS]
 
     def text(self, *, version: str, region: str, date: str) -> str:
         """The report as Markdown, to be shared as it is."""
@@ -74,8 +74,8 @@ class Report:
             "| --- | --- | --- | --- | --- |",
         ]
         for name, assumption in self._assumptions.items():
-            verdict, seen = self._seen.get(name, (NOT_SEEN, ""))
-            cells = [name, assumption.text, seen, verdict, assumption.where]
+            result, seen = self._seen.get(name, (NOT_SEEN, ""))
+            cells = [name, assumption.text, seen, result, assumption.where]
             lines.append(f"| {' | '.join(cell.replace('|', '/').replace(chr(10), ' ') for cell in cells)} |")
         return "\n".join(lines)
 

@@ -89,7 +89,7 @@ def test_a_destination_retained_by_update_replace_policy_is_not_reused_a_month_l
 
 
 def test_destinations_of_several_requests_are_reported_and_not_deleted(resource: CustomResource, logs: Logs) -> None:
-    """An id made up by CloudFormation does not tell which of them its Create created."""
+    """An id made up by CloudFormation does not say which of them its Create created."""
     both = {resource.create().id, resource.create().id}
     assert resource.delete(MADE_UP).status == "SUCCESS"
     assert set(resource.appfabric.destinations) == both

@@ -95,7 +95,7 @@ def environment(with_provider: Environment) -> Iterator[Environment]:
     assert [stack.name for stack in with_provider.cloudformation.stacks()] == [PROVIDER]
 
 
-def verdicts(output: str) -> dict[str, str]:
+def results(output: str) -> dict[str, str]:
     """What the report says of each assumption."""
     return dict(re.findall(r"^\| (\S+) \| .* \| (holds|DIFFERS|not seen) \| \S.* \|$", output, re.MULTILINE))
 
@@ -103,7 +103,7 @@ def verdicts(output: str) -> dict[str, str]:
 def test_every_assumption_holds_in_the_local_environment(environment: Environment) -> None:
     ended = environment.canary("DISPOSABLE=1")
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert verdicts(ended.stdout) == dict.fromkeys(NAMES, "holds") | {"update-during-create": "not seen"}
+    assert results(ended.stdout) == dict.fromkeys(NAMES, "holds") | {"update-during-create": "not seen"}
     assert "everything of the canary was deleted" in ended.stdout
     assert not environment.appfabric.enabled
     for identifying in (ACCOUNT, INGESTION[-36:], "canary-bucket"):
@@ -148,9 +148,9 @@ def test_the_report_names_what_differs(
     # What a new destination is like before it is Active is seen as well
     environment.appfabric.inject(Outcome(operation="CreateIngestionDestination", pending_gets=12, hidden_gets=2))
     ended = environment.canary("ONLY=appfabric")
-    assert {name for name, verdict in verdicts(ended.stdout).items() if verdict == "DIFFERS"} == differing, ended
+    assert {name for name, result in results(ended.stdout).items() if result == "DIFFERS"} == differing, ended
     assert ended.returncode
-    assert verdicts(ended.stdout)["update-during-create"] == "holds"
+    assert results(ended.stdout)["update-during-create"] == "holds"
     assert "first seen with: none, then Active" in ended.stdout
     assert "everything of the canary was deleted" in ended.stdout
 
@@ -172,7 +172,7 @@ def test_an_interrupted_canary_deletes_what_it_created(environment: Environment)
         output, _ = canary.communicate(timeout=60)
     assert canary.returncode
     assert "everything of the canary was deleted" in output
-    assert verdicts(output)["replacement"] == "not seen"
+    assert results(output)["replacement"] == "not seen"
 
 
 def test_what_a_killed_canary_left_is_deleted_by_the_next_one(environment: Environment) -> None:
@@ -188,7 +188,7 @@ def test_what_a_killed_canary_left_is_deleted_by_the_next_one(environment: Envir
     script = f"{quick}\n{commands(PAGE, SECTIONS[-1])}"
     ended = run(script, environment.variables | {"INGESTION": INGESTION}, home=environment.home)
     assert ended.returncode == 0, ended
-    named = {name for name, verdict in verdicts(ended.stdout).items() if verdict == "holds"}
+    named = {name for name, result in results(ended.stdout).items() if result == "holds"}
     assert named == {each.name for each in cloudformation.ASSUMPTIONS}
 
 
