@@ -16,6 +16,7 @@ from ingestion_destination.appfabric.destination import Destination, Destination
 from ingestion_destination.exceptions import HandlerError, InvalidRequest, ResourceConflict
 from ingestion_destination.invocation import Invocation
 from ingestion_destination.observability import report_possible_orphan
+from ingestion_destination.observation import read
 from ingestion_destination.ownership import CLAIM, OWNERSHIP_TAGS, Ownership, is_ownership_tag
 from ingestion_destination.properties import MOST_TAGS, Desired
 
@@ -45,10 +46,10 @@ class Adoption:
         self.journal.record(create_in_doubt=not is_first, adopting=arn)
         # As with a create call: a Delete searches for as long as this can be at work.
         appfabric = self.invocation.appfabric.until(self.invocation.deadline.create_ends)
-        destination, tags = appfabric.get(arn), appfabric.tags(arn)
-        if destination is None or tags is None:
+        observed = read(arn, appfabric)
+        if observed is None:
             raise InvalidRequest("AdoptArn: the destination does not exist")
-        recorded = Ownership.read(tags)
+        destination, tags, recorded = observed.destination, observed.tags, observed.ownership
         if recorded and (recorded.owner, recorded.token) == (self.ownership.owner, self.ownership.token):
             if self.ownership.owner.claim in tags:
                 self._drop_claim(arn)

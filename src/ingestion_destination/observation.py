@@ -33,8 +33,10 @@ class Observed:
 def read(arn: DestinationArn, appfabric: AppFabric) -> Observed | None:
     """The destination as it seems to be now, None when it seems to be gone."""
     destination = appfabric.get(arn)
-    tags = appfabric.tags(arn) if destination else None
-    return Observed(destination=destination, tags=tags) if destination and tags is not None else None
+    if destination is None:
+        return None
+    tags = appfabric.tags(arn)
+    return None if tags is None else Observed(destination=destination, tags=tags)
 
 
 def observe(arn: DestinationArn, desired: Desired, invocation: Invocation) -> Observed | None:

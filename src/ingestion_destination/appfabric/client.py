@@ -215,7 +215,7 @@ class AppFabric:
         self._unless_gone(arn, lambda: self._untag(arn, keys, before_retry))
 
     def destinations(self, parents: Parents) -> Iterator[DestinationArn]:
-        """The destinations of an ingestion; none when the ingestion is gone, which has to be said twice."""
+        """The destinations of an ingestion; none when the ingestion is gone: AppFabric has to say so twice."""
         query: ListIngestionDestinationsRequestTypeDef = {
             "appBundleIdentifier": parents.app_bundle,
             "ingestionIdentifier": parents.ingestion,
@@ -319,15 +319,14 @@ class AppFabric:
         """One call, retried until it succeeds, is refused, or no further attempt would end in time."""
         began, pause, in_doubt = self.clock.monotonic(), FIRST_BACK_OFF, False
         while (left := self.ends - self.clock.monotonic()) > 0:
-            region = ""
+            client = None
             try:
                 client = self.client()
-                region = client.meta.region_name
                 with self.clock.interrupt_after(min(LONGEST_CALL, max(left / 2, 1.0), left)):
                     result = send(client)
             except Exception as error:
-                failure = translate(error, operation=operation, region=region)
-                failure.in_doubt = failure.in_doubt and bool(region)  # without a client nothing was sent
+                failure = translate(error, operation=operation, region=client.meta.region_name if client else "")
+                failure.in_doubt = failure.in_doubt and client is not None  # without one nothing was sent
                 self.attempted(failure)
             else:
                 self.attempted(None)
