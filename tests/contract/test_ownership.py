@@ -509,7 +509,7 @@ def test_a_404_with_another_code_does_not_mean_deleted(resource: CustomResource)
     assert (response.status, response.id) == ("FAILED", current.id)
 
 
-def test_others_destinations_that_cannot_be_read_block_neither_delete_nor_update(
+def test_others_destinations_that_the_role_must_not_read_block_nothing_and_are_not_reported(
     resource: CustomResource, logs: Logs
 ) -> None:
     resource.place(OTHERS)
@@ -528,6 +528,10 @@ def test_others_destinations_that_cannot_be_read_block_neither_delete_nor_update
     current = resource.create()
     assert resource.update(current.id, RAW, properties()).status == "SUCCESS"
     assert orphan.id not in resource.appfabric.destinations
+    assert not logs.errors()
+    late = resource.event("Create")
+    resource.time.sleep(60)
+    assert resource.send(late).status == "SUCCESS"
 
 
 def test_a_delete_that_finds_nothing_but_cannot_read_everything_fails(resource: CustomResource) -> None:

@@ -377,6 +377,7 @@ def test_a_failed_cleanup_does_not_fail_the_rollback(impatient: CustomResource, 
     assert (response.status, response.id) == ("SUCCESS", created.id)
     assert lost.id in impatient.appfabric.destinations
     assert logs.counted("PossibleOrphans") == 1
+    assert lost.id in [line["arn"] for line in logs.errors()]
 
 
 def test_a_replacement_created_by_an_earlier_invocation_must_be_active(resource: CustomResource) -> None:
