@@ -139,6 +139,13 @@ def test_an_invalid_url_is_rejected(delivery: Delivery, where: str) -> None:
     assert failure.value.refused
 
 
+def test_a_delivered_response_is_left_to_the_closing_line(
+    delivery: Delivery, receiver: ResponseReceiver, logs: Logs
+) -> None:
+    put(delivery, receiver.response_url())
+    assert not logs.lines
+
+
 def test_neither_log_nor_error_contains_the_url(delivery: Delivery, receiver: ResponseReceiver, logs: Logs) -> None:
     with pytest.raises(Undelivered) as failure:
         put(delivery, receiver.response_url(outcomes=[503, 403]))

@@ -78,8 +78,7 @@ class Delivery:
         while True:
             left = ends - self._clock.monotonic()
             try:
-                status = self._attempt(url, body, max(min(LONGEST_ATTEMPT, max(left / 2, 0.5), left), 0.1))
-                logger.info("responded", extra={"host": urlsplit(url).hostname, "http_status": status})
+                self._attempt(url, body, max(min(LONGEST_ATTEMPT, max(left / 2, 0.5), left), 0.1))
                 return
             except Undelivered as failure:
                 wait = random.uniform(pause / 2, pause)  # noqa: S311
@@ -89,7 +88,7 @@ class Delivery:
             self._clock.sleep(wait)
             pause = min(2 * pause, LONGEST_PAUSE)
 
-    def _attempt(self, url: str, body: bytes, timeout: float) -> int:
+    def _attempt(self, url: str, body: bytes, timeout: float) -> None:
         parts = urlsplit(url)
         # What follows the host, as it is: urllib and urllib3 would normalize it.
         target = url[url.index(parts.netloc) + len(parts.netloc) :].partition("#")[0]
@@ -102,11 +101,10 @@ class Delivery:
             if isinstance(error, ssl.SSLCertVerificationError) and self._full_context:
                 self._context, self._full_context = self._full_context(), None
             raise Undelivered(f"{parts.hostname}: {type(error).__name__}") from None
-        if status // 100 == 2:
-            return status
-        # S3 says 307 for a while after a bucket was created, and RequestTimeout with a 400.
-        passes = status // 100 == 5 or status in {307, 408, 429} or b"<Code>RequestTimeout</Code>" in text
-        raise Undelivered(f"{parts.hostname} responded with HTTP {status}", refused=not passes)
+        if status // 100 != 2:
+            # S3 says 307 for a while after a bucket was created, and RequestTimeout with a 400.
+            passes = status // 100 == 5 or status in {307, 408, 429} or b"<Code>RequestTimeout</Code>" in text
+            raise Undelivered(f"{parts.hostname} responded with HTTP {status}", refused=not passes)
 
     def _exchange(self, parts: SplitResult, target: str, body: bytes, timeout: float) -> tuple[int, bytes]:
         connection = self._connect(parts, max(timeout, 0.1))
