@@ -75,13 +75,13 @@ class Provider:
             service_timeout=request.service_timeout,
             is_delete=request.type == "Delete",
         )
-        outbox = Outbox(request, self.delivery, ends=deadline.response_ends)
-        expired, calls = deadline.response_ends <= now, Calls()
+        expired = deadline.response_ends <= now
+        response_ends = now + min(EXPIRED_RESPONSE_WITHIN, remaining / 2) if expired else deadline.response_ends
+        outbox, calls = Outbox(request, self.delivery, ends=response_ends), Calls()
         if not request.type:
             mistake = InvalidRequest(f"RequestType must be one of {', '.join(REQUEST_TYPES)}")
             outbox.send(_failed(request, Entry(), mistake))
         elif expired:
-            outbox.ends = now + min(EXPIRED_RESPONSE_WITHIN, remaining / 2)
             outbox.send(_expired(request))
         else:
             invocation = Invocation(
@@ -194,9 +194,9 @@ class Outbox:
 
 def _fulfill(invocation: Invocation) -> Response:
     """The response to a request, whatever happens."""
-    lifecycle = Lifecycle(invocation)
-    handler = {"Create": lifecycle.create, "Update": lifecycle.update, "Delete": lifecycle.delete}
     try:
+        lifecycle = Lifecycle(invocation)
+        handler = {"Create": lifecycle.create, "Update": lifecycle.update, "Delete": lifecycle.delete}
         return handler[invocation.request.type]()
     except HandlerError as error:
         failure = error
@@ -211,7 +211,7 @@ def _fulfill(invocation: Invocation) -> Response:
 def _timed_out(invocation: Invocation) -> Response:
     """The watchdog's response. The work is stuck in a call and rolls nothing back."""
     request, done = invocation.request, invocation.journal.entry
-    if request.type == "Update":
+    if request.type == "Update" or not request.is_first:  # no Delete may follow, which would search for it
         report_unfinished(done)
     return _failed(request, done, NotStabilized("timed out before the request was completed"))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ingestion_destination.appfabric.client import AppFabric
 from ingestion_destination.appfabric.destination import Destination, DestinationArn
-from ingestion_destination.exceptions import HandlerError
+from ingestion_destination.exceptions import HandlerError, InternalFailure
 from ingestion_destination.invocation import Invocation
 from ingestion_destination.journal import Entry
 from ingestion_destination.observability import logger, report_possible_orphan
@@ -35,15 +35,16 @@ def roll_back(invocation: Invocation) -> None:
 def report_unfinished(done: Entry) -> None:
     """Report what the request may have created and nobody will hear of."""
     if done.created:
-        report_possible_orphan(done.created, "created by an update that failed")
+        report_possible_orphan(done.created, "created by a request that failed")
     elif done.create_in_doubt:
-        report_possible_orphan(done.adopting, "an update that failed may have created, or adopted, a destination")
+        report_possible_orphan(done.adopting, "a request that failed may have created, or adopted, a destination")
 
 
 def _restore(before: Destination, appfabric: AppFabric) -> None:
     try:
-        if before.target:
-            appfabric.update(before.arn, before.target)
+        if before.target is None:
+            raise InternalFailure("it wrote to a kind of target that this version does not know")
+        appfabric.update(before.arn, before.target)
     except HandlerError as failure:
         logger.error("could not restore the destination", destination=str(before.arn), reason=failure.reason)
 

@@ -48,6 +48,11 @@ def test_an_expired_create_creates_nothing_and_is_unconfirmed(
     assert not resource.calls()
 
 
+def test_an_expired_request_of_an_unknown_type_has_time_for_its_response(resource: CustomResource) -> None:
+    response = resource.send(late(resource, "Read", ResourceProperties=short()))
+    assert response.reason.startswith("InvalidRequest: RequestType must be one of")
+
+
 def test_an_expired_delete_leaves_the_successor(resource: CustomResource) -> None:
     event = late(resource, "Delete", PhysicalResourceId=MADE_UP, ResourceProperties=short())
     successor = resource.create(short())

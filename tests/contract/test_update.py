@@ -302,6 +302,24 @@ def test_any_other_id_is_rejected_without_a_call(resource: CustomResource) -> No
 # Rollbacks
 
 
+def test_a_target_of_a_kind_that_is_not_known_is_not_restored_and_that_is_said(
+    resource: CustomResource, logs: Logs
+) -> None:
+    current = resource.create()
+
+    def of_another_kind(response_dict: dict[str, Any], **_: object) -> None:
+        response_dict["body"] = response_dict["body"].replace(b'"s3Bucket"', b'"s3Table"')
+
+    events = resource.provider.client().meta.events
+    events.register("before-parse.appfabric.GetIngestionDestination", of_another_kind)
+    resource.appfabric.inject(Outcome(operation="UpdateIngestionDestination", status="Failed"))
+    response = resource.update(current.id, properties(DestinationConfiguration=to_bucket("new-bucket")))
+    assert response.status == "FAILED"
+    (line,) = [line for line in logs.errors() if line["message"] == "could not restore the destination"]
+    assert line["destination"] == current.id
+    assert "kind" in str(line["reason"])
+
+
 def test_the_rollback_of_a_failed_update_in_place_restores(resource: CustomResource) -> None:
     created = resource.create()
     new = properties(DestinationConfiguration=to_stream("abc"))
