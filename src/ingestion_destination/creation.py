@@ -44,11 +44,21 @@ class Creation:
         self.journal.record(create_in_doubt=doubt)
         if doubt and (earlier := self._created_before(reuses_equal=self.reuses_equal)):
             return earlier
-        created = self._call_until_certain(doubt=doubt)
+        try:
+            created = self._call_until_certain(doubt=doubt)
+        except HandlerError as failure:
+            if failure.in_doubt and self._may_have_no_delete:
+                report_possible_orphan(None, f"a Create, perhaps a duplicate, may have created it: {failure.reason}")
+            raise
         self.journal.record(created=created.arn, create_in_doubt=False)
         if self.invocation.is_late:
             report_possible_orphan(created.arn, "created late, perhaps by a duplicate invocation: is it in its stack?")
         return created
+
+    @property
+    def _may_have_no_delete(self) -> bool:
+        """Whether the resource may be gone by now: a duplicate's response is then ignored, and no Delete follows."""
+        return self.request.type == "Create" and not self.request.is_first
 
     def _call_until_certain(self, *, doubt: bool) -> Destination:
         appfabric = self.appfabric.until(self.invocation.deadline.create_ends)

@@ -293,7 +293,7 @@ def _is_pending(facts: Facts, request: Request) -> bool:
         if stack.id == request.resource[0] and request.resource[1] in stack.resources.keys() | stack.stuck:
             if stack.resources.get(request.resource[1], _NONE).complete is False:
                 return True
-        for left in stack.undeleted:
+        for left in [*stack.undeleted, *stack.replaced]:
             if left.logical_id == request.resource[1] and (left.since is request or left.id == request.id):
                 return True
     return False

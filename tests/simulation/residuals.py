@@ -73,7 +73,7 @@ def switching_back_under_retain(violation: Violation, facts: Facts) -> bool:
 
 @_residual(3)
 def duplicate_whose_destination_is_gone(violation: Violation, facts: Facts) -> bool:
-    """A duplicate re-creates, or re-adopts, what was deleted: silently within ten seconds or without a response."""
+    """A duplicate re-creates, or re-adopts, what was deleted: silently within ten seconds, or without its ARN."""
     creation = facts.creation(violation.arn)
     if violation.kind == "adopted":
         tagging = [call for call in facts.changes(violation.arn) if call.operation == "TagResource"]
@@ -91,7 +91,12 @@ def duplicate_whose_destination_is_gone(violation: Violation, facts: Facts) -> b
     gone = any(removal and (removal.effect_at or 0) <= (creation.effect_at or 0) for removal in removals)
     gone = gone or any(facts.by_hand(call.arn, "deleted") for call in earlier)
     late = creation.request.over is not None and creation.effect_at >= creation.request.over
-    return (gone and creation.invocation.age <= FIRST_WITHIN + SECOND) or (late and not creation.outcome_received)
+    silent = gone and creation.invocation.age <= FIRST_WITHIN + SECOND
+    without_arn = creation.invocation.outcome == "died" or any(
+        error["message"].startswith("possible orphaned") and error["arn"] is None
+        for error in creation.invocation.errors
+    )
+    return silent or (late and without_arn)
 
 
 @_residual(4)

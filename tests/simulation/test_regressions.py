@@ -419,6 +419,30 @@ def test_a_duplicate_within_ten_seconds_denies_an_adoption() -> None:
     assert 12 in deployment.scenario.excused
 
 
+@pytest.mark.parametrize("outcome", ["500", "connection cut", "hangs", "hangs beyond any interrupt,"])
+def test_a_duplicate_create_in_doubt_after_its_destination_was_deleted_is_reported(
+    outcome: str, deployment: Deployment
+) -> None:
+    """No Delete follows: the stack is gone."""
+    in_doubt = Plan(calls=(Fault(3, f"{outcome} after the effect", 999),))
+    deployment.create(Plan(duplicate_after=130), in_doubt, fails_at=65)
+    assert deployment.own_destinations()
+    errors = [error["message"] for each in deployment.invocations for error in each.errors]
+    assert errors.count("possible orphaned ingestion destination") == 1
+    assert 3 in deployment.scenario.excused  # nobody knows the ARN
+
+
+def test_an_adoption_is_still_to_be_released_when_its_marker_was_replaced_in_an_update_that_failed() -> None:
+    """After --disable-rollback CloudFormation deletes the id that it made up only when an update succeeds."""
+    deployment = Deployment()
+    slow = Plan(latency=3)
+    deployment.create(slow, wanted=ADOPTS, fails_at=20, preserve=True)
+    deployment.update(wanted=properties(), fails_at=60, preserve=True, continues=UPDATE_IT)
+    assert ownership_tags(deployment.scenario.facts.destinations[HAND_MADE[0]])
+    deployment.update(wanted=properties(), continues=UPDATE_IT, deletes_with_new=True)
+    assert not ownership_tags(deployment.scenario.facts.destinations[HAND_MADE[0]])
+
+
 def test_a_duplicate_within_ten_seconds_repeats_a_move_that_was_rolled_back() -> None:
     """It counts as the first invocation: residual 6, counted and excused."""
     deployment = Deployment()
