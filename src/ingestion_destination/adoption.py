@@ -42,8 +42,8 @@ class Adoption:
             InvalidRequest: There is no such destination, it differs, or it belongs to another resource.
             ResourceConflict: Another resource adopts it at the same time, or a later request of this one has.
         """
-        is_first = self.invocation.request.is_first
-        self.journal.record(create_in_doubt=not is_first, adopting=arn)
+        may_be_duplicate = self.invocation.request.may_be_duplicate
+        self.journal.record(create_in_doubt=may_be_duplicate, adopting=arn)
         # As with a create call: a Delete searches for as long as this can be at work.
         appfabric = self.invocation.appfabric.until(self.invocation.deadline.create_ends)
         observed = read(arn, appfabric)
@@ -58,7 +58,7 @@ class Adoption:
         self._refuse_after_a_later_adoption(recorded)
         _refuse_what_differs(destination, tags, desired)
         _refuse_without_room(tags)
-        if not is_first:  # before the effect: what follows may never return
+        if may_be_duplicate:  # before the effect: what follows may never return
             report_possible_orphan(arn, "adopted late, perhaps by a duplicate invocation: is it in its stack?")
         self._claim_and_tag(arn, appfabric)
         return destination

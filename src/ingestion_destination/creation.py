@@ -40,7 +40,7 @@ class Creation:
             ResourceConflict: A later request has been here, or AppFabric sees a conflict.
             HandlerError: It was not created, or is not known to be: the journal says which.
         """
-        doubt = not self.request.is_first
+        doubt = self.request.may_be_duplicate
         self.journal.record(create_in_doubt=doubt)
         if doubt and (earlier := self._created_before(reuses_equal=self.reuses_equal)):
             return earlier
@@ -58,7 +58,7 @@ class Creation:
     @property
     def _may_have_no_delete(self) -> bool:
         """Whether the resource may be gone by now: a duplicate's response is then ignored, and no Delete follows."""
-        return self.request.type == "Create" and not self.request.is_first
+        return self.request.type == "Create" and self.request.may_be_duplicate
 
     def _call_until_certain(self, *, doubt: bool) -> Destination:
         appfabric = self.appfabric.until(self.invocation.deadline.create_ends)

@@ -54,7 +54,7 @@ class Invocation:
         """
         if self.request.type == "Update" and self.appfabric.clock.monotonic() > self.deadline.early_ends:
             return True
-        return not self.request.is_first
+        return self.request.may_be_duplicate
 
     def overtaken(self) -> ResourceConflict:
         """Record that a later request has been here; the failure of this one, which CloudFormation has given up."""

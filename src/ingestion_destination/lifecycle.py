@@ -1,11 +1,14 @@
-"""Create, Update and Delete of an ingestion destination: every decision.
+"""Create, Update and Delete of an ingestion destination, step by step. What an orphan is, `orphans.py` decides.
 
 A request may be delivered more than once, and at any time; CloudFormation may have given it up; and another request may
 have followed. What a destination's ownership tags record, and the times at which CloudFormation made its requests, say
-which of them created what. docs/reliability.md argues why that is enough.
+which of them created what. docs/reliability.md argues why that is enough. An invocation that begins more than ten
+seconds after its request may be a duplicate (`Request.may_be_duplicate`): it searches for what the request has created
+before it creates anything, and deletes nothing that another invocation may have responded with.
 
-A PhysicalResourceId that is not an ARN is called a marker: `not-created:` and `unconfirmed:` are this function's, for a
-Create that failed; any other is one that CloudFormation made up, for a Create that it gave up before the response.
+A marker is a PhysicalResourceId that stands for a Create that failed: `not-created:` and `unconfirmed:` are this
+function's, others are CloudFormation's own, for a Create that it gave up before the response (`Owner.has_made_up`).
+What is neither an ARN nor a marker is invalid.
 
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requesttypes.html
 """
@@ -45,14 +48,14 @@ class Lifecycle:
         self.invocation = invocation
         self.request, self.appfabric, self.journal = invocation.request, invocation.appfabric, invocation.journal
         self.owner, self.id = invocation.owner, invocation.request.physical_resource_id
-        self.arn = DestinationArn.parse(self.id)  # None for a marker, and for a Create
+        self.arn = DestinationArn.parse(self.id)  # None for anything else, and for a Create
 
     def create(self) -> Response:
         """Create the destination, or adopt one, and wait until it is Active.
 
         Nothing is rolled back: CloudFormation's own Delete follows a Create that failed, with the id of its response.
-        A Create that CloudFormation cancels goes on, for the function is not notified. Its Delete follows at once, with
-        an id that CloudFormation made up, and searches until no Create can be at work.
+        A Create that CloudFormation cancels goes on, because the function is not notified. Its Delete follows at once,
+        with an id that CloudFormation made up, and searches until no Create can be at work (`Deadline.search_ends`).
         """
         desired = Desired.parse(self.request.properties)
         return self._succeed(self._create_or_adopt(desired))
@@ -70,16 +73,22 @@ class Lifecycle:
                 destination = self._replace(observed, desired)
             else:
                 destination = self._update_in_place(observed, desired)
+            # Of a failure to search it is only reported; it raises when a later request has been here.
             Orphans(self.invocation.within(SWEEP_WITHIN)).sweep(
                 desired, result=destination, replaced=observed.destination.arn if observed else None
             )
-        except BaseException:  # sys.exit as well: what was done is rolled back before the response
+        except (
+            BaseException
+        ):  # sys.exit as well: rolled back before the response, as far as no duplicate may rely on it
             roll_back(self.invocation)
             raise
         return self._succeed(destination)
 
     def delete(self) -> Response:
-        """Delete what the id stands for; the properties are not validated, they may be what failed the Create."""
+        """Delete what the id stands for; for one that CloudFormation made up, only what its Create certainly left.
+
+        The properties are not validated: they may be what failed the Create.
+        """
         if self.arn and self.appfabric.is_in_region(self.arn):
             if self.request.properties.get("AdoptArn") == self.id:  # adopted: released, not deleted
                 self._release(self.arn)
@@ -142,7 +151,7 @@ class Lifecycle:
             return None
         if not self._is_wanted_again(read(arn, self.appfabric), desired):
             return None
-        # Nothing of it will be changed, so that nothing else would reveal a stale read.
+        # Nothing of it will be changed, and no later call would reveal that the reading was old: read again.
         self.appfabric.clock.sleep(CONSISTENT_AFTER)
         before = read(arn, self.appfabric)
         return before.destination if before and self._is_wanted_again(before, desired) else None
@@ -159,7 +168,7 @@ class Lifecycle:
         """
         self._refuse_adoption(desired)
         destination, moves = observed.destination, observed.destination.target != desired.target
-        # By an earlier invocation of this request, whose move is then waited for; or for a later request.
+        # By an earlier invocation of this request, whose move is waited for then, or by a later request.
         touched = may_have_been_touched(destination, self.invocation)
         if moves and touched:
             raise ResourceConflict(

@@ -81,7 +81,7 @@ def _settle(destination: Destination, desired: Desired, invocation: Invocation) 
 
 def may_have_been_touched(destination: Destination, invocation: Invocation) -> bool:
     """Whether an earlier invocation of this request, or a later request, may have updated the destination."""
-    return not invocation.request.is_first and _was_updated_since(-CLOCK_TOLERANCE, destination, invocation)
+    return invocation.request.may_be_duplicate and _was_updated_since(-CLOCK_TOLERANCE, destination, invocation)
 
 
 def _was_updated_since(seconds: float, destination: Destination, invocation: Invocation) -> bool:

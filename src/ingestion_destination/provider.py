@@ -2,7 +2,8 @@
 
 Two threads may respond: the one that does the work, and crhelper's timer as a watchdog, for calls that Python cannot
 interrupt. One lock lets one of them through (`Responder._send_once`). After the response nothing is changed: if it did
-not arrive, Lambda retries the event, and CloudFormation's own Delete finds by ownership tags what it never heard of.
+not arrive, Lambda retries the event; and if no retry arrives either, the Delete or the rollback's Update that
+CloudFormation sends finds by ownership tags what it never heard of.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _responder = make_responder()
 
 @dataclass(frozen=True, kw_only=True)
 class Provider:
-    """What Lambda calls, with all that a test replaces.
+    """What Lambda calls, with its dependencies.
 
     Args:
         client: Returns the boto3 client.
@@ -64,7 +65,7 @@ class Provider:
 
         Raises:
             NotARequest: The event is not a request of CloudFormation's: nothing was done.
-            Undelivered: The response did not arrive. Lambda retries the event, which ends the same way.
+            Undelivered: The response did not arrive. Lambda retries the event, twice at most.
         """
         request = self._receive(event, context)
         now, remaining = self.clock.monotonic(), context.get_remaining_time_in_millis() / 1000
@@ -103,7 +104,7 @@ class Provider:
         flush()
         if self.sam_local:
             return outbox.response.members(request)
-        if outbox.undelivered and not expired:
+        if outbox.undelivered and not expired:  # else nobody waits for it, and a retry would be pointless
             raise outbox.undelivered
         return None
 
@@ -209,16 +210,16 @@ def _fulfill(invocation: Invocation) -> Response:
 
 
 def _timed_out(invocation: Invocation) -> Response:
-    """The watchdog's response. The work is stuck in a call and rolls nothing back."""
+    """The watchdog's response. The work is stuck in a call, until that returns or Lambda ends it, and undoes nothing."""
     request, done = invocation.request, invocation.journal.entry
-    if request.type == "Update" or not request.is_first:  # no Delete may follow, which would search for it
+    if request.type == "Update" or request.may_be_duplicate:  # no Delete may follow, which would search for it
         report_unfinished(done)
     return _failed(request, done, NotStabilized("timed out before the request was completed"))
 
 
 def _expired(request: Request) -> Response:
     logger.warning("this request has expired: CloudFormation no longer waits for it, and nothing was done")
-    # In doubt, for an earlier invocation may have created one.
+    # An earlier invocation may have created one.
     return _failed(request, Entry(create_in_doubt=True), NotStabilized("the request expired before it was received"))
 
 
@@ -227,6 +228,7 @@ def _failed(request: Request, done: Entry, failure: HandlerError) -> Response:
 
     An Update and a Delete keep theirs: another id would be a replacement.
     """
-    token = request.client_token
-    created = str(done.created or (f"{UNCONFIRMED}{token}" if done.create_in_doubt else f"{NOT_CREATED}{token}"))
-    return Response(physical_resource_id=request.physical_resource_id or created, failure=failure.reason)
+    marker = f"{UNCONFIRMED if done.create_in_doubt else NOT_CREATED}{request.client_token}"
+    return Response(
+        physical_resource_id=request.physical_resource_id or str(done.created or marker), failure=failure.reason
+    )

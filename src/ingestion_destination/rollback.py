@@ -26,7 +26,7 @@ def roll_back(invocation: Invocation) -> None:
         return
     if done.moved:
         _restore(done.moved, appfabric)
-    if done.created and invocation.request.is_first:
+    if done.created and not invocation.request.may_be_duplicate:
         _delete(done.created, appfabric)
     else:
         report_unfinished(done)

@@ -61,7 +61,7 @@ class StartupFailure:
 
     def _members(self, request: Request) -> dict[str, Any]:
         nothing_to_delete = request.type == "Delete" and request.physical_resource_id.startswith(NOT_CREATED)
-        marker = NOT_CREATED if request.is_first else UNCONFIRMED
+        marker = UNCONFIRMED if request.may_be_duplicate else NOT_CREATED
         cause = shorten(" ".join(printable(f"{type(self.error).__name__}: {self.error}").split()), LONGEST_CAUSE)
         return {
             "Status": "SUCCESS" if nothing_to_delete else "FAILED",

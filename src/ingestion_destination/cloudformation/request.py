@@ -94,9 +94,9 @@ class Request:
         return str(uuid5(NAMESPACE_URL, f"{self.stack_id}|{self.request_id}"))
 
     @property
-    def is_first(self) -> bool:
-        """Whether this invocation is the request's first one, as far as its age shows."""
-        return self.age <= FIRST_WITHIN
+    def may_be_duplicate(self) -> bool:
+        """Whether this invocation may not be the request's first one, as far as its age shows."""
+        return self.age > FIRST_WITHIN
 
     @property
     def service_timeout(self) -> float | None:
