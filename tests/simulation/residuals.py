@@ -101,7 +101,7 @@ def duplicate_whose_destination_is_gone(violation: Violation, facts: Facts) -> b
 
 @_residual(4)
 def replacement_in_doubt_then_delete(violation: Violation, facts: Facts) -> bool:
-    """A replacement is canceled, or its create call had no response, and no Update succeeds later in its ingestion."""
+    """CloudFormation never hears of a replacement: canceled, in doubt, or dead; and no later Update succeeds there."""
     creation, live = facts.creation(violation.arn), facts.destinations.get(violation.arn)
     if violation.kind == "adopted" and live:  # adopted in place of a marker
         token = ownership_tags(live).get("Request", "").partition("@")[0]
@@ -109,7 +109,9 @@ def replacement_in_doubt_then_delete(violation: Violation, facts: Facts) -> bool
         return any(not _is_swept(facts, request, request.at) for request in given_up)
     if violation.kind != "orphan" or creation is None or creation.request.type != "Update":
         return False
-    if not creation.request.canceled and any(call.outcome_received for call in facts.simulation.created[violation.arn]):
+    created = facts.simulation.created[violation.arn]
+    known = any(call.outcome_received and call.invocation.outcome != "died" for call in created)
+    if known and not creation.request.canceled:
         return False
     return not _is_swept(facts, creation.request, creation.effect_at or 0)
 

@@ -16,6 +16,7 @@ from tests.support.properties import OTHER_INGESTION, processing, tag_list, to_b
 
 NO_RESPONSE_ARRIVES = Plan(puts=(Fault(0, "500", 999),))
 DIES_BEFORE_ITS_RESPONSE = Plan(puts=(Fault(0, "the container dies before it is stored"),))
+RAW = properties(ProcessingConfiguration=processing("raw", "json"))
 ADOPTS = properties(AdoptArn=HAND_MADE[0])
 STALE = Behavior(lags=(3,))
 
@@ -432,6 +433,17 @@ def test_a_duplicate_create_in_doubt_after_its_destination_was_deleted_is_report
     assert 3 in deployment.scenario.excused  # nobody knows the ARN
 
 
+def test_a_replacement_is_left_when_each_of_its_containers_dies_and_the_stack_is_deleted() -> None:
+    """Residual 4, counted and excused: the Delete of what it replaces may as well follow a success."""
+    deployment = Deployment()
+    deployment.create()
+    hangs, death = Fault(3, "hangs beyond any interrupt, after the effect", 999), DIES_BEFORE_ITS_RESPONSE.puts
+    deployment.update(DIES_BEFORE_ITS_RESPONSE, Plan(calls=(hangs,), puts=death), wanted=RAW, preserve=True)
+    deployment.delete()
+    deployment.scenario.teardown()
+    assert deployment.scenario.excused == {4}
+
+
 def test_an_adoption_is_still_to_be_released_when_its_marker_was_replaced_in_an_update_that_failed() -> None:
     """After --disable-rollback CloudFormation deletes the id that it made up only when an update succeeds."""
     deployment = Deployment()
@@ -494,7 +506,6 @@ def test_a_late_rollback_just_after_a_move_can_be_continued(deployment: Deployme
 
 # CloudFormation cancels an Update in progress when something else fails; the function is not notified.
 
-RAW = properties(ProcessingConfiguration=processing("raw", "json"))
 CANCELED = {"fails_at": 1, "cancels_updates": True}
 
 
