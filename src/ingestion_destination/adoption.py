@@ -65,7 +65,7 @@ class Adoption:
 
     def _claim_and_tag(self, arn: DestinationArn, appfabric: AppFabric) -> None:
         """Set the four tags, then drop the claim: a Delete that releases the destination meanwhile leaves nothing."""
-        mine, before = self.ownership.owner.claim, self.journal.entry.create_in_doubt
+        mine, was_in_doubt = self.ownership.owner.claim, self.journal.entry.create_in_doubt
         self.journal.record(create_in_doubt=True)
         try:
             appfabric.tag(arn, {mine: self.ownership.token})
@@ -78,11 +78,11 @@ class Adoption:
         except BaseException as failure:
             self._drop_claim(arn)
             if isinstance(failure, ResourceConflict) and not failure.in_doubt:
-                self.journal.record(create_in_doubt=before)
+                self.journal.record(create_in_doubt=was_in_doubt)
             raise
 
     def _refuse_what_another_adopts(self, arn: DestinationArn, appfabric: AppFabric) -> None:
-        tags = appfabric.tags(arn) or {}
+        tags = appfabric.get_tags(arn) or {}
         recorded = Ownership.read(tags)
         if _claims(tags) - {self.ownership.owner.claim} or self._is_of_another(tags, recorded):
             raise ResourceConflict("AdoptArn: another resource is adopting this destination at the same time")
@@ -94,45 +94,47 @@ class Adoption:
             afterwards = self.invocation.appfabric.until(self.invocation.deadline.rollback_ends)
             afterwards.untag(arn, [self.ownership.owner.claim])
 
-    def release(self, arn: DestinationArn, *, if_it: Callable[[Ownership], bool] | None = None) -> bool:
+    def release(self, arn: DestinationArn, *, only_if: Callable[[Ownership], bool] | None = None) -> bool:
         """Leave a destination, which is then nobody's.
 
         Args:
             arn: The destination.
-            if_it: Whether it is meant, by what its tags say; asked only when it is this resource's, and again after a
+            only_if: Whether it is meant, by what its tags say; asked only when it is this resource's, and again after a
                 while, for another request of this resource may have adopted it just now. None if it surely is.
 
         Returns:
             Whether it was this resource's and meant.
         """
         appfabric, claim = self.invocation.appfabric, self.ownership.owner.claim
-        tags = appfabric.tags(arn) or {}
-        if if_it and self._is_meant(tags, if_it):  # of two readings either may be the older one: both must say so
+        tags = appfabric.get_tags(arn) or {}
+        if only_if and self._is_meant(tags, only_if):  # of two readings either may be the older one: both must say so
             appfabric.clock.sleep(CONSISTENT_AFTER)
-            tags = appfabric.tags(arn) or {}
-        released = self._is_meant(tags, if_it)
+            tags = appfabric.get_tags(arn) or {}
+        released = self._is_meant(tags, only_if)
         with suppress(_NoLongerOwned):
             if released:  # all of them, for what was read may be older than the last one
-                appfabric.untag(arn, [*OWNERSHIP_TAGS, claim], before_retry=lambda: self._expect_ownership(arn, if_it))
+                appfabric.untag(
+                    arn, [*OWNERSHIP_TAGS, claim], before_retry=lambda: self._expect_ownership(arn, only_if)
+                )
             elif claim in tags:
                 appfabric.untag(arn, [claim])
         return released
 
-    def _expect_ownership(self, arn: DestinationArn, if_it: Callable[[Ownership], bool] | None) -> None:
+    def _expect_ownership(self, arn: DestinationArn, only_if: Callable[[Ownership], bool] | None) -> None:
         """Raise when the destination is not meant any more: another invocation released it, and others have it."""
-        if not self._is_meant(self.invocation.appfabric.tags(arn) or {}, if_it):
+        if not self._is_meant(self.invocation.appfabric.get_tags(arn) or {}, only_if):
             raise _NoLongerOwned
 
-    def _is_meant(self, tags: Mapping[str, str], if_it: Callable[[Ownership], bool] | None) -> bool:
+    def _is_meant(self, tags: Mapping[str, str], only_if: Callable[[Ownership], bool] | None) -> bool:
         recorded = Ownership.read(tags)
         if recorded is None or recorded.owner != self.ownership.owner:
             return False
-        return if_it is None or if_it(recorded)
+        return only_if is None or only_if(recorded)
 
     def _refuse_after_a_later_adoption(self, recorded: Ownership | None) -> None:
         """CloudFormation canceled this request, and a later one of this resource has adopted the destination."""
         if recorded and recorded.is_later_than(self.invocation.request):
-            raise self.invocation.overtaken()
+            raise self.invocation.record_overtaken()
 
     def _is_of_another(self, tags: Mapping[str, str], recorded: Ownership | None) -> bool:
         mine = self.ownership
@@ -183,9 +185,9 @@ def _differences(destination: Destination, tags: Mapping[str, str], desired: Des
 
 
 def _refuse_without_room(tags: Mapping[str, str]) -> None:
-    of_others = [key for key in tags if not is_ownership_tag(key)]
-    if len(of_others) >= MOST_TAGS:
+    other_tags = [key for key in tags if not is_ownership_tag(key)]
+    if len(other_tags) >= MOST_TAGS:
         raise InvalidRequest(
-            f"AdoptArn: the destination has {len(of_others)} tags, and AppFabric allows 50: remove some, because"
+            f"AdoptArn: the destination has {len(other_tags)} tags, and AppFabric allows 50: remove some, because"
             " adoption needs room for five more, one of them temporarily"
         )

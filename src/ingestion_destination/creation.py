@@ -24,12 +24,12 @@ class Creation:
     Args:
         invocation: Whose request it is.
         desired: What to create.
-        reuses_equal: Whether an equal destination of this resource serves an invocation that is not the first: one that
-            was deleted by hand is re-created once, however often the Update is retried.
+        may_reuse_equal: Whether an equal destination of this resource serves an invocation that may be a duplicate: one
+            that was deleted by hand is re-created once, however often the Update is retried.
     """
 
-    def __init__(self, invocation: Invocation, desired: Desired, *, reuses_equal: bool = False) -> None:
-        self.invocation, self.desired, self.reuses_equal = invocation, desired, reuses_equal
+    def __init__(self, invocation: Invocation, desired: Desired, *, may_reuse_equal: bool = False) -> None:
+        self.invocation, self.desired, self.may_reuse_equal = invocation, desired, may_reuse_equal
         self.request, self.appfabric, self.journal = invocation.request, invocation.appfabric, invocation.journal
         self.search = Search(owner=invocation.owner)
 
@@ -42,7 +42,7 @@ class Creation:
         """
         doubt = self.request.may_be_duplicate
         self.journal.record(create_in_doubt=doubt)
-        if doubt and (earlier := self._created_before(reuses_equal=self.reuses_equal)):
+        if doubt and (earlier := self._created_before(may_reuse_equal=self.may_reuse_equal)):
             return earlier
         try:
             created = self._call_until_certain(doubt=doubt)
@@ -101,37 +101,38 @@ class Creation:
         except HandlerError:
             raise failure from None
 
-    def _created_before(self, *, reuses_equal: bool = False) -> Destination | None:
+    def _created_before(self, *, may_reuse_equal: bool = False) -> Destination | None:
         """What this request created, whichever invocation of it did.
 
         Raises:
             ResourceConflict: A later request created something: this one is over.
-            HandlerError: Not all could be read that may be this resource's. What the role must not read is not.
+            HandlerError: One that may be this resource's could not be read; what the role must not read is not its own.
         """
-        owned = self.search.owned(self.appfabric, self.desired.parents)
+        owned = self.search.find(self.appfabric, self.desired.parents)
         if self.search.unreadable:  # one refusal is not believed: what it hides may be this request's
             self.appfabric.clock.sleep(FIRST_BACK_OFF)
-            owned = self.search.owned(self.appfabric, self.desired.parents)
+            owned = self.search.find(self.appfabric, self.desired.parents)
         created = [each for each in owned if each.ownership.token == self.request.client_token]
         if created:
             self.journal.record(created=created[0].arn, create_in_doubt=False)
-            for each in created if len(created) > 1 else []:
-                report_possible_orphan(
-                    each.arn, "AppFabric forgot the client token: one of several that a single request created"
-                )
+            if len(created) > 1:
+                for each in created:
+                    report_possible_orphan(
+                        each.arn, "AppFabric forgot the client token: one of several that a single request created"
+                    )
             return created[0].destination
-        for failure in self.search.may_be_own.values():
+        if failure := next(iter(self.search.may_be_own.values()), None):
             raise failure
         if not self.invocation.owner.is_unique:
             return None
         if any(each.ownership.is_later_than(self.request) for each in owned):
-            raise self.invocation.overtaken()
-        return next((each.destination for each in owned if reuses_equal and self._is_equal(each)), None)
+            raise self.invocation.record_overtaken()
+        return next((each.destination for each in owned if may_reuse_equal and self._is_equal(each)), None)
 
     def _is_equal(self, owned: Owned) -> bool:
         tags = {key: value for key, value in owned.tags.items() if not is_ownership_tag(key)}
         is_old_one = str(owned.arn) == self.request.physical_resource_id
-        return not is_old_one and tags == self.desired.tags and self.desired.equals(owned.destination)
+        return not is_old_one and tags == self.desired.tags and self.desired.matches(owned.destination)
 
     def _advise(self, failure: HandlerError) -> HandlerError:
         """Say why there may be one destination too many: CloudFormation creates first, and deletes afterwards."""

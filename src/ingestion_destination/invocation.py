@@ -56,7 +56,7 @@ class Invocation:
             return True
         return self.request.may_be_duplicate
 
-    def overtaken(self) -> ResourceConflict:
+    def record_overtaken(self) -> ResourceConflict:
         """Record that a later request has been here; the failure of this one, which CloudFormation has given up."""
         self.journal.record(overtaken=True)
         return ResourceConflict("superseded by a later request: CloudFormation canceled this one, or it arrived late")

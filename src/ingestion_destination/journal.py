@@ -16,14 +16,14 @@ class Entry:
         created: The destination that this request created, this invocation or an earlier one.
         create_in_doubt: Whether the request may have created or adopted a destination that is not known.
         adopting: The destination that the request adopts, when it adopts one.
-        moved: The destination as it was before this invocation pointed it elsewhere.
+        before_move: The destination as it was before this invocation pointed it elsewhere.
         overtaken: Whether a later request has been here, so that what was done may be relied on.
     """
 
     created: DestinationArn | None = None
     create_in_doubt: bool = False
     adopting: DestinationArn | None = None
-    moved: Destination | None = None
+    before_move: Destination | None = None
     overtaken: bool = False
 
 

@@ -75,7 +75,7 @@ class Lifecycle:
                 destination = self._update_in_place(observed, desired)
             # Of a failure to search it is only reported; it raises when a later request has been here.
             Orphans(self.invocation.within(SWEEP_WITHIN)).sweep(
-                desired, result=destination, replaced=observed.destination.arn if observed else None
+                desired, result=destination, started_from=observed.destination.arn if observed else None
             )
         except (
             BaseException
@@ -103,12 +103,12 @@ class Lifecycle:
     # Create
 
     def _create_or_adopt(self, desired: Desired) -> Destination:
-        if desired.adopt:
-            return Adoption(self.invocation).adopt(desired.adopt, desired)
+        if desired.adopt_arn:
+            return Adoption(self.invocation).adopt(desired.adopt_arn, desired)
         return self._create(desired)
 
-    def _create(self, desired: Desired, *, reuses_equal: bool = False) -> Destination:
-        created = Creation(self.invocation, desired, reuses_equal=reuses_equal).create()
+    def _create(self, desired: Desired, *, may_reuse_equal: bool = False) -> Destination:
+        created = Creation(self.invocation, desired, may_reuse_equal=may_reuse_equal).create()
         return self.appfabric.stabilize(created)
 
     # Update
@@ -134,15 +134,15 @@ class Lifecycle:
     def _create_again(self, desired: Desired) -> Destination:
         """Create what was deleted by hand; CloudFormation then deletes the old id, which succeeds."""
         self._refuse_adoption(desired)
-        return self._create(desired, reuses_equal=True)
+        return self._create(desired, may_reuse_equal=True)
 
     def _replace(self, observed: Observed, desired: Desired) -> Destination:
         """Create another destination in place of the old one, which CloudFormation then deletes; or roll back to it."""
-        replaced = self._replaced_by(observed.ownership, desired)
-        self._refuse_adoption(desired, besides=replaced)
-        return replaced or self._create(desired)
+        predecessor = self._predecessor_wanted_again(observed.ownership, desired)
+        self._refuse_adoption(desired, besides=predecessor)
+        return predecessor or self._create(desired)
 
-    def _replaced_by(self, ownership: Ownership | None, desired: Desired) -> Destination | None:
+    def _predecessor_wanted_again(self, ownership: Ownership | None, desired: Desired) -> Destination | None:
         """The destination that was replaced just now, when it is what is wanted again: this is a rollback."""
         if ownership is None or not self.owner.is_unique or ownership.age_at(self.request) > ROLLED_BACK_WITHIN:
             return None
@@ -159,7 +159,7 @@ class Lifecycle:
     def _is_wanted_again(self, before: Observed | None, desired: Desired) -> bool:
         if before is None or before.ownership is None or before.ownership.owner != self.owner:
             return False
-        return desired.equals(before.destination) and desired.tags.items() <= before.tags.items()
+        return desired.matches(before.destination) and desired.tags.items() <= before.tags.items()
 
     def _update_in_place(self, observed: Observed, desired: Desired) -> Destination:
         """Point the destination elsewhere if need be, and bring its tags to the template's.
@@ -181,35 +181,35 @@ class Lifecycle:
         return self.appfabric.stabilize(destination) if moves or touched else destination
 
     def _move(self, destination: Destination, desired: Desired) -> Destination:
-        self.journal.record(moved=destination)
+        self.journal.record(before_move=destination)
         try:
             return self.appfabric.update(destination.arn, desired.target)
         except HandlerError as failure:
             if not failure.in_doubt:
-                self.journal.record(moved=None)
+                self.journal.record(before_move=None)
             raise
 
     def _update_tags(self, observed: Observed, desired: Desired) -> None:
         """Tags of others stay; so does one that the template no longer has, if others gave it another value."""
         old = self.invocation.old.tags if self.invocation.old else {}
         dropped = {key: value for key, value in old.items() if key not in desired.tags}
-        gone = sorted(key for key, value in dropped.items() if observed.tags.get(key) == value)
-        new = {key: value for key, value in desired.tags.items() if observed.tags.get(key) != value}
-        if gone:
-            self.appfabric.untag(observed.destination.arn, gone)
-        if new:
-            self.appfabric.tag(observed.destination.arn, new)
+        to_remove = sorted(key for key, value in dropped.items() if observed.tags.get(key) == value)
+        to_set = {key: value for key, value in desired.tags.items() if observed.tags.get(key) != value}
+        if to_remove:
+            self.appfabric.untag(observed.destination.arn, to_remove)
+        if to_set:
+            self.appfabric.tag(observed.destination.arn, to_set)
 
     def _refuse_adoption(self, desired: Desired, *, besides: Destination | None = None) -> None:
         """A resource that has a destination adopts no other one; what a rollback returns to may have been adopted."""
         allowed = ["", self.id, self.request.old_properties.get("AdoptArn"), str(besides.arn) if besides else ""]
-        if str(desired.adopt or "") not in allowed:
+        if str(desired.adopt_arn or "") not in allowed:
             raise InvalidRequest("AdoptArn: this resource already has a destination; AdoptArn is for a new resource")
 
     # Delete
 
     def _delete_own(self, arn: DestinationArn) -> None:
-        ownership = Ownership.read(self.appfabric.tags(arn) or {})
+        ownership = Ownership.read(self.appfabric.get_tags(arn) or {})
         if ownership and ownership.owner != self.owner:
             report_possible_orphan(arn, "not deleted: its tags name another owner")
         else:

@@ -35,7 +35,7 @@ def read(arn: DestinationArn, appfabric: AppFabric) -> Observed | None:
     destination = appfabric.get(arn)
     if destination is None:
         return None
-    tags = appfabric.tags(arn)
+    tags = appfabric.get_tags(arn)
     return None if tags is None else Observed(destination=destination, tags=tags)
 
 
@@ -60,7 +60,7 @@ def _is_as_left(observed: Observed, old: Desired, desired: Desired) -> bool:
     """Whether a destination is as a request with the old properties leaves it, and not yet as the new ones want."""
     new = {key: value for key, value in desired.tags.items() if old.tags.get(key) != value}
     return (
-        old.equals(observed.destination)
+        old.matches(observed.destination)
         and old.tags.items() <= observed.tags.items()
         and not new.items() & observed.tags.items()
     )

@@ -40,13 +40,13 @@ class Orphans:
 
     # After an Update
 
-    def sweep(self, desired: Desired, *, result: Destination, replaced: DestinationArn | None) -> None:
+    def sweep(self, desired: Desired, *, result: Destination, started_from: DestinationArn | None) -> None:
         """Delete what replaced the request's id in an earlier update that CloudFormation never had a response to.
 
         Args:
             desired: What the template describes.
             result: What the Update ends with.
-            replaced: What it replaces, if that was live when the Update began.
+            started_from: What was live under the id when the Update began, None when nothing was.
 
         Raises:
             ResourceConflict: CloudFormation canceled this update, and a later request has been here.
@@ -56,7 +56,7 @@ class Orphans:
         old = self.invocation.old
         replaces_a_create = self.owner.may_have_left_a_destination(self.id)
         try:
-            found = self.search.owned(self.appfabric, desired.parents, *([old.parents] if old else []))
+            found = self.search.find(self.appfabric, desired.parents, *([old.parents] if old else []))
             overtaken = any(owned.ownership.is_later_than(self.request) for owned in found)
             if old and not overtaken:
                 self._delete_what_replaced_this_id(found, old, result)
@@ -66,15 +66,15 @@ class Orphans:
                     self._delete_what_is_of_the_create(old, there, set(), dispose_of=self._try_to_dispose_of)
         except HandlerError as failure:  # the update itself is done
             # What the Create before a marker adopted is known; what it created is not.
-            adopted = old.adopt if old and replaces_a_create else None
+            adopted = old.adopt_arn if old and replaces_a_create else None
             reason = f"what an earlier update may have left cannot be searched for: {failure.reason}"
             report_possible_orphan(adopted, reason)
             return
         if overtaken:
-            raise self.invocation.overtaken()
+            raise self.invocation.record_overtaken()
         self._report_unreadable(result)
         live = {owned.arn for owned in found} | self.search.unreadable.keys() | {result.arn}
-        if replaced and replaced not in live:
+        if started_from and started_from not in live:
             report_possible_orphan(
                 result.arn, "it replaces what was deleted before this update had ended: is it in its stack?"
             )
@@ -99,12 +99,12 @@ class Orphans:
             if owned.arn == result.arn or not self._replaced_this_id(owned.ownership):
                 continue
             recent = owned.ownership.age_at(self.request) <= LEFT_WITHIN
-            if recent and old.equals(owned.destination) and owned.ownership.is_earlier_than(self.request):
+            if recent and old.matches(owned.destination) and owned.ownership.is_earlier_than(self.request):
                 self._try_to_dispose_of(owned)
             else:
                 report_possible_orphan(owned.arn, "created by an earlier update of this resource")
-        if old.adopt and old.adopt != result.arn and str(old.adopt) != self.id:
-            Adoption(self.invocation).release(old.adopt, if_it=self._replaced_this_id)
+        if old.adopt_arn and old.adopt_arn != result.arn and str(old.adopt_arn) != self.id:
+            Adoption(self.invocation).release(old.adopt_arn, only_if=self._replaced_this_id)
 
     def _replaced_this_id(self, ownership: Ownership) -> bool:
         return (
@@ -131,7 +131,7 @@ class Orphans:
         found, failure = False, None
         for _ in self._until_no_create_is_in_flight():
             try:
-                owned = [] if desired.adopt else self.search.owned(self.appfabric, desired.parents)
+                owned = [] if desired.adopt_arn else self.search.find(self.appfabric, desired.parents)
                 left = self._delete_what_is_of_the_create(desired, owned, reported, dispose_of=self._dispose_of)
                 found = left or found
                 failure = next(iter(self.search.unreadable.values()), None) if not found else None
@@ -160,8 +160,8 @@ class Orphans:
         dispose_of: Callable[[Owned], None],
     ) -> bool:
         """Delete what the Create left of the resource's destinations, or release it; whether there was something."""
-        if desired.adopt:
-            return Adoption(self.invocation).release(desired.adopt, if_it=self._may_be_of_the_create)
+        if desired.adopt_arn:
+            return Adoption(self.invocation).release(desired.adopt_arn, only_if=self._may_be_of_the_create)
         left = [each for each in owned if self._may_be_of_the_create(each.ownership)]
         if not self.id.startswith(UNCONFIRMED):
             left = self._without_what_is_not_certain(left, desired, reported)
@@ -184,7 +184,7 @@ class Orphans:
     ) -> list[Owned]:
         """A made-up id does not name its Create: what is old, or of several requests, or differs, is only reported."""
         recent = [each for each in left if each.ownership.age_at(self.request) <= LEFT_WITHIN]
-        equal = [each for each in left if desired.equals(each.destination)]
+        equal = [each for each in left if desired.matches(each.destination)]
         certain = [each for each in recent if each in equal]
         if len({each.ownership.token for each in certain}) > 1:
             certain = []
@@ -204,8 +204,8 @@ class Orphans:
     def _dispose_of(self, owned: Owned) -> None:
         """Delete what this resource created; release what it adopted, perhaps just now: tags are read again."""
         if owned.ownership.adopted:
-            Adoption(self.invocation).release(owned.arn, if_it=lambda found: found == owned.ownership)
+            Adoption(self.invocation).release(owned.arn, only_if=lambda found: found == owned.ownership)
             return
         self.appfabric.clock.sleep(CONSISTENT_AFTER)
-        if Ownership.read(self.appfabric.tags(owned.arn) or {}) == owned.ownership:
+        if Ownership.read(self.appfabric.get_tags(owned.arn) or {}) == owned.ownership:
             delete_orphan(owned.arn, self.appfabric)

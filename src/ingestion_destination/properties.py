@@ -66,14 +66,14 @@ class Desired:
 
     Attributes:
         tags: The template's own, without the ownership tags.
-        adopt: The destination that is taken over instead of creating one.
+        adopt_arn: The destination that is taken over instead of creating one.
     """
 
     parents: Parents
     processing: Processing
     target: Target
     tags: Mapping[str, str]
-    adopt: DestinationArn | None = None
+    adopt_arn: DestinationArn | None = None
 
     @classmethod
     def parse(cls, properties: Mapping[str, Any]) -> Desired:
@@ -92,15 +92,15 @@ class Desired:
         processing = _read_processing(reader)
         target = _read_target(reader)
         tags = _read_tags(reader)
-        adopt = _read_adopt_arn(reader, region)
-        if adopt and parents and not parents.contain(adopt):
+        adopt_arn = _read_adopt_arn(reader, region)
+        if adopt_arn and parents and not parents.contain(adopt_arn):
             problems.append("AdoptArn must belong to the ingestion that the properties specify")
         if isinstance(target, FirehoseStream) and processing.format == "parquet":
             path = "ProcessingConfiguration.AuditLog.Format"
             problems.append(f"{path} must be json when the destination is a FirehoseStream")
         if problems or parents is None or target is None:
             raise InvalidRequest.of(problems)
-        return cls(parents=parents, processing=processing, target=target, tags=tags, adopt=adopt)
+        return cls(parents=parents, processing=processing, target=target, tags=tags, adopt_arn=adopt_arn)
 
     @classmethod
     def parse_if_valid(cls, properties: Mapping[str, Any]) -> Desired | None:
@@ -114,7 +114,7 @@ class Desired:
         """Whether a destination cannot become this one: another app bundle, ingestion, schema or format."""
         return not self.parents.contain(destination.arn) or destination.processing != self.processing
 
-    def equals(self, destination: Destination) -> bool:
+    def matches(self, destination: Destination) -> bool:
         """Whether a destination is this one, tags aside."""
         return not self.needs_replacement(destination) and destination.target == self.target
 

@@ -210,7 +210,7 @@ def _fulfill(invocation: Invocation) -> Response:
 
 
 def _timed_out(invocation: Invocation) -> Response:
-    """The watchdog's response. The work is stuck in a call, until that returns or Lambda ends it, and undoes nothing."""
+    """The watchdog's response. Nothing is undone: the work is stuck in a call, until that returns or Lambda ends it."""
     request, done = invocation.request, invocation.journal.entry
     if request.type == "Update" or request.may_be_duplicate:  # no Delete may follow, which would search for it
         report_unfinished(done)

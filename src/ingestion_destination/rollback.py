@@ -24,8 +24,8 @@ def roll_back(invocation: Invocation) -> None:
     if done.overtaken:
         report_unfinished(done)
         return
-    if done.moved:
-        _restore(done.moved, appfabric)
+    if done.before_move:
+        _restore(done.before_move, appfabric)
     if done.created and not invocation.request.may_be_duplicate:
         _delete(done.created, appfabric)
     else:

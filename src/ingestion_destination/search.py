@@ -54,7 +54,7 @@ class Search:
         others = {arn: why for arn, why in self.unreadable.items() if not isinstance(why, AccessDenied)}
         return {**self.unreadable_own, **others}
 
-    def owned(self, appfabric: AppFabric, *parents: Parents) -> list[Owned]:
+    def find(self, appfabric: AppFabric, *parents: Parents) -> list[Owned]:
         """The resource's destinations in some ingestions.
 
         One that cannot be read is skipped and logged: it may well be somebody else's.
@@ -63,10 +63,10 @@ class Search:
             HandlerError: An ingestion cannot be listed.
         """
         found, before, self.unreadable, self.unreadable_own = [], self.unreadable, {}, {}
-        for arn in {arn: None for each in dict.fromkeys(parents) for arn in appfabric.destinations(each)}:
+        for arn in dict.fromkeys(arn for each in dict.fromkeys(parents) for arn in appfabric.list_destinations(each)):
             ownership = None
             try:
-                tags = appfabric.within(READ_WITHIN).tags(arn) or {}
+                tags = appfabric.within(READ_WITHIN).get_tags(arn) or {}
                 ownership = Ownership.read(tags)
                 if ownership is None or ownership.owner != self.owner:
                     continue

@@ -25,7 +25,7 @@ def test_an_update_does_not_sleep_when_its_last_read_used_up_the_time() -> None:
     )
     invocation: Any = SimpleNamespace(
         appfabric=SimpleNamespace(
-            clock=Clock(monotonic=lambda: 300.001, sleep=slept.append), get=lambda _: live, tags=lambda _: {}
+            clock=Clock(monotonic=lambda: 300.001, sleep=slept.append), get=lambda _: live, get_tags=lambda _: {}
         ),
         deadline=Deadline(
             early_ends=10, create_ends=200, search_ends=200, work_ends=300, rollback_ends=310, response_ends=320

@@ -188,7 +188,7 @@ class AppFabric:
             if self.get(arn) is not None:
                 raise
 
-    def tags(self, arn: DestinationArn) -> dict[str, str] | None:
+    def get_tags(self, arn: DestinationArn) -> dict[str, str] | None:
         """The tags of a destination; None when it is gone, as with `get`."""
         return self._unless_gone(arn, lambda: self._tags(arn))
 
@@ -214,7 +214,7 @@ class AppFabric:
         """Remove tags; that they are gone is as good, alone or with the destination. `before_retry`: see `tag`."""
         self._unless_gone(arn, lambda: self._untag(arn, keys, before_retry))
 
-    def destinations(self, parents: Parents) -> Iterator[DestinationArn]:
+    def list_destinations(self, parents: Parents) -> Iterator[DestinationArn]:
         """The destinations of an ingestion; none when the ingestion is gone: AppFabric has to say so twice."""
         query: ListIngestionDestinationsRequestTypeDef = {
             "appBundleIdentifier": parents.app_bundle,
@@ -292,7 +292,7 @@ class AppFabric:
         return True
 
     def _is_listed(self, arn: DestinationArn) -> bool:
-        return arn in self.destinations(Parents(app_bundle=arn.app_bundle, ingestion=arn.ingestion))
+        return arn in self.list_destinations(Parents(app_bundle=arn.app_bundle, ingestion=arn.ingestion))
 
     def _unless_gone(self, arn: DestinationArn, call: Callable[[], T]) -> T | None:
         """What a call returns, None when the destination is gone: it is not found, and not listed either."""
