@@ -57,7 +57,8 @@ def environment() -> dict[str, str]:
 def configured() -> dict[str, str]:
     """What pip's configuration files and its environment say about reaching packages, the strongest last."""
     # `user` is for `pip install`, and `pip config` has an option of that name: it would read the user's file only.
-    all_files = {**os.environ, "PIP_USER": "0", "PIP_GLOBAL": "0", "PIP_SITE": "0"}
+    # What it lists is a log to pip, which `quiet` would leave empty.
+    all_files = {**os.environ, "PIP_USER": "0", "PIP_GLOBAL": "0", "PIP_SITE": "0", "PIP_QUIET": "0"}
     command = [*PIP, "config", "list"]
     listed = subprocess.run(command, env=all_files, stdout=subprocess.PIPE, check=True).stdout.decode()  # noqa: S603
     found: dict[str, dict[str, str]] = {"global": {}, "install": {}, ":env:": {}}

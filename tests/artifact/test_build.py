@@ -65,8 +65,8 @@ def source(tmp_path: Path) -> Path:
 
 
 def test_sam_builds_the_same_in_a_hostile_environment(tmp_path: Path, source: Path) -> None:
-    """A path with a space and parentheses, CRLF, an editor's files, and all of the pip settings above at once."""
-    project = tmp_path / "some dir (x)"
+    """A path with a space, a dollar sign and parentheses, CRLF, an editor's files, and all of the pip settings above at once."""
+    project = tmp_path / "some $dir (x)"
     project.mkdir()
     shutil.copy(ROOT / "template.yaml", project)
     source.rename(project / "src")
@@ -148,6 +148,7 @@ def test_the_users_pip_index_is_respected(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("PIP_CERT", "/etc/company.pem")
     monkeypatch.setenv("PIP_INDEX_URL", "https://stronger.example/")
     monkeypatch.setenv("PIP_USER", "1")
+    monkeypatch.setenv("PIP_QUIET", "1")
     pips = {name: value.split() for name, value in install.environment().items() if name.startswith("PIP_")}
     assert (
         pips.items()
@@ -165,7 +166,7 @@ def test_the_users_pip_index_is_respected(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_build_without_an_index_fails(tmp_path: Path, source: Path) -> None:
     """Shows that pip's settings have an effect, and are not only passed on."""
-    (tmp_path / "pip.conf").write_text("[install]\nno-index = true\n")
+    (tmp_path / "pip.conf").write_text("[global]\nquiet = 2\n[install]\nno-index = true\n")
     result = make(source, tmp_path / "artifact", PIP_CONFIG_FILE=str(tmp_path / "pip.conf"))
     assert result.returncode != 0
     assert "pip could not install the function's dependencies" in result.stderr
