@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import gc
+import os
+from contextlib import suppress
 from importlib import import_module
 
-# It makes no garbage, so none is looked for; and libraries are loaded from the leaves, for where imports nest deeply
-# Python's stack is mapped again and again.
-gc.disable()
+gc.disable()  # start-up makes almost no garbage
 
 try:
+    # Leaves first: where imports nest deeply, Python maps memory for its stack again and again.
     for leaf in ("encodings.idna", "urllib3", "botocore.utils", "botocore.session", "boto3"):
         import_module(leaf)
-
-    import os
-    from contextlib import suppress
 
     from ingestion_destination.appfabric.client import Connection
     from ingestion_destination.cloudformation.delivery import RESPOND_WITHIN, Delivery
@@ -46,4 +44,4 @@ except Exception as error:
     lambda_handler = StartupFailure(error)  # type: ignore[assignment]
 
 gc.enable()
-gc.freeze()  # nor is it looked through later on, with every request
+gc.freeze()  # what start-up made is left out of every later collection

@@ -89,13 +89,13 @@ class Adoption:
         self._refuse_after_a_later_adoption(recorded)
 
     def _drop_claim(self, arn: DestinationArn) -> None:
-        """As far as possible: one that is left keeps others from adopting the destination, and they read of it."""
+        """As far as possible. One that is left keeps others from adopting it; their error says what to do."""
         with suppress(HandlerError):
             afterwards = self.invocation.appfabric.until(self.invocation.deadline.rollback_ends)
             afterwards.untag(arn, [self.ownership.owner.claim])
 
     def release(self, arn: DestinationArn, *, only_if: Callable[[Ownership], bool] | None = None) -> bool:
-        """Leave a destination, which is then nobody's.
+        """Leave a destination, so that no resource owns it.
 
         Args:
             arn: The destination.

@@ -28,7 +28,7 @@ class Entry:
 
 
 class Journal:
-    """The latest entry, written by the lifecycle before each effect.
+    """The latest entry, written before each effect and again once its outcome is known.
 
     It is replaced in one assignment: the watchdog reads it from a thread of its own, and never sees half of it.
     """

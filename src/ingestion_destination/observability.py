@@ -10,7 +10,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 SERVICE = "appfabric-ingestion-destination"
 
-# With another timestamp than RFC 3339's, Lambda would take each line for INFO and filter it by that:
+# Unless the timestamp is RFC 3339's, Lambda takes every line for INFO, and filters it as such:
 # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
 logger = Logger(service=SERVICE, use_rfc3339=True, utc=True)
 _metrics = Metrics(namespace="CustomAppFabricIngestionDestination", service=SERVICE)

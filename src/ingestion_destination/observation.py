@@ -13,7 +13,7 @@ from ingestion_destination.properties import Desired
 
 # An update that fails restores the destination just before its response; the rollback follows at once.
 RESTORED_WITHIN = 60.0
-# By how many seconds AppFabric's clock may be behind CloudFormation's, and CloudFormation leaves out fractions.
+# By how many seconds AppFabric's clock may be behind CloudFormation's, whose times have no fractions of a second.
 CLOCK_TOLERANCE = 3.0
 
 
@@ -42,8 +42,8 @@ def read(arn: DestinationArn, appfabric: AppFabric) -> Observed | None:
 def observe(arn: DestinationArn, desired: Desired, invocation: Invocation) -> Observed | None:
     """The destination that an Update is about, None when it is gone.
 
-    What is not as the last request left it is read again: it may have been changed by hand, or be rolled back, or the
-    reading may be an old one.
+    If it is not as the last request left it, it is read again: somebody may have changed it by hand, a rollback may be
+    under way, or the reading may be old.
     """
     appfabric, old = invocation.appfabric, invocation.old
     observed = read(arn, appfabric)

@@ -11,7 +11,7 @@ from ingestion_destination.exceptions import AccessDenied, HandlerError
 from ingestion_destination.observability import logger
 from ingestion_destination.ownership import Owner, Ownership
 
-# A destination of others that cannot be read must not take the time of all the others.
+# One unreadable destination must not use up the time for the rest.
 READ_WITHIN = 20.0
 
 
@@ -49,7 +49,7 @@ class Search:
     def may_be_own(self) -> dict[DestinationArn, HandlerError]:
         """What could not be read and may be the resource's, what surely is first.
 
-        What the role must not read is taken for somebody else's.
+        What the role is denied is taken for another resource's.
         """
         others = {arn: why for arn, why in self.unreadable.items() if not isinstance(why, AccessDenied)}
         return {**self.unreadable_own, **others}

@@ -65,7 +65,7 @@ def source(tmp_path: Path) -> Path:
 
 
 def test_sam_builds_the_same_in_a_hostile_environment(tmp_path: Path, source: Path) -> None:
-    """A path with a space, a dollar sign and parentheses, CRLF, an editor's files, and all of the pip settings above at once."""
+    """A path with a space, a dollar sign and parentheses, CRLF, an editor's files, and all pip settings above."""
     project = tmp_path / "some $dir (x)"
     project.mkdir()
     shutil.copy(ROOT / "template.yaml", project)

@@ -176,7 +176,7 @@ class AppFabric:
         )
 
     def delete(self, arn: DestinationArn) -> None:
-        """Delete the destination; that it is gone already, alone or with its ingestion, is as good.
+        """Delete the destination; one that is gone already, alone or with its ingestion, counts as deleted.
 
         Just after its creation both a Delete and a List may not know it yet: what is gone has to be so for a while.
         """
@@ -200,7 +200,7 @@ class AppFabric:
         Args:
             arn: The destination's.
             tags: What to set.
-            before_retry: Called before each further attempt; raises when what the call rests on holds no longer.
+            before_retry: Called before each further attempt; raises when what the call rests on no longer holds.
         """
         self._call(
             "TagResource",
@@ -211,7 +211,10 @@ class AppFabric:
     def untag(
         self, arn: DestinationArn, keys: Sequence[str], *, before_retry: Callable[[], None] | None = None
     ) -> None:
-        """Remove tags; that they are gone is as good, alone or with the destination. `before_retry`: see `tag`."""
+        """Remove tags; those that are gone already, alone or with the destination, count as removed.
+
+        `before_retry`: see `tag`.
+        """
         self._unless_gone(arn, lambda: self._untag(arn, keys, before_retry))
 
     def list_destinations(self, parents: Parents) -> Iterator[DestinationArn]:

@@ -116,7 +116,7 @@ class Responder(CfnResource):
                 self._callbacks.send(made)
 
     def _set_timeout(self) -> None:
-        """A watchdog: every call is interrupted long before, save one that Python cannot interrupt."""
+        """A watchdog: every call is interrupted long before, except one that Python cannot interrupt."""
         self._timer = threading.Timer(max(self._callbacks.watchdog_after, 0), self._timeout)
         self._timer.daemon = True
         self._timer.start()
