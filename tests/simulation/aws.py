@@ -228,7 +228,7 @@ class Call:
     Attributes:
         effect_at: When it took effect, None if it did not.
         after_response: Whether the invocation had begun to respond when the call began.
-        outcome_received: Whether the invocation received its outcome.
+        outcome_received: Whether the invocation received its outcome; a 5xx leaves it open.
         created: Whether this call created the destination.
         removed: Whether this call deleted the destination.
         before: The destination before it took effect.
@@ -540,8 +540,8 @@ class Simulation:
         self.calls.append(call)
         try:
             response = self._play(invocation, operation, parameters, kind, call)
-        except ClientError:
-            call.outcome_received = True
+        except ClientError as error:
+            call.outcome_received = error.response["ResponseMetadata"]["HTTPStatusCode"] < 500
             raise
         else:
             call.outcome_received = True

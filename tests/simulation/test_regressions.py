@@ -444,6 +444,20 @@ def test_a_replacement_is_left_when_each_of_its_containers_dies_and_the_stack_is
     assert deployment.scenario.excused == {4}
 
 
+@pytest.mark.parametrize("outcome", ["500", "connection cut"])
+def test_a_replacement_in_doubt_is_reported_without_its_arn_when_nothing_can_be_listed(outcome: str) -> None:
+    """A 500 leaves as open as no response does whether there is a replacement: residual 4, counted and excused."""
+    deployment = Deployment()
+    deployment.create()
+    in_doubt = Plan(calls=(Fault(2, f"{outcome} after the effect", 999),))
+    deployment.update(in_doubt, wanted=RAW, preserve=True)
+    deployment.delete()
+    errors = [(error["message"], error["arn"]) for each in deployment.invocations for error in each.errors]
+    assert ("possible orphaned ingestion destination", None) in errors
+    deployment.scenario.teardown()
+    assert deployment.scenario.excused == {4}
+
+
 def test_an_adoption_is_still_to_be_released_when_its_marker_was_replaced_in_an_update_that_failed() -> None:
     """After --disable-rollback CloudFormation deletes the id that it made up only when an update succeeds."""
     deployment = Deployment()
