@@ -53,7 +53,7 @@ class Resource:
         """Yield one for every combination of conditions that is possible, and for every value of a parameter."""
         for conditions in self._combinations():
             yield self._under(conditions, {})
-        parameters = self.cfn.template.get("Parameters") or {}
+        parameters = _declared_parameters(self.cfn)
         tested = _parameters_of_condition(self.body.get("Condition"), self.cfn.template.get("Conditions") or {})
         for name in sorted(_parameters(self.body.get("Properties")) - tested):
             for value, is_default in _values(parameters.get(name)):
@@ -63,8 +63,7 @@ class Resource:
         """Return what is known of the ServiceToken, or of the name of the export that it imports, by the defaults."""
         properties = self.body.get("Properties")
         token = properties.get("ServiceToken") if isinstance(properties, dict) else None
-        parameters = self.cfn.template.get("Parameters") or {}
-        defaults = {name: each["Default"] for name, each in parameters.items() if "Default" in each}
+        defaults = {name: each["Default"] for name, each in _declared_parameters(self.cfn).items() if "Default" in each}
         function, argument = function_of(token)
         text = Resolution({}, defaults, {}).resolve(argument if function == "Fn::ImportValue" else token, (), ())
         return text if isinstance(text, str) else ""
@@ -95,6 +94,12 @@ def resources(cfn: Any) -> list[Resource]:
         for name, body in (found.items() if isinstance(found, dict) else ())
         if isinstance(body, dict) and isinstance(body.get("Type"), str)
     ]
+
+
+def _declared_parameters(cfn: Any) -> Mapping[str, Any]:
+    """Return the parameters of a template; what is none is for cfn-lint itself to report."""
+    found = cfn.template.get("Parameters")
+    return {name: each for name, each in found.items() if isinstance(each, dict)} if isinstance(found, dict) else {}
 
 
 def _conditions(value: Any) -> set[str]:
@@ -130,7 +135,7 @@ def _parameters_of_condition(name: Any, conditions: Mapping[str, Any]) -> set[st
 
 def _values(parameter: Any) -> list[tuple[Any, bool]]:
     """Return what a parameter may be, all that is allowed or the default, and whether each is the default."""
-    if not isinstance(parameter, dict) or parameter.get("Type") not in {"String", "Number"}:
+    if not parameter or parameter.get("Type") not in ("String", "Number"):
         return []
     allowed = parameter.get("AllowedValues")
     if not isinstance(allowed, list) or not allowed:

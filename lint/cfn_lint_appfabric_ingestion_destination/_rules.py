@@ -17,6 +17,8 @@ EXPORT = "appfabric-ingestion-destination-ServiceToken"
 # An event waits at most 360 s for the provider's function, which then has at most 300 s.
 LONGEST_REQUEST = 360 + 300
 LONGEST_SERVICE_TIMEOUT = 3600
+MOST_DIGITS = 9  # int() refuses thousands of them
+_PROVIDER = re.compile("appfabric-ingestion-destination(-ServiceToken|-ProviderFunction-.*|:.*)?$")
 _LAMBDA_ARN = re.compile("arn:[^:]+:lambda:")
 _BUCKET_NAME = ("DestinationConfiguration", "AuditLog", "Destination", "S3Bucket", "BucketName")
 
@@ -85,8 +87,8 @@ class ServiceTimeout(_OfTheType):
             message = "is missing: CloudFormation waits an hour for a response that never comes; 720 is enough"
         elif is_known(said) and said and not said.isdecimal():
             message = "must be a number of seconds"
-        elif is_known(said) and said and int(said) > LONGEST_SERVICE_TIMEOUT:
-            message = f"must be at most {LONGEST_SERVICE_TIMEOUT} seconds (is {said})"
+        elif is_known(said) and said and (len(said) > MOST_DIGITS or int(said) > LONGEST_SERVICE_TIMEOUT):
+            message = f"must be at most {LONGEST_SERVICE_TIMEOUT} seconds"
         elif is_known(said) and said and int(said) < LONGEST_REQUEST:
             message = (
                 f"should be at least {LONGEST_REQUEST} seconds (is {said}): an event may wait and be processed"
@@ -126,9 +128,10 @@ class Attributes(CloudFormationLintRule):  # type: ignore[misc]
         names = {resource.name for resource in resources(cfn) if resource.type == TYPE}
         references = [(path, dotted(said)) for *path, said in cfn.search_deep_keys("Fn::GetAtt")]
         for *path, said in cfn.search_deep_keys("Fn::Sub"):
-            text = said[0] if isinstance(said, list) and said else said
-            if isinstance(text, str):
-                references += [(path, name) for name in re.findall(r"\$\{([^!}][^}]*)\}", text)]
+            text, given = said if isinstance(said, list) and len(said) == 2 else (said, {})
+            if isinstance(text, str) and isinstance(given, dict):
+                variables = re.findall(r"\$\{([^!}][^}]*)\}", text)
+                references += [(path, name) for name in variables if name.strip() not in given]
         found = []
         for path, reference in references:
             name, _, attribute = reference.strip().partition(".")
@@ -160,11 +163,12 @@ class Type(CloudFormationLintRule):  # type: ignore[misc]
 
 def _is_almost(name: str) -> bool:
     begins = name.lower().startswith("custom::")
-    return begins and SequenceMatcher(None, name.lower(), TYPE.lower()).ratio() > 0.9
+    goes_on = name.startswith(TYPE) and len(name) > len(f"{TYPE}s")  # a type of its own, not a typo
+    return begins and not goes_on and SequenceMatcher(None, name.lower(), TYPE.lower()).ratio() > 0.9
 
 
 def _is_the_providers(resource: Resource) -> bool:
     """Whether the ServiceToken of a custom resource is the export of the provider's stack, or a function named so."""
     if not resource.type.startswith(("Custom::", "AWS::CloudFormation::CustomResource")):
         return False
-    return "appfabric-ingestion-destination" in resource.service_token()
+    return _PROVIDER.search(resource.service_token()) is not None

@@ -183,6 +183,7 @@ WRONG = (
     Case("an unknown attribute", {"!Ref Destination": "!GetAtt Destination.Id"}, "E9702", "no attribute Id", "Value"),
     Case("no ServiceTimeout", {"      ServiceTimeout: 720\n": ""}, "W9701", "missing", "Properties:"),
     Case("a ServiceTimeout that is too short", {"720": "300"}, "W9701", "at least 660 seconds", "ServiceTimeout"),
+    Case("a ServiceTimeout of many digits", {"720": f'"{"9" * 5000}"'}, "W9701", "at most 3600", "ServiceTimeout"),
     Case("a type with a missing capital", {TYPE: "Type: Custom::AppfabricIngestionDestination"}, "W9702", "the type"),
     Case("a truncated type", {TYPE: "Type: Custom::AppFabricIngestionDestinatio"}, "W9702", "is not validated"),
     Case(
@@ -204,6 +205,17 @@ WRONG = (
     ),
     Case("a type of three parts", {TYPE: "Type: Custom::AppFabric::IngestionDestination"}, "W9702", "the type is"),
     Case("the provider under another name", {TYPE: "Type: Custom::Destination"}, "W9702", "is not validated"),
+    Case(
+        "the provider's function under another name",
+        {
+            TYPE: "Type: Custom::Destination",
+            TOKEN: "ServiceToken: arn:aws:lambda:us-east-1:111122223333:function:"
+            "appfabric-ingestion-destination-ProviderFunction-AbC123",
+        },
+        "W9702",
+        "is not validated",
+        "Type: Custom::Destination",
+    ),
     Case(
         "an SNS topic as ServiceToken",
         {TOKEN: "ServiceToken: arn:aws:sns:us-east-1:111122223333:requests"},
@@ -277,6 +289,22 @@ RIGHT = (
         "Fn::ForEach",
         {"Parameters:": "Transform: AWS::LanguageExtensions\nParameters:", "Resources:\n": "Resources:\n" + FOR_EACH,
          "SCHEMA": "!Sub '${Kind}-logs'"},
+    ),
+    Case(
+        "a variable of Fn::Sub that is named like an attribute",
+        {"Value: !Ref Destination": 'Value: !Sub ["${Destination.Id}", { Destination.Id: !Ref Destination }]'},
+    ),
+    Case(
+        "a custom resource whose type begins with the name",
+        {TYPE: f"{TYPE}Report", TOKEN: "ServiceToken: !ImportValue other-ServiceToken"},
+    ),
+    Case(
+        "a custom resource of a function that has the provider's name in its own",
+        {
+            TYPE: "Type: Custom::Report",
+            TOKEN: "ServiceToken: arn:aws:lambda:us-east-1:111122223333:function:"
+            "appfabric-ingestion-destination-report",
+        },
     ),
     Case(
         "another custom resource",

@@ -275,6 +275,18 @@ def test_sam_validate_applies_the_rules(tmp_path: Path) -> None:
 
 
 @both
+@pytest.mark.parametrize("parameters", ["{ Name: 5 }", "[Name]", "Name"])
+def test_parameters_of_a_wrong_shape_do_not_keep_the_rules_from_running(
+    parameters: str, version: str, tmp_path: Path
+) -> None:
+    text = WRONG.format(transform="AWS::Serverless-2016-10-31").replace("Transform: AWS::Serverless-2016-10-31\n", "")
+    text = re.sub(r"Parameters:\n(  .*\n)*", f"Parameters: {parameters}\n", text)
+    found = cfn_lint(version, text, tmp_path)
+    assert not [each for each in found if each.rule == "E0002" and re.search("[EW]97", each.message)]
+    assert any("IngestionArm is unknown" in each.message for each in found)
+
+
+@both
 def test_rules_given_twice_report_once(version: str, tmp_path: Path) -> None:
     """By .cfnlintrc and on the command line."""
     text = WRONG.format(transform="AWS::Serverless-2016-10-31")
