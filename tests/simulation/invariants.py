@@ -283,7 +283,8 @@ def _adopted(facts: Facts, before: Destination, adopters: list[Request]) -> Iter
         and not reported(facts, arn)
         and ownership_tags(live) not in ({}, ownership_tags(before))
     ):
-        if arn not in {retained.id for retained in facts.retained if retained.at > (adopters[0].at)}:
+        retained = [each for each in facts.retained if each.at > adopters[0].at]
+        if not any(_stands_for(each, arn, adopters) for each in retained):
             yield Violation("adopted", f"{name} still has {ownership_tags(live)}", arn, whose)
 
 
@@ -346,11 +347,11 @@ def _orphans(facts: Facts) -> Iterator[Violation]:
 def _is_known(facts: Facts, arn: str) -> bool:
     """Whether CloudFormation knows that a destination may exist: retained, not deleted, or still to be deleted."""
     requests = [call.request for call in facts.simulation.created[arn]]
-    if any(each.id == arn or (_is_marker(each.id) and each.since in requests) for each in facts.retained):
+    if any(_stands_for(each, arn, requests) for each in facts.retained):
         return True
     for stack in facts.stacks:
         for resource in [*stack.undeleted, *stack.replaced]:
-            if resource.id == arn or (_is_marker(resource.id) and resource.since in requests):
+            if _stands_for(resource, arn, requests):
                 return True
         for logical_id, resource in stack.resources.items():
             if resource.complete:
@@ -364,6 +365,11 @@ def _is_known(facts: Facts, arn: str) -> bool:
             if mine and logical_id in stack.stuck:
                 return True
     return False
+
+
+def _stands_for(each: Resource | Retained, arn: str, requests: list[Request]) -> bool:
+    """Whether an id is that of a destination, or a marker that stands for what one of the requests left."""
+    return each.id == arn or (_is_marker(each.id) and each.since in requests)
 
 
 def _is_marker(id: str) -> bool:

@@ -469,6 +469,14 @@ def test_an_adoption_is_still_to_be_released_when_its_marker_was_replaced_in_an_
     assert not ownership_tags(deployment.scenario.facts.destinations[HAND_MADE[0]])
 
 
+def test_what_a_canceled_create_adopted_is_retained_with_the_marker_that_stands_for_it(deployment: Deployment) -> None:
+    """Under UpdateReplacePolicy: Retain no Delete of the id follows that would release it."""
+    deployment.stack.retains_replaced = True
+    deployment.create(Plan(latency=3), wanted=ADOPTS, fails_at=1, preserve=True)
+    deployment.update(wanted=properties(), continues=UPDATE_IT, deletes_with_new=True)
+    assert ownership_tags(deployment.scenario.facts.destinations[HAND_MADE[0]])
+
+
 def test_a_duplicate_within_ten_seconds_repeats_a_move_that_was_rolled_back() -> None:
     """It counts as the first invocation: residual 6, counted and excused."""
     deployment = Deployment()
