@@ -13,6 +13,8 @@ in memory only:
 | `stacks._failed_operation` (wrapped)     | forgets a resource whose Create failed, so it gets no Delete    |
 | `stacks._validation_errors` (wrapped)    | lets a custom resource change its type                          |
 | `UpdateStack` (wrapped)                  | refuses a stack that failed and was not rolled back             |
+| `CreateChangeSet` (wrapped)              | takes an update in every state of the stack                     |
+| `AWS::Lambda::Function` (wrapped)        | ignores ReservedConcurrentExecutions                            |
 | `stacks._add_event` (wrapped)            | announces no event                                              |
 | `app._port_is_bindable`                  | opens port 443 beside its own                                   |
 
@@ -29,7 +31,16 @@ from typing import Any, NoReturn
 
 import ministack.app
 from ministack.services import lambda_svc
-from ministack.services.cloudformation import _stack_events, _stacks, changesets, custom_resource, handlers, stacks
+from ministack.services.cloudformation import (
+    _stack_events,
+    _stacks,
+    changesets,
+    custom_resource,
+    handlers,
+    helpers,
+    provisioners,
+    stacks,
+)
 
 from local.activity_log import ActivityLog
 from local.certificates import Certificates
@@ -55,6 +66,8 @@ def install(*, custom_resources: CustomResources, functions: Functions, activity
     _wrap_operations(custom_resources)
     _wrap_validation()
     _wrap_updates()
+    _wrap_change_sets()
+    _wrap_concurrency()
     _wrap_events(activity)
     ministack.app._port_is_bindable = lambda *_: False
 
@@ -196,6 +209,53 @@ def _wrap_updates() -> None:
         return response
 
     handlers._ACTION_HANDLERS["UpdateStack"] = update_stack
+
+
+def _wrap_change_sets() -> None:
+    """Refuse a change set for a stack that is at work, or whose rollback or deletion failed.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html#cfn-stack-status
+    """
+    create = handlers._ACTION_HANDLERS["CreateChangeSet"]
+
+    def create_change_set(parameters: Mapping[str, Any]) -> object:
+        stack = handlers._resolve_stack(handlers._p(parameters, "StackName"))
+        status = stack["StackStatus"] if stack else ""
+        is_update = handlers._p(parameters, "ChangeSetType", "UPDATE") == "UPDATE"
+        # No import is tried here, and a deleted stack does not exist: ministack says so itself
+        refused = status.endswith(("_IN_PROGRESS", "ROLLBACK_FAILED", "DELETE_FAILED")) or status == "ROLLBACK_COMPLETE"
+        if stack and is_update and refused:
+            reason = f"Stack:{stack['StackId']} is in {status} state and can not be updated."
+            return helpers._error("ValidationError", reason)
+        return create(parameters)
+
+    handlers._ACTION_HANDLERS["CreateChangeSet"] = create_change_set
+
+
+def _wrap_concurrency() -> None:
+    """Set a function's reserved concurrency, as its template says, when it is created and when it is updated."""
+    function = provisioners._RESOURCE_HANDLERS["AWS::Lambda::Function"]
+    create, update = function["create"], function["update"]
+
+    def reserve(name: str, properties: Mapping[str, Any]) -> None:
+        reserved = properties.get("ReservedConcurrentExecutions")
+        lambda_svc._functions[name]["concurrency"] = None if reserved is None else int(reserved)
+
+    def create_function(
+        logical_id: str, properties: Mapping[str, Any], *arguments: object, **options: object
+    ) -> object:
+        created: tuple[str, object] = create(logical_id, properties, *arguments, **options)
+        reserve(created[0], properties)
+        return created
+
+    def update_function(
+        physical_id: str, old: Mapping[str, Any], new: Mapping[str, Any], *arguments: object, **options: object
+    ) -> object:
+        updated: tuple[str, object] = update(physical_id, old, new, *arguments, **options)
+        reserve(updated[0], new)
+        return updated
+
+    function.update(create=create_function, update=update_function)
 
 
 def _wrap_events(activity: ActivityLog) -> None:

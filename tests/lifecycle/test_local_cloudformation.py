@@ -337,6 +337,48 @@ def test_an_update_continues_what_failed_and_was_not_rolled_back(scenario: Scena
     assert update["OldResourceProperties"] == create["ResourceProperties"]
 
 
+@pytest.mark.parametrize("failing", ["Update", "Delete"])
+def test_a_stack_whose_rollback_or_deletion_failed_takes_no_change_set(scenario: Scenario, failing: str) -> None:
+    client = scenario.cloudformation.client("cloudformation")
+    scenario.create({failing: FAILED})
+    status = (
+        scenario.update({failing: FAILED, "Delete": {}}).status if failing == "Update" else scenario.delete().status
+    )
+    assert status in ("UPDATE_ROLLBACK_FAILED", "DELETE_FAILED")
+    with pytest.raises(client.exceptions.ClientError, match=rf"is in {status} state and can not be updated\."):
+        client.create_change_set(StackName=scenario.name, ChangeSetName="refused", TemplateBody=scenario.template({}))
+    assert scenario.cloudformation.stack(scenario.name).status == status
+    assert not client.list_change_sets(StackName=scenario.name)["Summaries"]
+
+
+def test_a_stack_that_is_at_work_takes_no_change_set(scenario: Scenario, tmp_path: Path) -> None:
+    client, released = scenario.cloudformation.client("cloudformation"), tmp_path / "released"
+    busy, other = scenario.template({"Create": {"until": str(released)}}), scenario.template({})
+    client.create_stack(StackName=scenario.name, TemplateBody=busy)
+    with pytest.raises(client.exceptions.ClientError, match=r"is in CREATE_IN_PROGRESS state and can not be updated\."):
+        client.create_change_set(StackName=scenario.name, ChangeSetName="refused", TemplateBody=other)
+    released.touch()
+
+
+def test_a_functions_reserved_concurrency_is_what_its_template_says(scenario: Scenario) -> None:
+    client = scenario.cloudformation.client("lambda")
+
+    def function(**reserved: int) -> dict[str, Any]:
+        name = {"FunctionName": f"{scenario.name}-reserved"}
+        return FUNCTION | {"Properties": FUNCTION["Properties"] | name | reserved}
+
+    def reserved() -> int | None:
+        found = client.get_function_concurrency(FunctionName=f"{scenario.name}-reserved")
+        return found.get("ReservedConcurrentExecutions")
+
+    scenario.create(Reserved=function(ReservedConcurrentExecutions=3))
+    assert reserved() == 3
+    scenario.update(Reserved=function(ReservedConcurrentExecutions=0))
+    assert reserved() == 0
+    scenario.update(Reserved=function())
+    assert reserved() is None
+
+
 def test_code_that_is_not_there_fails_the_function_at_once(scenario: Scenario) -> None:
     assert scenario.create(Function=without_code(scenario.cloudformation)).status == "ROLLBACK_COMPLETE"
     assert "The specified key does not exist" in scenario.reasons("Function")[0]

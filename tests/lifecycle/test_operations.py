@@ -38,9 +38,6 @@ sam() {
 }
 aws() {  # version 1 has an endpoint of its own for SQS
     if [ "$1" = sqs ]; then set -- "$@" --endpoint-url "$AWS_ENDPOINT_URL"; fi
-    if [ "$2" = create-function ]; then
-        set -- "$@" --environment "Variables={AWS_ENDPOINT_URL_APPFABRIC=$AWS_ENDPOINT_URL_APPFABRIC}"
-    fi
     command aws "$@"
 }
 """
@@ -149,19 +146,23 @@ def test_a_provider_that_was_deleted_before_its_resources_is_deployed_again(acco
 
 
 def test_a_function_that_was_deleted_by_hand_is_created_again(account: Account) -> None:
+    account.cloudformation.delete_stack(PROVIDER)
+    changed = {"MemorySize": "512", "Architecture": "arm64", "LogLevel": "DEBUG", "ReservedConcurrency": "7"}
+    account.deploy_provider(**changed)
     consumer = Consumer(account, IMPORTED)
     before = function(account)
+    assert before["ReservedConcurrentExecutions"] == 7
     account.cloudformation.client("lambda").delete_function(FunctionName=account.token)
     assert consumer.update(**BY_TAG) == "UPDATE_ROLLBACK_FAILED"
     account.terminal(account.variables() + commands(PAGE, "The function was deleted by hand"))
     account.terminal(commands(PAGE, "A stack is UPDATE_ROLLBACK_FAILED"), STACK=consumer.name)
     account.wait_for(consumer.name, "UPDATE_ROLLBACK_COMPLETE")
     assert consumer.update(**BY_TAG) == "UPDATE_COMPLETE"
-    account.deploy_provider(MemorySize="512")
-    account.deploy_provider(MemorySize="256")
     assert function(account) == before
     assert consumer.delete() == "DELETE_COMPLETE"
     assert not account.appfabric.destinations
+    account.cloudformation.delete_stack(PROVIDER)
+    account.deploy_provider()
 
 
 def function(account: Account) -> dict[str, Any]:
@@ -169,10 +170,23 @@ def function(account: Account) -> dict[str, Any]:
     client = account.cloudformation.client("lambda")
     found = client.get_function_configuration(FunctionName=account.token)
     invoked = client.get_function_event_invoke_config(FunctionName=account.token, Qualifier="$LATEST")
-    names = ("FunctionArn", "Handler", "Runtime", "Timeout", "MemorySize", "Environment", "LoggingConfig", "Role")
+    concurrency = client.get_function_concurrency(FunctionName=account.token)
+    tags = client.list_tags(Resource=account.token)["Tags"]
+    names = (
+        "FunctionArn",
+        "Description",
+        "Handler",
+        "Runtime",
+        "Architectures",
+        "Timeout",
+        "MemorySize",
+        "Environment",
+    )
     return {
-        **{name: found.get(name) for name in names},
+        **{name: found.get(name) for name in (*names, "LoggingConfig", "Role")},
         **{name: invoked[name] for name in ("MaximumRetryAttempts", "MaximumEventAgeInSeconds", "DestinationConfig")},
+        "Tags": {key: value for key, value in tags.items() if not key.startswith("aws:")},
+        "ReservedConcurrentExecutions": concurrency.get("ReservedConcurrentExecutions"),
     }
 
 
