@@ -214,7 +214,7 @@ def _wrap_updates() -> None:
 def _wrap_change_sets() -> None:
     """Refuse a change set for a stack that is at work, or whose rollback or deletion failed.
 
-    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html#cfn-stack-status
+    The states: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_Stack.html
     """
     create = handlers._ACTION_HANDLERS["CreateChangeSet"]
 
