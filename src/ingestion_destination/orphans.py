@@ -60,7 +60,8 @@ class Orphans:
             overtaken = any(owned.ownership.is_later_than(self.request) for owned in found)
             if old and not overtaken:
                 self._delete_what_replaced_this_id(found, old, result)
-                if replaces_a_create and old.parents != desired.parents:
+                adopts_another = desired.adopt_arn is not None and desired.adopt_arn != old.adopt_arn
+                if replaces_a_create and (old.parents != desired.parents or adopts_another):
                     # The Delete of this id follows, but it may come with the new properties, which lead elsewhere.
                     there = [owned for owned in found if old.parents.contain(owned.arn)]
                     self._delete_what_is_of_the_create(old, there, set(), dispose_of=self._try_to_dispose_of)

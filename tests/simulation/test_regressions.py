@@ -229,6 +229,13 @@ def test_a_marker_deleted_with_the_new_properties_leaves_no_silent_orphan(
     deployment.update(wanted=properties(**changed), continues=UPDATE_IT, deletes_with_new=True)
 
 
+def test_a_marker_deleted_with_the_properties_of_an_adoption_leaves_no_silent_orphan(deployment: Deployment) -> None:
+    """That Delete names what the Update adopted, and not what the canceled Create left."""
+    deployment.create(Plan(latency=3), fails_at=1, preserve=True, wait=FOR_THE_STACK)
+    deployment.update(wanted=ADOPTS, continues=UPDATE_IT, deletes_with_new=True)
+    assert not deployment.own_destinations()
+
+
 def test_an_unconfirmed_create_deleted_with_the_new_properties_leaves_no_silent_orphan(deployment: Deployment) -> None:
     cut_off = Plan(calls=(Fault(0, "hangs after the effect"), Fault(1, "403", 999)))
     deployment.create(cut_off, preserve=True)
