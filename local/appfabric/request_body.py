@@ -10,8 +10,8 @@ from io import BufferedIOBase
 
 from local.appfabric.transport import HttpResponse
 
-_MOST_BYTES = 1024 * 1024
-_LONGEST_LINE = 1024
+_MAX_BYTES = 1024 * 1024
+_MAX_LINE = 1024
 
 
 class BodyRefused(Exception):
@@ -69,8 +69,8 @@ def _chunk_size(line: bytes) -> int:
 
 def _read(stream: BufferedIOBase, size: int, *, of: int) -> bytes:
     """Read `size` bytes of a body, of which `of` bytes were read before."""
-    if of + size > _MOST_BYTES:
-        raise BodyRefused(413, f"A body has at most {_MOST_BYTES} bytes")
+    if of + size > _MAX_BYTES:
+        raise BodyRefused(413, f"A body has at most {_MAX_BYTES} bytes")
     read = stream.read(size)
     if len(read) < size:
         raise EOFError
@@ -78,8 +78,8 @@ def _read(stream: BufferedIOBase, size: int, *, of: int) -> bytes:
 
 
 def _read_line(stream: BufferedIOBase) -> bytes:
-    line = stream.readline(_LONGEST_LINE)
-    if len(line) == _LONGEST_LINE:
+    line = stream.readline(_MAX_LINE)
+    if len(line) == _MAX_LINE:
         raise BodyRefused(400, "A line between the chunks is too long")
     if not line.endswith(b"\n"):
         raise EOFError

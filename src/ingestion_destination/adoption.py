@@ -18,7 +18,7 @@ from ingestion_destination.invocation import Invocation
 from ingestion_destination.observability import report_possible_orphan
 from ingestion_destination.observation import read
 from ingestion_destination.ownership import CLAIM, OWNERSHIP_TAGS, Ownership, is_ownership_tag
-from ingestion_destination.properties import MOST_TAGS, Desired
+from ingestion_destination.properties import MAX_TAGS, Desired
 
 
 class Adoption:
@@ -100,7 +100,7 @@ class Adoption:
         Args:
             arn: The destination.
             only_if: Whether it is meant, by what its tags say; asked only when it is this resource's, and again after a
-                while, for another request of this resource may have adopted it just now. None if it surely is.
+                while, because another request of this resource may have adopted it just now. None if it surely is.
 
         Returns:
             Whether it was this resource's and meant.
@@ -112,7 +112,7 @@ class Adoption:
             tags = appfabric.get_tags(arn) or {}
         released = self._is_meant(tags, only_if)
         with suppress(_NoLongerOwned):
-            if released:  # all of them, for what was read may be older than the last one
+            if released:  # all of them, because what was read may be out of date
                 appfabric.untag(
                     arn, [*OWNERSHIP_TAGS, claim], before_retry=lambda: self._expect_ownership(arn, only_if)
                 )
@@ -186,7 +186,7 @@ def _differences(destination: Destination, tags: Mapping[str, str], desired: Des
 
 def _refuse_without_room(tags: Mapping[str, str]) -> None:
     other_tags = [key for key in tags if not is_ownership_tag(key)]
-    if len(other_tags) >= MOST_TAGS:
+    if len(other_tags) >= MAX_TAGS:
         raise InvalidRequest(
             f"AdoptArn: the destination has {len(other_tags)} tags, and AppFabric allows 50: remove some, because"
             " adoption needs room for five more, one of them temporarily"

@@ -7,7 +7,7 @@ https://docs.aws.amazon.com/appfabric/latest/api/API_CreateIngestionDestination.
 
 from __future__ import annotations
 
-from ingestion_destination.appfabric.client import FIRST_BACK_OFF, AppFabric
+from ingestion_destination.appfabric.client import INITIAL_BACKOFF, AppFabric
 from ingestion_destination.appfabric.destination import Destination
 from ingestion_destination.appfabric.errors import IdempotentParameterMismatch
 from ingestion_destination.exceptions import HandlerError, ResourceConflict, ServiceLimitExceeded
@@ -68,7 +68,7 @@ class Creation:
             try:
                 return self._call(appfabric)
             except (ResourceConflict, IdempotentParameterMismatch) as error:
-                if created := self._search_for(error):
+                if created := self._find_despite(error):
                     return created
                 raise self._advise(error) from None
             except HandlerError as error:
@@ -76,9 +76,9 @@ class Creation:
                     self.journal.record(create_in_doubt=doubt)
                     raise failure or self._advise(error) from None
                 failure, doubt = error, True
-                if created := self._search_for(error):
+                if created := self._find_despite(error):
                     return created
-                appfabric.clock.sleep(FIRST_BACK_OFF)
+                appfabric.clock.sleep(INITIAL_BACKOFF)
 
     def _call(self, appfabric: AppFabric) -> Destination:
         ownership = self.invocation.ownership
@@ -90,7 +90,7 @@ class Creation:
             token=ownership.token,
         )
 
-    def _search_for(self, failure: HandlerError) -> Destination | None:
+    def _find_despite(self, failure: HandlerError) -> Destination | None:
         """What a create call that failed created all the same.
 
         Raises:
@@ -110,7 +110,7 @@ class Creation:
         """
         owned = self.search.find(self.appfabric, self.desired.parents)
         if self.search.unreadable:  # one refusal is not believed: what it hides may be this request's
-            self.appfabric.clock.sleep(FIRST_BACK_OFF)
+            self.appfabric.clock.sleep(INITIAL_BACKOFF)
             owned = self.search.find(self.appfabric, self.desired.parents)
         created = [each for each in owned if each.ownership.token == self.request.client_token]
         if created:

@@ -82,7 +82,7 @@ class Deadline:
     """When each part of an invocation has to end, in seconds of the monotonic clock.
 
     Attributes:
-        early_ends: What a replacement creates by then, the rollback of a canceled update still finds.
+        early_ends: Until then the rollback of a canceled update is sure to find what a replacement creates.
         create_ends: A call that creates a destination has ended by then.
         search_ends: How long a Delete searches for what a Create in flight may still create.
         work_ends: The end of the request's own work.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-LONGEST_REASON = 1000
+MAX_REASON_LENGTH = 1000
 
 
 class HandlerError(Exception):
@@ -16,7 +16,7 @@ class HandlerError(Exception):
 
     Args:
         message: What went wrong and what to do, without any value that may be secret.
-        cause: The first word of the reason: AppFabric's own error code, else the HandlerErrorCode.
+        code: The first word of the reason: AppFabric's own error code, else the HandlerErrorCode.
         retry_after: Seconds that the service asked to wait before another attempt.
         in_doubt: Whether the call that failed may have taken effect all the same.
     """
@@ -27,18 +27,18 @@ class HandlerError(Exception):
     """AppFabric's id of the call that it refused, which AWS Support asks for."""
 
     def __init__(
-        self, message: str, *, cause: str | None = None, retry_after: float = 0, in_doubt: bool = False
+        self, message: str, *, code: str | None = None, retry_after: float = 0, in_doubt: bool = False
     ) -> None:
         super().__init__(message)
         self.message = message
-        self.cause = cause or type(self).__name__
+        self.code = code or type(self).__name__
         self.retry_after = retry_after
         self.in_doubt = in_doubt
 
     @property
     def reason(self) -> str:
-        """The text for CloudFormation: the cause first, on one line, at most 1,000 characters."""
-        return shorten(printable(f"{self.cause}: {self.message}"))
+        """The text for CloudFormation: the code first, on one line, at most 1,000 characters."""
+        return shorten(printable(f"{self.code}: {self.message}"))
 
 
 class InvalidRequest(HandlerError):
@@ -47,15 +47,15 @@ class InvalidRequest(HandlerError):
     @classmethod
     def of(cls, problems: Sequence[str]) -> InvalidRequest:
         """All mistakes of a template in one error; those that do not fit are counted."""
-        room = LONGEST_REASON - len(f"{cls.__name__}: ") - len(f"; … and {len(problems)} more")
-        said: list[str] = []
+        room = MAX_REASON_LENGTH - len(f"{cls.__name__}: ") - len(f"; … and {len(problems)} more")
+        reported: list[str] = []
         for problem in problems:
             room -= len(problem) + len("; ")
-            if said and room < 0:
-                said.append(f"… and {len(problems) - len(said)} more")
+            if reported and room < 0:
+                reported.append(f"… and {len(problems) - len(reported)} more")
                 break
-            said.append(problem)
-        return cls("; ".join(said))
+            reported.append(problem)
+        return cls("; ".join(reported))
 
 
 class NotFound(HandlerError):
@@ -108,7 +108,7 @@ class InternalFailure(HandlerError):
     """A mistake of this function's."""
 
 
-def shorten(text: str, longest: int = LONGEST_REASON) -> str:
+def shorten(text: str, longest: int = MAX_REASON_LENGTH) -> str:
     """The head of a text that is too long: what matters comes first."""
     return text if len(text) <= longest else text[: longest - 1] + "…"
 

@@ -95,7 +95,7 @@ class Lifecycle:
             else:
                 self._delete_own(self.arn)
         elif self.owner.may_have_left_a_destination(self.id):
-            Orphans(self.invocation).delete_what_the_create_left()
+            Orphans(self.invocation).clean_up_after_create()
         elif not self.id.startswith(NOT_CREATED):
             logger.warning("PhysicalResourceId is not an ingestion destination ARN: nothing to delete", id=self.id)
         return Response(physical_resource_id=self.id)

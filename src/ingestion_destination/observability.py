@@ -21,10 +21,10 @@ for _name in ("boto3", "botocore", "urllib3"):
 
 # Lines of crhelper's and of the delivery's in the same form: Powertools copies it to loggers without a dot. At DEBUG
 # crhelper logs the whole event, URL and all.
-_OTHERS = {"crhelper", "ingestion_destination"}
-for _name in _OTHERS:
+_LIBRARY_LOGGERS = {"crhelper", "ingestion_destination"}
+for _name in _LIBRARY_LOGGERS:
     logging.getLogger(_name)
-copy_config_to_registered_loggers(source_logger=logger, include=_OTHERS)
+copy_config_to_registered_loggers(source_logger=logger, include=_LIBRARY_LOGGERS)
 logging.getLogger("crhelper.resource_helper").setLevel(logging.WARNING)
 
 

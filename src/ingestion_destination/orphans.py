@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from ingestion_destination.adoption import Adoption
-from ingestion_destination.appfabric.client import CONSISTENT_AFTER, FIRST_BACK_OFF, LONGEST_PAUSE, AppFabric
+from ingestion_destination.appfabric.client import CONSISTENT_AFTER, INITIAL_BACKOFF, MAX_PAUSE, AppFabric
 from ingestion_destination.appfabric.destination import Destination, DestinationArn
 from ingestion_destination.exceptions import HandlerError
 from ingestion_destination.invocation import Invocation
@@ -54,20 +54,20 @@ class Orphans:
         if not self.owner.is_unique:
             return
         old = self.invocation.old
-        replaces_a_create = self.owner.may_have_left_a_destination(self.id)
+        follows_a_failed_create = self.owner.may_have_left_a_destination(self.id)
         try:
             found = self.search.find(self.appfabric, desired.parents, *([old.parents] if old else []))
             overtaken = any(owned.ownership.is_later_than(self.request) for owned in found)
             if old and not overtaken:
                 self._delete_what_replaced_this_id(found, old, result)
                 adopts_another = desired.adopt_arn is not None and desired.adopt_arn != old.adopt_arn
-                if replaces_a_create and (old.parents != desired.parents or adopts_another):
+                if follows_a_failed_create and (old.parents != desired.parents or adopts_another):
                     # The Delete of this id follows, but it may come with the new properties, which lead elsewhere.
                     there = [owned for owned in found if old.parents.contain(owned.arn)]
-                    self._delete_what_is_of_the_create(old, there, set(), dispose_of=self._try_to_dispose_of)
+                    self._dispose_of_what_the_create_left(old, there, set(), dispose_of=self._try_to_dispose_of)
         except HandlerError as failure:  # the update itself is done
             # What the Create before a marker adopted is known; what it created is not.
-            adopted = old.adopt_arn if old and replaces_a_create else None
+            adopted = old.adopt_arn if old and follows_a_failed_create else None
             reason = f"what an earlier update may have left cannot be searched for: {failure.reason}"
             report_possible_orphan(adopted, reason)
             return
@@ -116,7 +116,7 @@ class Orphans:
 
     # After a Create
 
-    def delete_what_the_create_left(self) -> None:
+    def clean_up_after_create(self) -> None:
         """Delete or release what a Create without a response left, again and again until none can be in flight.
 
         Even after one was found: a Create whose container died is retried by Lambda, and creates another one when the
@@ -133,7 +133,7 @@ class Orphans:
         for _ in self._until_no_create_is_in_flight():
             try:
                 owned = [] if desired.adopt_arn else self.search.find(self.appfabric, desired.parents)
-                left = self._delete_what_is_of_the_create(desired, owned, reported, dispose_of=self._dispose_of)
+                left = self._dispose_of_what_the_create_left(desired, owned, reported, dispose_of=self._dispose_of)
                 found = left or found
                 failure = next(iter(self.search.unreadable.values()), None) if not found else None
             except HandlerError as error:
@@ -145,14 +145,14 @@ class Orphans:
 
     def _until_no_create_is_in_flight(self) -> Iterator[None]:
         """Now, after a second, and ever more rarely."""
-        clock, pause = self.appfabric.clock, FIRST_BACK_OFF
+        clock, pause = self.appfabric.clock, INITIAL_BACKOFF
         yield
         while (left := self.invocation.deadline.search_ends - clock.monotonic()) > 0:
             clock.sleep(min(pause, left))
-            pause = min(2 * pause, LONGEST_PAUSE)
+            pause = min(2 * pause, MAX_PAUSE)
             yield
 
-    def _delete_what_is_of_the_create(
+    def _dispose_of_what_the_create_left(
         self,
         desired: Desired,
         owned: list[Owned],

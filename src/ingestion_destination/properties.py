@@ -31,7 +31,7 @@ from ingestion_destination.ownership import OWNERSHIP_TAGS, is_ownership_tag
 from ingestion_destination.validation import Reader
 
 # AppFabric takes 50 on a destination.
-MOST_TAGS = 50 - len(OWNERSHIP_TAGS)
+MAX_TAGS = 50 - len(OWNERSHIP_TAGS)
 # The API's name of a property and the native type's: one property, either name.
 _APP_BUNDLE_NAMES = ("AppBundleIdentifier", "AppBundleArn")
 _INGESTION_NAMES = ("IngestionIdentifier", "IngestionArn")
@@ -154,18 +154,18 @@ def _read_parent(
     reader: Reader, names: Sequence[str], pattern: tuple[re.Pattern[str], str], region: str
 ) -> tuple[str | None, str | None]:
     """The name that the property has and its value, None when it is wrong."""
-    the_name, value = reader.exactly_one(*names), None
+    chosen, value = reader.exactly_one(*names), None
     for name in filter(reader.has, names):
         text = reader.text(name, length=(1, 1011), pattern=pattern)
         if match := pattern[0].fullmatch(text):
             _check_region(reader, name, match["region"], region)
-            value = text if name == the_name else None
-    return the_name, value
+            value = text if name == chosen else None
+    return chosen, value
 
 
-def _check_region(reader: Reader, name: str, its: str | None, region: str) -> None:
+def _check_region(reader: Reader, name: str, arn_region: str | None, region: str) -> None:
     """Note an ARN of another Region, where the function's client finds nothing."""
-    if its and region and its != region:
+    if arn_region and region and arn_region != region:
         reader.problem(f"{name} must be in the provider's Region, {region}")
 
 
@@ -199,7 +199,7 @@ def _read_target(reader: Reader) -> Target | None:
 
 def _read_tags(reader: Reader) -> dict[str, str]:
     tags: dict[str, str] = {}
-    for tag in reader.objects("Tags", allowed=("Key", "Value"), most=MOST_TAGS):
+    for tag in reader.objects("Tags", allowed=("Key", "Value"), most=MAX_TAGS):
         key = tag.text("Key", length=(1, 128))
         value = tag.text("Value", length=(0, 256))
         if key.lower().startswith("aws:"):

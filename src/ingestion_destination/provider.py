@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from ingestion_destination.appfabric.client import AppFabric
 from ingestion_destination.cloudformation.delivery import Delivery, Undelivered
 from ingestion_destination.cloudformation.request import REQUEST_TYPES, NotARequest, Request
-from ingestion_destination.cloudformation.response import Callbacks, Response, make_responder
+from ingestion_destination.cloudformation.responder import Callbacks, make_responder
+from ingestion_destination.cloudformation.response import Response
 from ingestion_destination.deadline import Clock, Deadline
 from ingestion_destination.exceptions import HandlerError, InternalFailure, InvalidRequest, NotStabilized, Throttling
 from ingestion_destination.invocation import Invocation

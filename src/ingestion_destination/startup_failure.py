@@ -6,7 +6,6 @@ Lambda would end each invocation before the handler, and each stack would wait f
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import ssl
@@ -16,12 +15,13 @@ from typing import Any
 
 from ingestion_destination.cloudformation.delivery import Delivery
 from ingestion_destination.cloudformation.request import NotARequest, Request
+from ingestion_destination.cloudformation.response import Response
 from ingestion_destination.deadline import Clock
 from ingestion_destination.exceptions import printable, shorten
 from ingestion_destination.ownership import NOT_CREATED, UNCONFIRMED
 from ingestion_destination.trust_store import first_context, full_context
 
-LONGEST_CAUSE = 500
+MAX_CAUSE_LENGTH = 500
 
 logger = logging.getLogger(__name__)
 
@@ -56,23 +56,18 @@ class StartupFailure:
             raise refusal from self.error
         remaining = context.get_remaining_time_in_millis() / 1000
         delivery = self.delivery or Delivery(context=_context(), full_context=full_context, clock=self.clock)
-        body = json.dumps(self._members(request), ensure_ascii=False).encode(errors="replace")
+        body = self._response(request).body(request)
         delivery.put(request.response_url, body, ends=self.clock.monotonic() + remaining * 0.9)
 
-    def _members(self, request: Request) -> dict[str, Any]:
-        nothing_to_delete = request.type == "Delete" and request.physical_resource_id.startswith(NOT_CREATED)
+    def _response(self, request: Request) -> Response:
+        if request.type == "Delete" and request.physical_resource_id.startswith(NOT_CREATED):
+            return Response(physical_resource_id=request.physical_resource_id)
         marker = UNCONFIRMED if request.may_be_duplicate else NOT_CREATED
-        cause = shorten(" ".join(printable(f"{type(self.error).__name__}: {self.error}").split()), LONGEST_CAUSE)
-        return {
-            "Status": "SUCCESS" if nothing_to_delete else "FAILED",
-            "Reason": "" if nothing_to_delete else f"InternalFailure: the function cannot start: {cause}",
-            "PhysicalResourceId": request.physical_resource_id or f"{marker}{request.client_token}",
-            "StackId": request.stack_id,
-            "RequestId": request.request_id,
-            "LogicalResourceId": request.logical_resource_id,
-            "NoEcho": False,
-            "Data": {},
-        }
+        cause = shorten(" ".join(printable(f"{type(self.error).__name__}: {self.error}").split()), MAX_CAUSE_LENGTH)
+        return Response(
+            physical_resource_id=request.physical_resource_id or f"{marker}{request.client_token}",
+            failure=f"InternalFailure: the function cannot start: {cause}",
+        )
 
 
 def _context() -> ssl.SSLContext:

@@ -9,6 +9,14 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ingestion_destination.exceptions import printable, shorten
+
+# Of a name that a user wrote, in a message.
+MAX_NAME_LENGTH = 64
+
+# In the place of an object that is missing, which is noted already.
+_MISSING: Any = object()
+
 
 class Reader:
     """One object of the properties.
@@ -25,12 +33,12 @@ class Reader:
         self._problems = problems
         # None: the mistake of the whole object is noted, what would be in it is not asked for.
         self._values = {k: v for k, v in value.items() if v is not None} if isinstance(value, Mapping) else None
-        if self._values is None:
+        if self._values is None and value is not _MISSING:
             self.problem(f"{path or 'ResourceProperties'} must be an object")
-            return
-        for name in self._values:
+        for name in self._values or {}:
             if name not in allowed:
-                self.problem(f"{self._at(shown(name))} is unknown{_did_you_mean(name, allowed)}")
+                shown = shorten(printable(str(name)), MAX_NAME_LENGTH)
+                self.problem(f"{self._at(shown)} is unknown{_did_you_mean(name, allowed)}")
 
     def problem(self, text: str) -> None:
         """Note a mistake."""
@@ -42,10 +50,10 @@ class Reader:
 
     def object(self, name: str, *, allowed: Sequence[str]) -> Reader:
         """An object that must be there."""
-        if self.has(name):
-            return Reader(self._value(name), path=self._at(name), allowed=allowed, problems=self._problems)
-        self._missing(name)
-        return _Absent(path=self._at(name), problems=self._problems)
+        if not self.has(name):
+            self._missing(name)
+        value = self._value(name) if self.has(name) else _MISSING
+        return Reader(value, path=self._at(name), allowed=allowed, problems=self._problems)
 
     def objects(self, name: str, *, allowed: Sequence[str], most: int) -> list[Reader]:
         """A list of objects, empty if it is not there."""
@@ -116,21 +124,6 @@ class Reader:
     def _missing(self, name: str) -> None:
         if self._values is not None:
             self.problem(f"{self._at(name)} is required")
-
-
-class _Absent(Reader):
-    """In the place of an object that is not there, which is noted already: nothing in it is asked for."""
-
-    def __init__(self, *, path: str, problems: list[str]) -> None:
-        self.path = path
-        self._problems = problems
-        self._values = None
-
-
-def shown(name: object) -> str:
-    """A name that a user wrote, short enough for a message and on one line."""
-    text = "".join(character if character.isprintable() else "?" for character in str(name))
-    return text if len(text) <= 64 else text[:63] + "…"
 
 
 def _recast(value: object) -> str | None:

@@ -225,7 +225,7 @@ def test_crhelper_starts_without_the_rest_of_botocores_data() -> None:
 import json, logging
 import app
 from crhelper import CfnResource
-from ingestion_destination.cloudformation.response import make_responder
+from ingestion_destination.cloudformation.responder import make_responder
 ours = make_responder()
 logging.disable()
 print(json.dumps([ours._init_failed is None, CfnResource()._init_failed is None]))

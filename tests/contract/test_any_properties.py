@@ -69,7 +69,7 @@ def containers(value: Any) -> list[Any]:
 
 def reported_by_the_function(properties: dict[str, Any]) -> set[str]:
     """Return all mistakes, including those that do not fit in a stack event."""
-    with patch("ingestion_destination.exceptions.LONGEST_REASON", 1_000_000):
+    with patch("ingestion_destination.exceptions.MAX_REASON_LENGTH", 1_000_000):
         try:
             Desired.parse(properties)
         except InvalidRequest as refused:

@@ -7,7 +7,7 @@ import pytest
 
 from ingestion_destination.appfabric.destination import UUID
 from ingestion_destination.exceptions import InvalidRequest
-from ingestion_destination.properties import MOST_TAGS, Desired
+from ingestion_destination.properties import MAX_TAGS, Desired
 from tests.support.properties import processing, properties, to_bucket, to_stream
 
 model = botocore.session.get_session().get_service_model("appfabric")
@@ -69,7 +69,7 @@ def test_patterns() -> None:
 
 
 def test_tags_and_the_four_ownership_tags_fill_the_limit() -> None:
-    assert shape("TagList").metadata["max"] == MOST_TAGS + 4
+    assert shape("TagList").metadata["max"] == MAX_TAGS + 4
 
 
 def test_the_create_request_has_no_other_members() -> None:

@@ -12,7 +12,7 @@ from jsonschema import Draft7Validator
 
 from ingestion_destination.appfabric.destination import Destination
 from ingestion_destination.exceptions import InvalidRequest
-from ingestion_destination.properties import MOST_TAGS, Desired, attributes_of
+from ingestion_destination.properties import MAX_TAGS, Desired, attributes_of
 from tests.intrinsics import NO_VALUE, every
 from tests.support.property_sets import (
     CONDITIONS,
@@ -229,7 +229,7 @@ def test_permissions_are_those_of_the_native_type_plus_a_few(native: dict[str, A
 
 
 def test_the_tag_limit_matches_the_provider() -> None:
-    assert SCHEMA["properties"]["Tags"]["maxItems"] == MOST_TAGS
+    assert SCHEMA["properties"]["Tags"]["maxItems"] == MAX_TAGS
 
 
 SHAPES = {

@@ -26,7 +26,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutE
 
 from ingestion_destination import observability, provider
 from ingestion_destination.appfabric.client import refuse_unreadable
-from ingestion_destination.cloudformation import response as response_module
+from ingestion_destination.cloudformation import responder as responder_module
 from ingestion_destination.cloudformation.delivery import Delivery, Undelivered
 from ingestion_destination.deadline import Clock
 from ingestion_destination.provider import Provider
@@ -982,7 +982,7 @@ def _uuid() -> uuid.UUID:
 def installed() -> Iterator[None]:
     """Run the function in the simulation: timers, locks, metrics, log lines and UUIDs are the simulation's."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(response_module, "threading", SimpleNamespace(Timer=_Timer, Lock=_Lock))
+        patch.setattr(responder_module, "threading", SimpleNamespace(Timer=_Timer, Lock=_Lock))
         patch.setattr(observability, "_metrics", _Metrics())
         patch.setattr(observability.logger.registered_handler, "emit", _emit)
         patch.setattr(observability.logger._logger, "propagate", False)

@@ -5,7 +5,7 @@
 3. The provider leaves no destination without an owner that it does not report.
 4. Each invocation responds once and in time, and changes nothing when it must not.
 
-Nothing here is deletions from the code under test: a message counts as a report by its level and its field `arn` alone.
+Nothing here is taken from the code under test: a message counts as a report by its level and its field `arn` alone.
 """
 
 from __future__ import annotations

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from ingestion_destination.cloudformation.request import Request
-from ingestion_destination.cloudformation.response import MOST_BYTES, Callbacks, Response, make_responder
+from ingestion_destination.cloudformation.responder import Callbacks, make_responder
+from ingestion_destination.cloudformation.response import MAX_BYTES, Response
 from tests.support.custom_resource import Context, CustomResource
 
 
@@ -19,7 +20,7 @@ def request(**changed: Any) -> Request:
 def test_long_text_is_truncated_and_short_text_is_not(character: str) -> None:
     data = {"Arn": "arn:aws:appfabric:x", "StatusReason": character * 10_000}
     body = Response(physical_resource_id="id", data=data).body(request())
-    assert len(body) <= MOST_BYTES
+    assert len(body) <= MAX_BYTES
     assert json.loads(body)["Data"]["Arn"] == data["Arn"]
     assert len(json.loads(body)["Data"]["StatusReason"]) > 300
 

@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-LONGEST_CALL = 30.0
-LONGEST_PAUSE = 8.0
+CALL_TIMEOUT = 30.0
+MAX_PAUSE = 8.0
 # Before a call is sent again, at most: chosen by `make bench-scale`, for many resources of one stack at once.
-FIRST_BACK_OFF, LONGEST_BACK_OFF = 1.0, 5.0
+INITIAL_BACKOFF, MAX_BACKOFF = 1.0, 5.0
 NAME_RESOLUTION_FOR = 10.0
 # A role created in the same stack may not have propagated: how long a container counts as that new, and for how long
 # at most a refusal is retried.
@@ -74,7 +74,7 @@ class Connection:
         client: AppFabricClient = boto3.Session(botocore_session=botocore).client(
             "appfabric",
             config=Config(
-                connect_timeout=5, read_timeout=LONGEST_CALL, retries={"mode": "standard", "total_max_attempts": 1}
+                connect_timeout=5, read_timeout=CALL_TIMEOUT, retries={"mode": "standard", "total_max_attempts": 1}
             ),
             verify=verify,
         )
@@ -230,10 +230,10 @@ class AppFabric:
             except (NotFound, InvalidRequest):  # the ingestion is gone, in either way of saying it
                 if "nextToken" in query:
                     raise
-                if seems_gone or self.clock.monotonic() + FIRST_BACK_OFF >= self.ends:
+                if seems_gone or self.clock.monotonic() + INITIAL_BACKOFF >= self.ends:
                     return
                 seems_gone = True
-                self.clock.sleep(FIRST_BACK_OFF)
+                self.clock.sleep(INITIAL_BACKOFF)
                 continue
             for summary in page["ingestionDestinations"]:
                 if arn := DestinationArn.of(summary):
@@ -260,7 +260,7 @@ class AppFabric:
             if self.clock.monotonic() + pause >= self.ends:
                 raise NotStabilized("timed out waiting for the destination to become Active")
             self.clock.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+            pause = min(2 * pause, MAX_PAUSE)
             try:
                 destination = self._get(destination.arn)
                 seen, missing_since = True, float("inf")
@@ -299,7 +299,7 @@ class AppFabric:
 
     def _unless_gone(self, arn: DestinationArn, call: Callable[[], T]) -> T | None:
         """What a call returns, None when the destination is gone: it is not found, and not listed either."""
-        pause = FIRST_BACK_OFF
+        pause = INITIAL_BACKOFF
         while True:
             try:
                 return call()
@@ -309,7 +309,7 @@ class AppFabric:
                 if self.clock.monotonic() + pause >= self.ends:
                     raise
             self.clock.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+            pause = min(2 * pause, MAX_PAUSE)
 
     def _call(
         self,
@@ -320,12 +320,12 @@ class AppFabric:
         before_retry: Callable[[], None] | None = None,
     ) -> T:
         """One call, retried until it succeeds, is refused, or no further attempt would end in time."""
-        began, pause, in_doubt = self.clock.monotonic(), FIRST_BACK_OFF, False
+        began, pause, in_doubt = self.clock.monotonic(), INITIAL_BACKOFF, False
         while (left := self.ends - self.clock.monotonic()) > 0:
             client = None
             try:
                 client = self.client()
-                with self.clock.interrupt_after(min(LONGEST_CALL, max(left / 2, 1.0), left)):
+                with self.clock.interrupt_after(min(CALL_TIMEOUT, max(left / 2, 1.0), left)):
                     result = send(client)
             except Exception as error:
                 failure = translate(error, operation=operation, region=client.meta.region_name if client else "")
@@ -338,7 +338,7 @@ class AppFabric:
             if in_doubt and not retries_in_doubt:
                 raise failure
             # An attempt that could not end in time is not begun: the reason is then this failure.
-            patience = min(self.ends, began + self._patience(failure, self.ends - began))
+            patience = min(self.ends, began + self._retry_window(failure, self.ends - began))
             room = patience - self.clock.monotonic() - failure.retry_after - 1
             if room <= 0:
                 raise failure
@@ -349,7 +349,7 @@ class AppFabric:
                 appfabric_request_id=failure.service_request_id,
             )
             self.clock.sleep(failure.retry_after + min(random.uniform(0, pause), room))  # noqa: S311
-            pause = min(2 * pause, LONGEST_BACK_OFF)
+            pause = min(2 * pause, MAX_BACKOFF)
             try:
                 if before_retry:
                     before_retry()
@@ -358,7 +358,7 @@ class AppFabric:
                 raise
         raise NotStabilized(f"no time was left to call {operation}", in_doubt=in_doubt)
 
-    def _patience(self, failure: HandlerError, time: float) -> float:
+    def _retry_window(self, failure: HandlerError, time: float) -> float:
         """For how many seconds a call that fails like this is retried, of the time that it had."""
         if isinstance(failure, NameResolutionFailure):
             return NAME_RESOLUTION_FOR

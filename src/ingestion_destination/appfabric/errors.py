@@ -147,12 +147,12 @@ def _unresolved(region: str) -> HandlerError:
     if region not in REGIONS:
         return NameResolutionFailure(
             f"cannot resolve AppFabric's endpoint in {region}; AppFabric is available in {', '.join(REGIONS)} only",
-            cause="NetworkFailure",
+            code="NetworkFailure",
         )
     return NameResolutionFailure(
         f"cannot resolve AppFabric's endpoint in {region}: check the DNS of the function's VPC, the variable"
         " AWS_USE_FIPS_ENDPOINT and the provider's parameter AppFabricEndpointUrl",
-        cause="NetworkFailure",
+        code="NetworkFailure",
     )
 
 
@@ -168,20 +168,20 @@ def _translate_refusal(error: ClientError, operation: str) -> HandlerError:
         message = f"{operation} failed with HTTP {status}" + (f": {message}" if message else "")
     return _BY_CODE.get(code, known)(
         message + _details(response),
-        cause=code if has_code else None,
+        code=code if has_code else None,
         retry_after=_retry_after(response),
     )
 
 
 def _details(response: dict[str, Any]) -> str:
     fields = response.get("fieldList") or []
-    said = [f"{field.get('name')}: {field.get('message')}" for field in fields]
+    details = [f"{field.get('name')}: {field.get('message')}" for field in fields]
     if response.get("resourceId"):
-        said.append(f"{response.get('resourceType') or 'resource'} {response['resourceId']}")
-    return f" ({'; '.join(said)})" if said else ""
+        details.append(f"{response.get('resourceType') or 'resource'} {response['resourceId']}")
+    return f" ({'; '.join(details)})" if details else ""
 
 
 def _retry_after(response: dict[str, Any]) -> float:
     headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-    said = str(response.get("retryAfterSeconds") or headers.get("retry-after", ""))
-    return float(said) if said.isdecimal() else 0.0
+    seconds = str(response.get("retryAfterSeconds") or headers.get("retry-after", ""))
+    return float(seconds) if seconds.isdecimal() else 0.0

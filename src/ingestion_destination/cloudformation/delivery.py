@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 # Lambda retries an event 60 and 120 s after an invocation that failed: all three fit the event's maximum age.
 RESPOND_WITHIN = 60.0
-LONGEST_ATTEMPT = 10.0
-LONGEST_PAUSE = 8.0
+MAX_ATTEMPT = 10.0
+MAX_PAUSE = 8.0
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class Delivery:
         """Deliver a response: 2xx is delivered, what may pass is tried again with the same body.
 
         Args:
-            url: An https URL, sent byte for byte as it is, for it is signed.
+            url: An https URL, sent byte for byte as it is, because it is signed.
             body: The response.
             ends: By the monotonic clock; no attempt begins after it, and one in flight is interrupted then.
 
@@ -78,7 +78,7 @@ class Delivery:
         while True:
             left = ends - self._clock.monotonic()
             try:
-                self._attempt(url, body, max(min(LONGEST_ATTEMPT, max(left / 2, 0.5), left), 0.1))
+                self._attempt(url, body, max(min(MAX_ATTEMPT, max(left / 2, 0.5), left), 0.1))
                 return
             except Undelivered as failure:
                 wait = random.uniform(pause / 2, pause)  # noqa: S311
@@ -86,7 +86,7 @@ class Delivery:
                     raise
                 logger.warning("retrying the response", extra={"reason": str(failure)})
             self._clock.sleep(wait)
-            pause = min(2 * pause, LONGEST_PAUSE)
+            pause = min(2 * pause, MAX_PAUSE)
 
     def _attempt(self, url: str, body: bytes, timeout: float) -> None:
         parts = urlsplit(url)
@@ -118,10 +118,10 @@ class Delivery:
 
     def _connect(self, parts: SplitResult, timeout: float) -> HTTPSConnection:
         host, port = parts.hostname or "", parts.port or 443
-        said = "" if proxy_bypass(parts.netloc) else getproxies().get("https", "")
-        if not said:
+        proxy_url = "" if proxy_bypass(parts.netloc) else getproxies().get("https", "")
+        if not proxy_url:
             return HTTPSConnection(host, port, timeout=timeout, context=self._context)
-        proxy = urlsplit(said if "://" in said else f"http://{said}")
+        proxy = urlsplit(proxy_url if "://" in proxy_url else f"http://{proxy_url}")
         connection = HTTPSConnection(proxy.hostname or "", proxy.port or 80, timeout=timeout, context=self._context)
         connection.set_tunnel(host, port, _proxy_authorization(proxy))
         return connection

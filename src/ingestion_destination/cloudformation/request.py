@@ -104,13 +104,13 @@ class Request:
 
         While an update changes it, which of the two values is in force is not documented: the shorter one is assumed.
         """
-        said = [_service_timeout(properties) for properties in (self.properties, self.old_properties)]
-        return min((seconds for seconds in said if seconds is not None), default=None)
+        timeouts = [_service_timeout(properties) for properties in (self.properties, self.old_properties)]
+        return min((seconds for seconds in timeouts if seconds is not None), default=None)
 
 
 def _service_timeout(properties: Mapping[str, Any]) -> float | None:
-    said = str(properties.get("ServiceTimeout", ""))
-    return float(said) if re.fullmatch(r"[0-9]{1,4}", said) and 1 <= int(said) <= 3600 else None
+    seconds = str(properties.get("ServiceTimeout", ""))
+    return float(seconds) if re.fullmatch(r"[0-9]{1,4}", seconds) and 1 <= int(seconds) <= 3600 else None
 
 
 def _is_url(url: str, schemes: tuple[str, ...]) -> bool:
@@ -122,9 +122,9 @@ def _is_url(url: str, schemes: tuple[str, ...]) -> bool:
 
 
 def _signed_at(url: str) -> datetime | None:
-    said = parse_qs(urlsplit(url).query).get("X-Amz-Date", [""])[0]
+    date = parse_qs(urlsplit(url).query).get("X-Amz-Date", [""])[0]
     try:
-        return datetime.fromisoformat(said).replace(tzinfo=UTC)  # strptime would load a module for it
+        return datetime.fromisoformat(date).replace(tzinfo=UTC)  # strptime would load a module for it
     except ValueError:
         return None
 
