@@ -61,9 +61,6 @@ class Responder(CfnResource):
         # There is a status only when crhelper itself failed.
         self._send_once(lambda: self._callbacks.timed_out() if status else self._response)
 
-    def _timeout(self) -> None:
-        self._send_once(self._callbacks.timed_out)
-
     def _send_once(self, response: Callable[[], Response]) -> None:
         with self._sending:
             if not self._sent:
@@ -73,7 +70,8 @@ class Responder(CfnResource):
 
     def _set_timeout(self) -> None:
         """A watchdog: every call is interrupted long before, except one that Python cannot interrupt."""
-        self._timer = threading.Timer(max(self._callbacks.watchdog_after, 0), self._timeout)
+        after = max(self._callbacks.watchdog_after, 0)
+        self._timer = threading.Timer(after, lambda: self._send_once(self._callbacks.timed_out))
         self._timer.daemon = True
         self._timer.start()
 
