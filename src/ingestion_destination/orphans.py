@@ -16,6 +16,7 @@ from ingestion_destination.search import Owned, Search
 
 # What is older was responded to long ago: it was retained, or the native type has it now.
 LEFT_WITHIN = 3 * 3600.0
+MAY_BE_LEFT = "it may be what a canceled Create left, or may have been retained"
 
 
 def delete_orphan(arn: DestinationArn, appfabric: AppFabric) -> None:
@@ -60,11 +61,8 @@ class Orphans:
             overtaken = any(owned.ownership.is_later_than(self.request) for owned in found)
             if old and not overtaken:
                 self._delete_what_replaced_this_id(found, old, result)
-                adopts_another = desired.adopt_arn is not None and desired.adopt_arn != old.adopt_arn
-                if follows_a_failed_create and (old.parents != desired.parents or adopts_another):
-                    # The Delete of this id follows, but it may come with the new properties, which lead elsewhere.
-                    there = [owned for owned in found if old.parents.contain(owned.arn)]
-                    self._dispose_of_what_the_create_left(old, there, set(), dispose_of=self._try_to_dispose_of)
+                if follows_a_failed_create and old != desired:
+                    self._sweep_after_a_create(found, old, desired)
         except HandlerError as failure:  # the update itself is done
             # What the Create before a marker adopted is known; what it created is not.
             adopted = old.adopt_arn if old and follows_a_failed_create else None
@@ -79,6 +77,26 @@ class Orphans:
             report_possible_orphan(
                 result.arn, "it replaces what was deleted before this update had ended: is it in its stack?"
             )
+
+    def _sweep_after_a_create(self, found: list[Owned], old: Desired, desired: Desired) -> None:
+        """Look for what the Create before this id left: the Delete that follows may come with the new properties."""
+        there = [owned for owned in found if old.parents.contain(owned.arn)]
+        adopts_another = desired.adopt_arn is not None and desired.adopt_arn != old.adopt_arn
+        made_up = self.owner.has_made_up(self.id)
+        if old.parents != desired.parents or adopts_another:
+            left = self._dispose_of_what_the_create_left(old, there, set(), dispose_of=self._try_to_dispose_of)
+            if made_up and not left:  # to wait for it would take minutes
+                report_possible_orphan(old.adopt_arn, "a canceled Create may still create, or adopt, a destination")
+        elif made_up:
+            self._report_what_the_delete_may_overlook(there, old, desired)
+
+    def _report_what_the_delete_may_overlook(self, there: list[Owned], old: Desired, desired: Desired) -> None:
+        """Report what is neither recent nor as the new properties describe it."""
+        for owned in there:
+            recent = owned.ownership.age_at(self.request) <= LEFT_WITHIN
+            equal = old.matches(owned.destination) and not desired.matches(owned.destination)
+            if equal and not recent and self._may_be_of_the_create(owned.ownership):
+                report_possible_orphan(owned.arn, MAY_BE_LEFT)
 
     def _report_unreadable(self, result: Destination) -> None:
         """Report what may be what is searched for, and could not be read."""
@@ -193,7 +211,7 @@ class Orphans:
             suspicious = each in recent or each in equal
             if suspicious and each not in certain and each.arn not in reported:
                 reported.add(each.arn)
-                report_possible_orphan(each.arn, "it may be what a canceled Create left, or may have been retained")
+                report_possible_orphan(each.arn, MAY_BE_LEFT)
         return certain
 
     def _try_to_dispose_of(self, owned: Owned) -> None:

@@ -275,7 +275,7 @@ def duplicate_that_counts_as_the_first(violation: Violation, facts: Facts) -> bo
 
 @_residual(13)
 def sweep_that_cannot_search(violation: Violation, facts: Facts) -> bool:
-    """A sweep that cannot search is reported without an ARN, and the orphan that it would have found stays."""
+    """A sweep that cannot search, or comes too early, is reported without an ARN, and what it would find stays."""
     creation = facts.creation(violation.arn)
     if violation.kind != "orphan" or creation is None:
         return False
@@ -283,7 +283,12 @@ def sweep_that_cannot_search(violation: Violation, facts: Facts) -> bool:
     later = [r for r in facts.requests if r.type == "Update" and r.succeeded and r.number > earlier.number]
     for update in later:
         in_its_place = update.id == earlier.id if earlier.type == "Update" else _is_marker_of(earlier, update)
-        if in_its_place and update.responded_by is not None and update.responded_by.failed_reads:
+        sweep = update.responded_by
+        if not in_its_place or sweep is None:
+            continue
+        # The Create before it was canceled, and was still in flight.
+        too_early = earlier.type == "Create" and earlier.canceled and (creation.effect_at or 0) + LAG > sweep.began
+        if sweep.failed_reads or (too_early and any(error["arn"] is None for error in sweep.errors)):
             return True
     return False
 

@@ -217,16 +217,35 @@ def test_a_duplicate_with_a_403_does_not_orphan_the_first_invocations_destinatio
     deployment.create(slow, Plan(calls=(Fault(0, "403"),)))
 
 
-@pytest.mark.parametrize("ingestion", ["the same", "another"])
+@pytest.mark.parametrize("hours_later", [0, 4])
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"ProcessingConfiguration": processing("raw", "json")},
+        {"DestinationConfiguration": to_bucket("two")},
+        {"IngestionIdentifier": OTHER_INGESTION},
+    ],
+    ids=str,
+)
 def test_a_marker_deleted_with_the_new_properties_leaves_no_silent_orphan(
-    ingestion: str, deployment: Deployment
+    changed: Mapping[str, Any], hours_later: int, deployment: Deployment
 ) -> None:
     """It is not known with which properties CloudFormation deletes the id that an Update replaced."""
-    changed = {"ProcessingConfiguration": processing("raw", "json")}
-    if ingestion == "another":
-        changed = {"IngestionIdentifier": OTHER_INGESTION}
     deployment.create(fails_at=0.07, preserve=True)
+    deployment.scenario.time_passes(seconds=hours_later * 3600)
     deployment.update(wanted=properties(**changed), continues=UPDATE_IT, deletes_with_new=True)
+
+
+@pytest.mark.parametrize("wanted", [ADOPTS, properties(IngestionIdentifier=OTHER_INGESTION)], ids=["adopts", "moves"])
+def test_a_canceled_create_in_flight_is_reported_by_an_update_that_leads_elsewhere(
+    wanted: Mapping[str, Any], deployment: Deployment
+) -> None:
+    """Residual 13: the Delete that would find its destination comes with the new properties."""
+    deployment.create(Plan(latency=20), fails_at=1, preserve=True, wait=FOR_THE_STACK)
+    deployment.update(wanted=wanted, continues=UPDATE_IT, deletes_with_new=True)
+    update = next(request for request in deployment.requests if request.type == "Update")
+    assert [error["arn"] for each in update.invocations for error in each.errors] == [None]
+    assert 13 in deployment.scenario.excused
 
 
 def test_a_marker_deleted_with_the_properties_of_an_adoption_leaves_no_silent_orphan(deployment: Deployment) -> None:
