@@ -313,8 +313,11 @@ def tag_that_no_valid_old_properties_name(violation: Violation, facts: Facts) ->
     """After --disable-rollback the old properties may not be those in effect: a tag that they do not name stays."""
     if violation.kind != "tags":
         return False
-    requests = facts.requests_for(violation.arn)
-    updates = [request for request in requests if request.type == "Update" and request.id == violation.arn]
+    requests, creation = facts.requests_for(violation.arn), facts.creation(violation.arn)
+    # Of this destination, or back to it.
+    updates = [
+        each for each in requests if each.type == "Update" and (creation is None or each is not creation.request)
+    ]
     if not updates or not updates[-1].succeeded:
         return False
     last = updates[-1]

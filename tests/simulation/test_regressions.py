@@ -609,3 +609,12 @@ def test_a_canceled_update_in_place_is_rolled_back(deployment: Deployment) -> No
     deployment.update(Plan(latency=1.5), wanted=moved, **CANCELED)
     live = deployment.scenario.facts.destinations[deployment.id]
     assert "two" not in str(live.destination)
+
+
+def test_a_tag_of_the_destination_that_an_update_goes_back_to_stays(deployment: Deployment) -> None:
+    """Residual 15, counted and excused: after --disable-rollback the old properties are those of its replacement."""
+    raw = properties(ProcessingConfiguration=processing("raw", "json"))
+    deployment.create(wanted=properties(Tags=tag_list({"a": "1"})))
+    deployment.update(wanted=raw, fails_at=0.07, preserve=True)
+    deployment.update(wanted=properties())
+    assert deployment.scenario.excused == {15}
