@@ -360,6 +360,27 @@ def test_a_stack_that_is_at_work_takes_no_change_set(scenario: Scenario, tmp_pat
     released.touch()
 
 
+def test_a_stack_that_is_at_work_takes_no_change_set_that_was_created_before(
+    scenario: Scenario, tmp_path: Path
+) -> None:
+    client, released = scenario.cloudformation.client("cloudformation"), tmp_path / "released"
+
+    def wait_for(status: str) -> None:
+        scenario.cloudformation.wait(lambda: scenario.cloudformation.stack(scenario.name).status == status, timeout=60)
+
+    scenario.create({"Update": {"until": str(released)}})
+    failing = scenario.template({"Update": FAILED})
+    client.update_stack(StackName=scenario.name, TemplateBody=failing, DisableRollback=True)
+    wait_for("UPDATE_FAILED")
+    client.create_change_set(StackName=scenario.name, ChangeSetName="early", TemplateBody=scenario.template({}))
+    client.rollback_stack(StackName=scenario.name)
+    with pytest.raises(client.exceptions.ClientError, match=r"is in UPDATE_ROLLBACK_IN_PROGRESS state and can not be"):
+        client.execute_change_set(StackName=scenario.name, ChangeSetName="early")
+    released.touch()
+    wait_for("UPDATE_ROLLBACK_COMPLETE")
+    assert scenario.types() == ["Create", "Update", "Update"]
+
+
 def test_a_functions_reserved_concurrency_is_what_its_template_says(scenario: Scenario) -> None:
     client = scenario.cloudformation.client("lambda")
 
