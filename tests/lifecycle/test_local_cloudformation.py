@@ -463,9 +463,9 @@ def test_the_invocations_are_as_many_as_configured_and_the_event_goes_to_the_fai
 
     scenario.create(Thing=scenario.thing({"Create": {"crashes": 1}}, ServiceTimeout=1))
 
-    assert len(scenario.requests()[0].invocations) == 1
     queue = cloudformation.client("sqs")
-    (message,) = queue.receive_message(QueueUrl=outputs["Queue"], WaitTimeSeconds=5)["Messages"]
+    (message,) = queue.receive_message(QueueUrl=outputs["Queue"], WaitTimeSeconds=20)["Messages"]
+    assert len(scenario.requests()[0].invocations) == 1
     assert json.loads(message["Body"])["requestPayload"] == scenario.requests()[0].event
 
 
