@@ -617,6 +617,11 @@ def test_nothing_is_left_behind(tmp_path: Path) -> None:
         directory = cloudformation.directory
         assert len(working_in(directory)) == 3  # ministack, the emulator and the function
 
+        cloudformation.update_stack("provider", PROVIDER.replace('"Timeout": 10', '"Timeout": 11'))
+        Scenario(cloudformation, token).create()
+        # Nothing of the earlier configuration, once what was in use is idle
+        cloudformation.wait(lambda: len(working_in(directory)) == 3, timeout=5)
+
     assert working_in(directory) == []
     assert not directory.exists()
 
