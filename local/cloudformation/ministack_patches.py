@@ -82,7 +82,7 @@ def invoke(service_token: str, event: Mapping[str, Any]) -> None:
     """
     function, config, _ = lambda_svc._get_func_record_for_ref(service_token)
     if function is None:
-        raise ValueError(f"Lambda function not found: {service_token}")
+        raise ValueError(f"Function not found: {service_token}")
     lambda_svc.invoke_async_with_retry(lambda_svc._execution_record_for_config(function, config), event)
 
 

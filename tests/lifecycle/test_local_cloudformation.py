@@ -511,7 +511,7 @@ def test_a_function_that_is_not_there_is_reported(scenario: Scenario) -> None:
 
     assert scenario.create(Lost=lost).status == "ROLLBACK_COMPLETE"
 
-    assert "Lambda function not found" in scenario.reasons("Lost")[0]
+    assert scenario.reasons("Lost")[0].startswith(f"Function not found: {scenario.service_token}-lost")
     assert "Delete" not in scenario.types("Lost")
 
 
