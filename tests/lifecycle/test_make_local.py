@@ -399,6 +399,7 @@ def test_what_is_missing_is_named(environment: Terminal) -> None:
     assert "usage: make local-deploy TEMPLATE=" in only_line(make("local-deploy"))
     assert only_line(make("local-delete")) == "usage: make local-delete STACK=name"
     assert "there is no stack nowhere: " in only_line(make("local-delete", "STACK=nowhere"))
+    assert "there is no provider nowhere: " in only_line(make("local-logs", "STACK=nowhere"))
 
 
 # The environment itself
