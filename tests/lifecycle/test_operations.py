@@ -254,6 +254,8 @@ def test_a_failed_deletion_retains_what_cannot_be_deleted(account: Account) -> N
     account.terminal(command)
     assert Consumer(account, IMPORTED, AdoptArn=arn).stack.status == "CREATE_COMPLETE"
     assert list(account.appfabric.destinations) == [arn]
+    account.terminal(commands(PAGE, "A possible orphan"), ARN=arn)
+    assert not account.appfabric.destinations
 
 
 def test_sam_delete_of_a_provider_in_use_is_refused_and_the_code_is_uploaded_again(account: Account) -> None:
