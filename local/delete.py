@@ -7,6 +7,7 @@ from rich.text import Text
 from local.activity_view import ActivityView, reason_of
 from local.console import Problem, console
 from local.environment import PROVIDER_STACK, check_is_not_the_provider, running
+from local.ways_out import ways_out
 
 
 def main() -> int:
@@ -19,7 +20,8 @@ def main() -> int:
     if not name:
         raise Problem("usage: make local-delete STACK=name", status=2)
     check_is_not_the_provider(name)
-    cloudformation = running().cloudformation()
+    environment = running()
+    cloudformation = environment.cloudformation()
     if cloudformation.find(name) is None:
         names = ", ".join(stack.name for stack in cloudformation.stacks() if stack.name != PROVIDER_STACK)
         raise Problem(f"there is no stack {name}: {f'there is {names}' if names else 'nothing is deployed'}", status=2)
@@ -39,4 +41,9 @@ def main() -> int:
         for entry in cloudformation.activity.entries(after=seen)
         if entry["kind"] == "stack_event" and entry["ResourceStatus"] == "DELETE_FAILED" and entry["StackName"] == name
     ]
-    raise Problem(f"✗ {name} is {stack.status}. {next(iter(failures), '')}".rstrip())
+    retain = [
+        f"To retain it: {command} (after {environment.prepare})"
+        for verb, command in ways_out(stack)
+        if verb == "retain"
+    ]
+    raise Problem(" ".join([f"✗ {name} is {stack.status}.", *failures[:1], *retain]))

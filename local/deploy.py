@@ -14,6 +14,7 @@ from local.console import Problem, console
 from local.environment import check_is_not_the_provider, running
 from local.rehearsal import EXAMPLE, Rehearsal
 from local.templates import Template, parse_parameters, stack_name
+from local.ways_out import check_takes_a_deployment, ways_out
 
 _TEMPLATE_NEEDED = 'usage: make local-deploy TEMPLATE=my.yaml [STACK=name] [PARAMS="Name=value"] [FAIL=…]'
 
@@ -35,10 +36,8 @@ def main() -> int:
     environment = running()
     cloudformation = environment.cloudformation()
     before = cloudformation.find(name)
-    if before and before.status in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"):
-        raise Problem(
-            f"{name} is {before.status}: delete it first, as on AWS: make local-delete STACK={name}", status=2
-        )
+    if before:
+        check_takes_a_deployment(before, prepare=environment.prepare)
     added = template.complete(parameters, region=environment.region, known=before.parameters if before else ())
     template.check_region({**parameters, **added}, environment.region)
     out = console()
@@ -48,7 +47,7 @@ def main() -> int:
         out.print(Text(warning, style="yellow"), soft_wrap=True)
     for parameter, value in added.items():
         out.print(Text(f"{parameter} is not given: {value}", style="dim"), soft_wrap=True)
-    deployment = Deployment(out, cloudformation, name)
+    deployment = Deployment(out, cloudformation, name, prepare=environment.prepare)
     with rehearsal.injected(environment.appfabric_endpoint) if rehearsal else nullcontext():
         error = deployment.run(template.path, {**parameters, **added})
     return 0 if deployment.report(error, rehearsal) else 1
@@ -61,10 +60,12 @@ class Deployment:
         out: Where to print.
         cloudformation: The environment's.
         name: The stack.
+        prepare: The command after which `aws` reaches the local environment.
     """
 
-    def __init__(self, out: Console, cloudformation: CloudFormation, name: str) -> None:
+    def __init__(self, out: Console, cloudformation: CloudFormation, name: str, *, prepare: str) -> None:
         self._out = out
+        self._prepare = prepare
         self._cloudformation = cloudformation
         self._name = name
         self._seen = len(cloudformation.activity.entries())
@@ -107,11 +108,15 @@ class Deployment:
         for name, value in stack.outputs.items():
             self._out.print(Text(f"  {name:<{width}}  {value}"), soft_wrap=True)
         self._out.print("\nNext:")
-        steps = [("delete", f"make local-delete STACK={self._name}"), ("look", "make local-destinations")]
-        if not stack.status.startswith("ROLLBACK"):  # only a Delete is possible then
-            steps.insert(0, ("update", "change the template or PARAMS, and run the same command again"))
-            steps.insert(1, ("rehearse", f"add FAIL='{EXAMPLE}'"))
-        for verb, step in steps:
+        steps = ways_out(stack) or [
+            ("update", "change the template or PARAMS, and run the same command again"),
+            ("rehearse", f"add FAIL='{EXAMPLE}'"),
+        ]
+        if any(step.startswith("aws ") for _, step in steps):
+            steps.insert(0, ("prepare", self._prepare))
+        if "delete" not in dict(steps):
+            steps.append(("delete", f"make local-delete STACK={self._name}"))
+        for verb, step in [*steps, ("look", "make local-destinations")]:
             self._out.print(Text.assemble(f"  {verb:<9} ", (step, "cyan")), soft_wrap=True)
         return good
 

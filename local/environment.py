@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ingestion_destination.appfabric.errors import REGIONS
 from local.appfabric import AppFabricEmulator, Call, serve
 from local.certificates import Certificates
 from local.cloudformation import CloudFormation, emulate
@@ -54,6 +55,13 @@ class Environment:
     def appfabric_endpoint(self) -> str:
         """The endpoint of AppFabric."""
         return f"http://127.0.0.1:{self.port + 1}"
+
+    @property
+    def prepare(self) -> str:
+        """The command after which sam, aws, cdk and boto3 in a terminal reach it."""
+        variables = "" if self.region == REGIONS[0] else f" REGION={self.region}"
+        variables += "" if self.port == DEFAULT_PORT else f" PORT={self.port}"
+        return f'eval "$(make -s local-env{variables})"'
 
     def cloudformation(self) -> CloudFormation:
         """A client of its CloudFormation."""

@@ -46,7 +46,7 @@ _ARCHIVED = re.compile(r"node: ([0-9a-f]{40})\nnode-date: (\S+)\n")
 
 @dataclass(frozen=True)
 class Commit:
-    """What a release is made of."""
+    """What a release is made of; `modified` when the working tree would release something else."""
 
     id: str
     time: datetime
@@ -63,7 +63,7 @@ def main(directory: Path) -> None:
         )
     commit = find_commit(ROOT)
     if commit.modified:
-        print(f"Warning: the working tree differs from commit {commit.id[:12]}", file=sys.stderr)
+        raise SystemExit(f"This is not commit {commit.id[:12]} alone: commit or remove what `git status` shows")
     template, code = release(directory)
     described = describe(template, code, commit)
     for path in (template, code, *described):
@@ -167,7 +167,9 @@ def find_commit(root: Path) -> Commit:
 
     try:
         commit, seconds = git("log", "-1", "--format=%H %ct").split()
-        return Commit(commit, datetime.fromtimestamp(int(seconds), UTC), bool(git("status", "--porcelain")))
+        # A new file elsewhere, such as a template of the user's, is not in the release
+        modified = git("status", "--porcelain", "--untracked-files=no") or git("status", "--porcelain", "src", "lint")
+        return Commit(commit, datetime.fromtimestamp(int(seconds), UTC), bool(modified))
     except (FileNotFoundError, subprocess.CalledProcessError):
         found = _ARCHIVED.match((root / ".git_archival.txt").read_text())
     if not found:

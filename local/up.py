@@ -36,12 +36,10 @@ def main() -> int:
 
 
 def _introduce(out: Console, environment: Environment) -> None:
-    variables = "" if environment.region == REGIONS[0] else f" REGION={environment.region}"
-    variables += "" if environment.port == DEFAULT_PORT else f" PORT={environment.port}"
     out.print(f"CloudFormation, Lambda and AppFabric are up in {environment.region}, until Ctrl-C.")
     out.print(f"The provider is deployed, as the stack {PROVIDER_STACK}.")
     out.print("\nIn another terminal, deploy a template:\n")
     out.print("  make local-deploy TEMPLATE=examples/s3.yaml", style="cyan")
     out.print("\nor prepare that terminal for sam, aws, cdk and boto3:\n")
-    out.print(f'  eval "$(make -s local-env{variables})"', style="cyan", markup=False)
+    out.print(f"  {environment.prepare}", style="cyan", markup=False)
     out.print()

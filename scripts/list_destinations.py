@@ -10,12 +10,16 @@ may be an orphan: delete it by hand, or adopt it with AdoptArn.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
-from botocore.exceptions import ClientError
+try:
+    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
+except ImportError:
+    sys.exit("boto3 is needed: pip install boto3")
 
 OWNERSHIP = "custom-appfabric-ingestion-destination:"
 
@@ -97,9 +101,12 @@ def main() -> None:
     parser.add_argument("--region", help="the Region of the app bundle")
     parser.add_argument("--profile", help="a profile of the AWS configuration")
     arguments = parser.parse_args()
-    session = boto3.Session(region_name=arguments.region, profile_name=arguments.profile)
-    for each in destinations(session.client("appfabric"), session.client("cloudformation")):
-        print(show(each))
+    try:
+        session = boto3.Session(region_name=arguments.region, profile_name=arguments.profile)
+        for each in destinations(session.client("appfabric"), session.client("cloudformation")):
+            print(show(each))
+    except (BotoCoreError, ClientError) as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ class Stack:
     name: str
     id: str
     status: str
+    reason: str
     outputs: Mapping[str, str]
     parameters: Mapping[str, str]
 
@@ -230,4 +231,11 @@ class CloudFormation:
 def _stack(found: Mapping[str, Any]) -> Stack:
     outputs = {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])}
     parameters = {each["ParameterKey"]: each["ParameterValue"] for each in found.get("Parameters", [])}
-    return Stack(found["StackName"], found["StackId"], found["StackStatus"], outputs, parameters)
+    return Stack(
+        name=found["StackName"],
+        id=found["StackId"],
+        status=found["StackStatus"],
+        reason=found.get("StackStatusReason", ""),
+        outputs=outputs,
+        parameters=parameters,
+    )

@@ -33,8 +33,9 @@ class Functions:
         self._directory = directory
         self._activity = activity
         self._lock = threading.Lock()
-        self._all: list[LambdaRuntime] = []
+        self._all: set[LambdaRuntime] = set()
         self._idle: dict[str, list[LambdaRuntime]] = defaultdict(list)
+        self._newest: dict[str, str] = {}  # the configuration that was started last, by the function's ARN
 
     def invoke(self, function: Mapping[str, Any], event: object) -> Invocation:
         """Invoke a function once, in an idle environment of the same configuration or in a new one.
@@ -51,8 +52,7 @@ class Functions:
         except LambdaRuntimeError as error:  # a function error like any other; the environment is lost
             invocation = Invocation(None, _GONE, str(error), seconds=0.0, log=str(error))
         else:
-            with self._lock:
-                self._idle[key].append(environment)
+            self._return(key, function, environment)
         if isinstance(event, Mapping) and "RequestId" in event:
             error_text = f"{invocation.error_type}: {invocation.error_message}" if invocation.failed else None
             self._activity.write(
@@ -71,10 +71,26 @@ class Functions:
         with self._lock:
             return self._idle[key].pop() if self._idle[key] else None
 
+    def _return(self, key: str, function: Mapping[str, Any], environment: LambdaRuntime) -> None:
+        with self._lock:
+            if self._newest[function["config"]["FunctionArn"]] == key:
+                self._idle[key].append(environment)
+            else:
+                self._end(environment)
+
+    def _end(self, environment: LambdaRuntime) -> None:
+        environment.__exit__(None, None, None)
+        self._all.discard(environment)
+
     def _start(self, key: str, function: Mapping[str, Any]) -> LambdaRuntime:
         config = function["config"]
         task_root = self._directory / key
         with self._lock:
+            earlier = self._newest.get(config["FunctionArn"], key)
+            if earlier != key:  # Lambda ends what is idle of it; what is in use ends when it is returned
+                for environment in self._idle.pop(earlier, []):
+                    self._end(environment)
+            self._newest[config["FunctionArn"]] = key
             if not task_root.exists():
                 zipfile.ZipFile(io.BytesIO(function["code_zip"])).extractall(task_root)
             environment = LambdaRuntime(
@@ -90,7 +106,7 @@ class Functions:
                     **((config.get("Environment") or {}).get("Variables") or {}),
                 },
             ).__enter__()
-            self._all.append(environment)
+            self._all.add(environment)
         return environment
 
 

@@ -14,6 +14,7 @@ in memory only:
 | `stacks._validation_errors` (wrapped)    | lets a custom resource change its type                          |
 | `UpdateStack` (wrapped)                  | refuses a stack that failed and was not rolled back             |
 | `CreateChangeSet` (wrapped)              | takes an update in every state of the stack                     |
+| `ExecuteChangeSet` (wrapped)             | the same                                                        |
 | `AWS::Lambda::Function` (wrapped)        | ignores ReservedConcurrentExecutions                            |
 | `stacks._add_event` (wrapped)            | announces no event                                              |
 | `app._port_is_bindable`                  | opens port 443 beside its own                                   |
@@ -81,7 +82,7 @@ def invoke(service_token: str, event: Mapping[str, Any]) -> None:
     """
     function, config, _ = lambda_svc._get_func_record_for_ref(service_token)
     if function is None:
-        raise ValueError(f"Lambda function not found: {service_token}")
+        raise ValueError(f"Function not found: {service_token}")
     lambda_svc.invoke_async_with_retry(lambda_svc._execution_record_for_config(function, config), event)
 
 
@@ -217,19 +218,30 @@ def _wrap_change_sets() -> None:
     The states: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_Stack.html
     """
     create = handlers._ACTION_HANDLERS["CreateChangeSet"]
+    execute = handlers._ACTION_HANDLERS["ExecuteChangeSet"]
+
+    def refuse(stack: Mapping[str, Any] | None, change_set_type: str) -> object:
+        status = stack["StackStatus"] if stack else ""
+        # No import is tried here, and a deleted stack does not exist: ministack says so itself
+        refused = status.endswith(("_IN_PROGRESS", "ROLLBACK_FAILED", "DELETE_FAILED")) or status == "ROLLBACK_COMPLETE"
+        if not (stack and refused and change_set_type == "UPDATE"):
+            return None
+        reason = f"Stack:{stack['StackId']} is in {status} state and can not be updated."
+        return helpers._error("ValidationError", reason)
 
     def create_change_set(parameters: Mapping[str, Any]) -> object:
         stack = handlers._resolve_stack(handlers._p(parameters, "StackName"))
-        status = stack["StackStatus"] if stack else ""
-        is_update = handlers._p(parameters, "ChangeSetType", "UPDATE") == "UPDATE"
-        # No import is tried here, and a deleted stack does not exist: ministack says so itself
-        refused = status.endswith(("_IN_PROGRESS", "ROLLBACK_FAILED", "DELETE_FAILED")) or status == "ROLLBACK_COMPLETE"
-        if stack and is_update and refused:
-            reason = f"Stack:{stack['StackId']} is in {status} state and can not be updated."
-            return helpers._error("ValidationError", reason)
-        return create(parameters)
+        return refuse(stack, handlers._p(parameters, "ChangeSetType", "UPDATE")) or create(parameters)
 
-    handlers._ACTION_HANDLERS["CreateChangeSet"] = create_change_set
+    def execute_change_set(parameters: Mapping[str, Any]) -> object:
+        named = (handlers._p(parameters, name) for name in ("ChangeSetName", "StackName"))
+        _, change_set = changesets._find_change_set(*named)
+        if change_set is None:
+            return execute(parameters)
+        stack = handlers._resolve_stack(change_set["StackName"])
+        return refuse(stack, change_set.get("ChangeSetType", "UPDATE")) or execute(parameters)
+
+    handlers._ACTION_HANDLERS.update(CreateChangeSet=create_change_set, ExecuteChangeSet=execute_change_set)
 
 
 def _wrap_concurrency() -> None:

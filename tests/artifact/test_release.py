@@ -170,8 +170,23 @@ def git(root: Path, *arguments: str) -> str:
 def test_the_commit_of_a_checkout_and_its_changes_are_detected(repository: Path) -> None:
     head = git(repository, "rev-parse", "HEAD")
     assert release.find_commit(repository) == release.Commit(head, COMMIT.time)
-    (repository / "new").write_text("")
+    (repository / "my.yaml").write_text("")
+    assert release.find_commit(repository) == release.Commit(head, COMMIT.time)
+    (repository / "src").mkdir()
+    (repository / "src" / "new").write_text("")
     assert release.find_commit(repository) == release.Commit(head, COMMIT.time, modified=True)
+
+
+def test_a_release_of_something_else_than_its_commit_fails(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (repository / ".gitattributes").write_text("")
+    (repository / "app.pyc").write_text("")
+    monkeypatch.setattr(release, "ARTIFACT", repository)
+    monkeypatch.setattr(release, "ROOT", repository)
+    with pytest.raises(SystemExit, match="commit or remove what `git status` shows"):
+        release.main(tmp_path / "dist")
+    assert not (tmp_path / "dist").exists()
 
 
 def test_the_commit_of_a_tarball_is_detected_inside_another_checkout(repository: Path) -> None:

@@ -360,6 +360,27 @@ def test_a_stack_that_is_at_work_takes_no_change_set(scenario: Scenario, tmp_pat
     released.touch()
 
 
+def test_a_stack_that_is_at_work_takes_no_change_set_that_was_created_before(
+    scenario: Scenario, tmp_path: Path
+) -> None:
+    client, released = scenario.cloudformation.client("cloudformation"), tmp_path / "released"
+
+    def wait_for(status: str) -> None:
+        scenario.cloudformation.wait(lambda: scenario.cloudformation.stack(scenario.name).status == status, timeout=60)
+
+    scenario.create({"Update": {"until": str(released)}})
+    failing = scenario.template({"Update": FAILED})
+    client.update_stack(StackName=scenario.name, TemplateBody=failing, DisableRollback=True)
+    wait_for("UPDATE_FAILED")
+    client.create_change_set(StackName=scenario.name, ChangeSetName="early", TemplateBody=scenario.template({}))
+    client.rollback_stack(StackName=scenario.name)
+    with pytest.raises(client.exceptions.ClientError, match=r"is in UPDATE_ROLLBACK_IN_PROGRESS state and can not be"):
+        client.execute_change_set(StackName=scenario.name, ChangeSetName="early")
+    released.touch()
+    wait_for("UPDATE_ROLLBACK_COMPLETE")
+    assert scenario.types() == ["Create", "Update", "Update"]
+
+
 def test_a_functions_reserved_concurrency_is_what_its_template_says(scenario: Scenario) -> None:
     client = scenario.cloudformation.client("lambda")
 
@@ -442,9 +463,9 @@ def test_the_invocations_are_as_many_as_configured_and_the_event_goes_to_the_fai
 
     scenario.create(Thing=scenario.thing({"Create": {"crashes": 1}}, ServiceTimeout=1))
 
-    assert len(scenario.requests()[0].invocations) == 1
     queue = cloudformation.client("sqs")
-    (message,) = queue.receive_message(QueueUrl=outputs["Queue"], WaitTimeSeconds=5)["Messages"]
+    (message,) = queue.receive_message(QueueUrl=outputs["Queue"], WaitTimeSeconds=20)["Messages"]
+    assert len(scenario.requests()[0].invocations) == 1
     assert json.loads(message["Body"])["requestPayload"] == scenario.requests()[0].event
 
 
@@ -490,7 +511,7 @@ def test_a_function_that_is_not_there_is_reported(scenario: Scenario) -> None:
 
     assert scenario.create(Lost=lost).status == "ROLLBACK_COMPLETE"
 
-    assert "Lambda function not found" in scenario.reasons("Lost")[0]
+    assert scenario.reasons("Lost")[0].startswith(f"Function not found: {scenario.service_token}-lost")
     assert "Delete" not in scenario.types("Lost")
 
 
@@ -595,6 +616,11 @@ def test_nothing_is_left_behind(tmp_path: Path) -> None:
         Scenario(cloudformation, token).create()
         directory = cloudformation.directory
         assert len(working_in(directory)) == 3  # ministack, the emulator and the function
+
+        cloudformation.update_stack("provider", PROVIDER.replace('"Timeout": 10', '"Timeout": 11'))
+        Scenario(cloudformation, token).create()
+        # Nothing of the earlier configuration, once what was in use is idle
+        cloudformation.wait(lambda: len(working_in(directory)) == 3, timeout=5)
 
     assert working_in(directory) == []
     assert not directory.exists()

@@ -299,7 +299,7 @@ def test_ctrl_c_ends_a_deployment_without_a_traceback(environment: Terminal, tmp
     deployment.interrupt()
     assert "Traceback" not in deployment.output
     assert len(below) >= 2  # python and sam
-    assert not any(Path(f"/proc/{pid}").exists() for pid in below)
+    assert all(ends(pid) for pid in below)
     environment.wait_for("interrupted     CREATE_COMPLETE")  # CloudFormation goes on, as on AWS
     assert make("local-delete", "STACK=interrupted").returncode == 0
 
@@ -399,6 +399,7 @@ def test_what_is_missing_is_named(environment: Terminal) -> None:
     assert "usage: make local-deploy TEMPLATE=" in only_line(make("local-deploy"))
     assert only_line(make("local-delete")) == "usage: make local-delete STACK=name"
     assert "there is no stack nowhere: " in only_line(make("local-delete", "STACK=nowhere"))
+    assert "there is no provider nowhere: " in only_line(make("local-logs", "STACK=nowhere"))
 
 
 # The environment itself
@@ -511,7 +512,19 @@ def test_ctrl_c_ends_the_demo_with_nothing_left() -> None:
     assert "Traceback" not in terminal.output
     assert "Installing" not in terminal.output
     assert len(started) >= 2  # python and the emulator of CloudFormation
-    assert not any(Path(f"/proc/{pid}").exists() for pid in started)
+    assert all(ends(pid) for pid in started)
+
+
+def ends(pid: int) -> bool:
+    """Whether a process has ended, or does at once: what was killed is still there until init has reaped it."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([descriptor], [], [], 10)[0])
+    finally:
+        os.close(descriptor)
 
 
 def processes_below(pid: int) -> list[int]:

@@ -4,6 +4,7 @@ ministack refuses to delete an export in use, has the states UPDATE_ROLLBACK_FAI
 `--resources-to-skip` and `--retain-resources`. It has no drift-aware change sets, and asks nobody for a permission.
 """
 
+import io
 import json
 import re
 import shutil
@@ -16,11 +17,15 @@ from typing import Any
 
 import pytest
 import yaml
+from rich.console import Console
 
 from local.appfabric import AppFabricEmulator, Call, Fault, serve
 from local.certificates import Certificates
 from local.cloudformation import CloudFormation, Stack, emulate
 from local.cloudformation.client import _BUCKET as BUCKET
+from local.console import Problem
+from local.deploy import Deployment
+from local.ways_out import check_takes_a_deployment
 from tests.lifecycle.pages import ROOT, blocks, commands, run
 from tests.support.properties import BUNDLE, properties, to_bucket
 
@@ -195,9 +200,24 @@ def fail_to_roll_back(account: Account, consumer: Consumer) -> None:
     assert consumer.update(DestinationConfiguration=to_bucket("other-logs")) == "UPDATE_ROLLBACK_FAILED"
 
 
+def local_deploy_says(account: Account, consumer: Consumer, script: str) -> None:
+    """What `make local-deploy` refuses such a stack with, and prints after it led there, are the page's commands."""
+    prepare, out = 'eval "$(make -s local-env)"', io.StringIO()
+    with pytest.raises(Problem) as refused:
+        check_takes_a_deployment(account.cloudformation.stack(consumer.name), prepare=prepare)
+    deployment = Deployment(Console(file=out), account.cloudformation, consumer.name, prepare=prepare)
+    deployment.report("", None)
+    for command in [prepare, *script.replace('"$STACK"', consumer.name).splitlines()]:
+        assert command in str(refused.value)
+        assert re.search(rf"^  \w+ +{re.escape(command)}$", out.getvalue(), re.MULTILINE)
+
+
 def test_a_failed_rollback_is_continued_once_its_cause_is_repaired(account: Account) -> None:
     consumer = Consumer(account, IMPORTED)
     fail_to_roll_back(account, consumer)
+    local_deploy_says(
+        account, consumer, "".join(commands(PAGE, "A stack is UPDATE_ROLLBACK_FAILED", n) for n in (0, 1))
+    )
     account.appfabric.clear_injections()
     account.terminal(commands(PAGE, "A stack is UPDATE_ROLLBACK_FAILED"), STACK=consumer.name)
     account.wait_for(consumer.name, "UPDATE_ROLLBACK_COMPLETE")
@@ -219,6 +239,7 @@ def test_a_failed_deletion_retains_what_cannot_be_deleted(account: Account) -> N
     consumer = Consumer(account, IMPORTED)
     account.appfabric.inject(Fault(operation="DeleteIngestionDestination", error="AccessDeniedException", times=999))
     assert consumer.delete() == "DELETE_FAILED"
+    local_deploy_says(account, consumer, commands(PAGE, "A stack is DELETE_FAILED"))
     account.terminal(commands(PAGE, "A stack is DELETE_FAILED"), STACK=consumer.name)
     account.wait_for(consumer.stack.id, "DELETE_COMPLETE")
     (arn,) = account.appfabric.destinations
@@ -233,6 +254,8 @@ def test_a_failed_deletion_retains_what_cannot_be_deleted(account: Account) -> N
     account.terminal(command)
     assert Consumer(account, IMPORTED, AdoptArn=arn).stack.status == "CREATE_COMPLETE"
     assert list(account.appfabric.destinations) == [arn]
+    account.terminal(commands(PAGE, "A possible orphan"), ARN=arn)
+    assert not account.appfabric.destinations
 
 
 def test_sam_delete_of_a_provider_in_use_is_refused_and_the_code_is_uploaded_again(account: Account) -> None:
@@ -269,8 +292,7 @@ def test_drift_is_undone_by_an_update_that_changes_something_else(account: Accou
     destination.destination = {"auditLog": {"destination": {"s3Bucket": {"bucketName": "somebodys"}}}}
     del destination.tags["team"]
     destination.tags["cost-center"] = "42"
-    wanted = {"Tags": [{"Key": "team", "Value": "security"}, *tags["Tags"]]}
-    assert consumer.update(**wanted) == "UPDATE_COMPLETE"
+    assert consumer.update(**tags) == "UPDATE_COMPLETE"
     assert json.dumps(account.appfabric.destinations[arn].destination) == target
     found = account.appfabric.destinations[arn].tags
     assert {"team": "security", "cost-center": "42", "reapplied": "2026-11-25"}.items() <= found.items()
