@@ -76,8 +76,8 @@ class Adoption:
             )
             appfabric.untag(arn, [mine])
         except BaseException as failure:
-            self._drop_claim(arn)
-            if isinstance(failure, ResourceConflict) and not failure.in_doubt:
+            dropped = self._drop_claim(arn)
+            if dropped and isinstance(failure, ResourceConflict) and not failure.in_doubt:
                 self.journal.record(create_in_doubt=was_in_doubt)
             raise
 
@@ -88,11 +88,14 @@ class Adoption:
             raise ResourceConflict("AdoptArn: another resource is adopting this destination at the same time")
         self._refuse_after_a_later_adoption(recorded)
 
-    def _drop_claim(self, arn: DestinationArn) -> None:
-        """As far as possible. One that is left keeps others from adopting it; their error says what to do."""
-        with suppress(HandlerError):
-            afterwards = self.invocation.appfabric.until(self.invocation.deadline.rollback_ends)
+    def _drop_claim(self, arn: DestinationArn) -> bool:
+        """Whether it could be dropped. One that is left keeps others from adopting it; their error says what to do."""
+        afterwards = self.invocation.appfabric.until(self.invocation.deadline.rollback_ends)
+        try:
             afterwards.untag(arn, [self.ownership.owner.claim])
+        except HandlerError:
+            return False
+        return True
 
     def release(self, arn: DestinationArn, *, only_if: Callable[[Ownership], bool] | None = None) -> bool:
         """Leave a destination, so that no resource owns it.

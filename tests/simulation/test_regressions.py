@@ -158,6 +158,19 @@ def test_a_failed_update_in_place_is_restored_before_the_rollback(deployment: De
 # Found by this simulation
 
 
+def test_a_claim_that_a_refused_adoption_cannot_drop_is_dropped_by_the_delete_that_follows(
+    deployment: Deployment,
+) -> None:
+    """The Delete of `not-created:` does nothing: the response is `unconfirmed:`."""
+    cannot_drop = Plan(calls=(Fault(4, "403"),))
+    deployment.scenario.go(
+        lambda: deployment.stack.create({"Destination": ADOPTS, "Dest": ADOPTS}, Options()),
+        [cannot_drop],
+        wait=TO_THE_END,
+    )
+    assert not ownership_tags(deployment.scenario.facts.destinations[HAND_MADE[0]])
+
+
 def test_a_release_just_after_the_adoption_removes_the_ownership_tags() -> None:
     """The Delete reads tags that are three seconds old, from before the adoption was complete."""
     deployment = Deployment(STALE)
