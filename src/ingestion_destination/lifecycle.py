@@ -77,9 +77,8 @@ class Lifecycle:
             Orphans(self.invocation.within(SWEEP_WITHIN)).sweep(
                 desired, result=destination, started_from=observed.destination.arn if observed else None
             )
-        except (
-            BaseException
-        ):  # sys.exit as well: rolled back before the response, as far as no duplicate may rely on it
+        except BaseException:  # sys.exit as well
+            # Before the response, as far as no duplicate may rely on it.
             roll_back(self.invocation)
             raise
         return self._succeed(destination)
