@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Iterable, Iterator, Mapping
 
 from ._functions import At, Resolution, children, function_of, is_if
+from ._values import is_known
 
 
 @dataclass(frozen=True)
@@ -51,21 +52,26 @@ class Resource:
 
     def variants(self) -> Iterator[Variant]:
         """Yield one for every combination of conditions that is possible, and for every value of a parameter."""
-        for conditions in self._combinations():
+        combinations = list(self._combinations())
+        for conditions in combinations:
             yield self._under(conditions, {})
-        parameters = _declared_parameters(self.cfn)
-        tested = _parameters_of_condition(self.body.get("Condition"), self.cfn.template.get("Conditions") or {})
-        for name in sorted(_parameters(self.body.get("Properties")) - tested):
-            for value, is_default in _values(parameters.get(name)):
-                yield replace(self._under({}, {name: value}), is_chosen=not is_default)
+        if not combinations:
+            return
+        declared = _declared_parameters(self.cfn)
+        for name in sorted(_parameters(self.body.get("Properties"))):
+            for value, is_default in _values(declared.get(name)):
+                # A default is a mistake only where the resource is created with the defaults.
+                is_created = self._is_created(_defaults(declared) if is_default else {name: value})
+                if is_created or (is_created is None and not is_default):
+                    yield replace(self._under({}, {name: value}), is_chosen=not is_default)
 
     def service_token(self) -> str:
         """Return what is known of the ServiceToken, or of the name of the export that it imports, by the defaults."""
         properties = self.body.get("Properties")
         token = properties.get("ServiceToken") if isinstance(properties, dict) else None
-        defaults = {name: each["Default"] for name, each in _declared_parameters(self.cfn).items() if "Default" in each}
         function, argument = function_of(token)
-        text = Resolution({}, defaults, {}).resolve(argument if function == "Fn::ImportValue" else token, (), ())
+        resolution = Resolution({}, _defaults(_declared_parameters(self.cfn)), {})
+        text = resolution.resolve(argument if function == "Fn::ImportValue" else token, (), ())
         return text if isinstance(text, str) else ""
 
     def _under(self, conditions: Mapping[str, bool], parameters: Mapping[str, Any]) -> Variant:
@@ -77,13 +83,25 @@ class Resource:
         where = {**resolution.where, (): at if has_properties else at[:-1]}
         return Variant({} if properties is None else properties, where)
 
+    def _is_created(self, parameters: Mapping[str, Any]) -> bool | None:
+        """Return whether the condition of the resource is true with these parameters, None when it may be either."""
+        if "Condition" not in self.body:
+            return True
+        conditions = self.cfn.template.get("Conditions")
+        resolution = Resolution({}, parameters, {})
+        return _is_true(
+            {"Condition": self.body["Condition"]}, conditions if isinstance(conditions, dict) else {}, resolution
+        )
+
     def _combinations(self) -> Iterable[Mapping[str, bool]]:
+        """Return every combination under which the resource is created; none when its condition is impossible."""
         tested = {name: {True, False} for name in _conditions(self.body.get("Properties"))}
         own = self.body.get("Condition")
         if isinstance(own, str):
             tested[own] = {True}
-        # None is possible when a condition is not defined, which cfn-lint itself reports: then they may be anything.
-        return list(self.cfn.conditions.build_scenarios(tested)) or [{}]
+        # What is not defined, which cfn-lint itself reports, may be anything.
+        defined = {name: values for name, values in tested.items() if self.cfn.conditions.get(name)}
+        return self.cfn.conditions.build_scenarios(defined) if defined else [{}]
 
 
 def resources(cfn: Any) -> list[Resource]:
@@ -102,6 +120,10 @@ def _declared_parameters(cfn: Any) -> Mapping[str, Any]:
     return {name: each for name, each in found.items() if isinstance(each, dict)} if isinstance(found, dict) else {}
 
 
+def _defaults(declared: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {name: each["Default"] for name, each in declared.items() if "Default" in each}
+
+
 def _conditions(value: Any) -> set[str]:
     """Return the names of the conditions that a value tests."""
     function, argument = function_of(value)
@@ -117,20 +139,22 @@ def _parameters(value: Any) -> set[str]:
     return set().union(*(_parameters(each) for each in children(value)))
 
 
-def _parameters_of_condition(name: Any, conditions: Mapping[str, Any]) -> set[str]:
-    """Return the parameters that decide whether a resource is created: they may never have their default then."""
-    found: set[str] = set()
-    left: list[Any] = [{"Condition": name}]
-    seen = set()
-    while left:
-        function, argument = function_of(value := left.pop())
-        if function == "Condition" and isinstance(argument, str) and argument not in seen:
-            seen.add(argument)
-            left.append(conditions.get(argument))
-        elif function == "Ref" and isinstance(argument, str):
-            found.add(argument)
-        left.extend(children(value))
-    return found
+def _is_true(condition: Any, conditions: Mapping[str, Any], resolution: Resolution) -> bool | None:
+    """Return whether a condition is true, None when it may be either."""
+    function, argument = function_of(condition)
+    if function == "Condition" and isinstance(argument, str) and argument in conditions:
+        others = {name: each for name, each in conditions.items() if name != argument}  # so that a cycle ends
+        return _is_true(conditions[argument], others, resolution)
+    if function == "Fn::Equals":
+        texts = [resolution.resolve(each, (), ()) for each in children(argument)]
+        return len(set(texts)) == 1 if all(map(is_known, texts)) else None
+    found = {_is_true(each, conditions, resolution) for each in children(argument)}
+    if function == "Fn::Not":
+        return None if None in found else found == {False}
+    if function in ("Fn::And", "Fn::Or"):
+        decisive = function == "Fn::Or"
+        return decisive if decisive in found else None if None in found else not decisive
+    return None
 
 
 def _values(parameter: Any) -> list[tuple[Any, bool]]:

@@ -164,6 +164,17 @@ WRONG = (
         "IngestionArn must belong to the app bundle that AppBundleArn specifies",
         "IngestionArn: ",
     ),
+    Case(
+        "parents: a default with which the resource is created",
+        {
+            "Default: dev": "Default: prod",
+            "  Name: {": "  Bundle: { Type: String, Default: '' }\n  Name: {",
+            f"{BUNDLE}\n": "!Ref Bundle\n",
+        },
+        "E9701",
+        "the ARN of an app bundle",
+        "AppBundleArn: ",
+    ),
     Case("parents: another service", {f"{BUNDLE}\n": "arn:aws:iam::1:x\n"}, "E9701", "the ARN of an app b", "AppBund"),
     Case("parents: a name", {f"{BUNDLE}\n": "my-bundle\n"}, "E9701", "the ARN of an app bundle", "AppBundleArn: "),
     Case("parents: two names", {"Tags:": f"AppBundleIdentifier: {BUNDLE_ID}\n      Tags:"}, "E9701", "one of", "Prop"),
@@ -280,6 +291,22 @@ RIGHT = (
         {f"AppBundleArn: {BUNDLE}": f"AppBundleArn: !Sub {sub(BUNDLE)}", INGESTION: f"!Sub {sub(INGESTION)}"},
     ),
     Case("one parent with Fn::Sub", {f"AppBundleArn: {BUNDLE}": f"AppBundleArn: !Sub {sub(BUNDLE)}"}),
+    Case(
+        "a default with which the resource is not created",
+        {"  Name: {": "  Bundle: { Type: String, Default: '' }\n  Name: {", f"{BUNDLE}\n": "!Ref Bundle\n"},
+    ),
+    Case(
+        "a default that the resource's condition tests",
+        {
+            "  Name: {": "  Bundle: { Type: String, Default: '' }\n  Name: {",
+            "!Equals [!Ref Stage, prod]": '!And [!Equals [!Ref Name, a], !Not [!Equals [!Sub "${Bundle}", ""]]]',
+            f"{BUNDLE}\n": "!Ref Bundle\n",
+        },
+    ),
+    Case(
+        "a resource that is never created",
+        {"!Equals [!Ref Stage, prod]": "!Equals [!Ref Stage, test]", f"{BUNDLE}\n": "my-bundle\n"},
+    ),
     Case(
         "an adopted destination with Fn::Sub",
         {"Tags:": f"AdoptArn: !Sub {INGESTION.replace(BUNDLE_ID, '${Name}')}/ingestiondestination/1\n      Tags:"},
