@@ -14,7 +14,7 @@ from typing import Any, Iterable, Iterator, Mapping, NamedTuple
 
 from ._functions import At
 from ._resources import Variant
-from ._values import HOLE, Unknown, is_known
+from ._values import HOLE, MAYBE, Unknown, is_known
 
 SCHEMA = json.loads(Path(__file__).with_name("schema.json").read_text(encoding="utf-8"))
 TYPE = SCHEMA["typeName"]
@@ -98,8 +98,9 @@ def _violations(schema: Mapping[str, Any], value: Any, at: At) -> Iterator[Mista
 
 
 def _list(schema: Mapping[str, Any], value: Any, at: At) -> Iterator[Mistake]:
-    if len(value) > schema.get("maxItems", len(value)):
-        yield Mistake(at, at, f"must have at most {schema['maxItems']} items (has {len(value)})")
+    count = sum(each is not MAYBE for each in value)
+    if count > schema.get("maxItems", count):
+        yield Mistake(at, at, f"must have at most {schema['maxItems']} items (has {count})")
     for index, each in enumerate(value):
         yield from _violations(schema.get("items", {}), each, (*at, index))
 
@@ -127,12 +128,12 @@ def _object(schema: Mapping[str, Any], value: Any, at: At) -> Iterator[Mistake]:
     yield from (Mistake(at, (*at, key), "is required") for key in schema.get("required", ()) if key not in value)
     if "oneOf" in schema:
         names = [each["required"][0] for each in schema["oneOf"]]
-        has = [name for name in names if name in value]
-        if len(has) != 1:
+        has = [name for name in names if name in value and value[name] is not MAYBE]
+        if len(has) > 1 or not any(name in value for name in names):
             words = f"must have exactly one of {', '.join(names)} (has {' and '.join(has) or 'none'})"
             yield Mistake(at, at, words) if at else Mistake(at, None, words.replace("must have", "there must be", 1))
     for key, each in schema.get("dependencies", {}).items():
-        if key in value:
+        if value.get(key, MAYBE) is not MAYBE:
             yield from _violations({"required": each} if isinstance(each, list) else each, value, at)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Iterable, Mapping, Tuple
 
-from ._values import HOLE, SAMPLES, UNKNOWN, Partial, joined, substituted, text_of
+from ._values import HOLE, MAYBE, SAMPLES, UNKNOWN, Partial, joined, substituted, text_of
 
 At = Tuple[Any, ...]
 """A place in a template, or in the properties of a resource."""
@@ -64,7 +64,8 @@ class Resolution:
             return self._substitution(argument)
         if function == "Fn::Join" and _is_join(argument):
             return text_of(joined(map(self._text, argument[1]), argument[0]))
-        return UNKNOWN if function or isinstance(value, (dict, list)) else text_of(value)
+        is_text = not function and not isinstance(value, (dict, list))
+        return text_of(value) if is_text else MAYBE if function == "Fn::If" else UNKNOWN
 
     def _reference(self, name: str) -> Any:
         if name in self.parameters:

@@ -22,6 +22,8 @@ class Partial(str):
 
 
 UNKNOWN = Unknown()
+MAYBE = Unknown()
+"""A value that may be AWS::NoValue as well: a Fn::If whose condition is not known."""
 SAMPLES = {
     "AWS::AccountId": Partial("111122223333"),
     "AWS::Partition": Partial("aws"),

@@ -265,6 +265,16 @@ WRONG = (
 
 RIGHT = (
     Case("the base", {}),
+    Case(
+        "a bucket or a stream by opposite conditions, beside a default",
+        {
+            "  Name: {": "  Team: { Type: String, Default: security }\n  Name: {",
+            S3_BUCKET: "S3Bucket: !If [HasPrefix, { BucketName: logs }, !Ref AWS::NoValue]\n"
+            "            FirehoseStream: !If [HasPrefix, !Ref AWS::NoValue, { StreamName: logs }]",
+            "Format: json": "Format: !If [HasPrefix, parquet, json]",
+            "Value: security": "Value: !Ref Team",
+        },
+    ),
     Case("a prefix that YAML parses as a date", {"Prefix: saas": "Prefix: 2026-11-25"}),
     Case("a tag that YAML parses as a date", {"Value: security": "Value: 2026-11-25"}),
     Case("a tag that YAML parses as a time", {"Value: security": "Value: 2026-11-25T10:00:00Z"}),
