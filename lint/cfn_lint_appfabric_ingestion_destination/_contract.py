@@ -108,7 +108,7 @@ def _list(schema: Mapping[str, Any], value: Any, at: At) -> Iterator[Mistake]:
 def _text(schema: Mapping[str, Any], value: Any, at: At) -> Iterator[Mistake]:
     known = schema.get("enum", [value])
     least, most = schema.get("minLength", 0), schema.get("maxLength", len(value))
-    if is_known(value) and value not in known:
+    if HOLE not in value and value not in known:
         yield Mistake(at, at, f"must be one of {', '.join(known)}{did_you_mean(value, known)}")
     # What is known of a name decides, for every character of it must be one of a name's.
     matches = re.search(schema.get("pattern", ""), value.replace(HOLE, ""))

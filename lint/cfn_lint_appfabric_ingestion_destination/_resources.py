@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Iterable, Iterator, Mapping
 
 from ._functions import At, Resolution, children, function_of, is_if
-from ._values import is_known
+from ._values import canonical, is_known
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def _declared_parameters(cfn: Any) -> Mapping[str, Any]:
 
 
 def _defaults(declared: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {name: each["Default"] for name, each in declared.items() if "Default" in each}
+    return {name: canonical(each["Default"]) for name, each in declared.items() if "Default" in each}
 
 
 def _conditions(value: Any) -> set[str]:
@@ -146,7 +146,7 @@ def _is_true(condition: Any, conditions: Mapping[str, Any], resolution: Resoluti
         others = {name: each for name, each in conditions.items() if name != argument}  # so that a cycle ends
         return _is_true(conditions[argument], others, resolution)
     if function == "Fn::Equals":
-        texts = [resolution.resolve(each, (), ()) for each in children(argument)]
+        texts = [resolution.resolve(canonical(each), (), ()) for each in children(argument)]
         return len(set(texts)) == 1 if all(map(is_known, texts)) else None
     found = {_is_true(each, conditions, resolution) for each in children(argument)}
     if function == "Fn::Not":

@@ -11,7 +11,7 @@ from cfnlint.rules import CloudFormationLintRule, RuleMatch
 from ._contract import ATTRIBUTES, TYPE, did_you_mean, mistakes
 from ._functions import At, dotted
 from ._resources import Resource, Variant, resources
-from ._values import HOLE, is_known
+from ._values import HOLE
 
 EXPORT = "appfabric-ingestion-destination-ServiceToken"
 # An event waits at most 360 s for the provider's function, which then has at most 300 s.
@@ -82,14 +82,14 @@ class ServiceTimeout(_OfTheType):
     def found_in(self, variant: Variant) -> Iterator[tuple[At, str]]:
         """Yield what is wrong with how long CloudFormation waits."""
         said = variant.properties.get("ServiceTimeout") if isinstance(variant.properties, dict) else ""
-        message = ""
+        is_text, message = isinstance(said, str) and HOLE not in said, ""
         if said is None:
             message = "is missing: CloudFormation waits an hour for a response that never comes; 720 is enough"
-        elif is_known(said) and said and not said.isdecimal():
+        elif is_text and said and not said.isdecimal():
             message = "must be a number of seconds"
-        elif is_known(said) and said and (len(said) > MOST_DIGITS or int(said) > LONGEST_SERVICE_TIMEOUT):
+        elif is_text and said and (len(said) > MOST_DIGITS or int(said) > LONGEST_SERVICE_TIMEOUT):
             message = f"must be at most {LONGEST_SERVICE_TIMEOUT} seconds"
-        elif is_known(said) and said and int(said) < LONGEST_REQUEST:
+        elif is_text and said and int(said) < LONGEST_REQUEST:
             message = (
                 f"should be at least {LONGEST_REQUEST} seconds (is {said}): an event may wait and be processed"
                 " for that long, and a later response is lost"

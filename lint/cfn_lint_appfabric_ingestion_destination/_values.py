@@ -18,7 +18,7 @@ class Unknown:
 
 
 class Partial(str):
-    """A text of which some parts are known: for each of the others it has a HOLE or one of the SAMPLES."""
+    """A text that is not known exactly: a part has a HOLE in its place, one of the SAMPLES, or its canonical text."""
 
 
 UNKNOWN = Unknown()
@@ -37,20 +37,27 @@ SAMPLES = {
 def text_of(scalar: Any) -> Any:
     """Return a scalar as CloudFormation sends it, a string; anything else as it is.
 
-    YAML's loader makes numbers, truth values and dates of what CloudFormation takes for texts, and what becomes a float
-    may have been written in several ways. A dynamic reference may resolve to anything.
+    A dynamic reference may resolve to anything.
     """
-    if isinstance(scalar, float):
-        return Partial(HOLE)
+    if not isinstance(scalar, str):
+        text = canonical(scalar)
+        return Partial(text) if isinstance(text, str) else scalar
+    if "{{resolve:" in scalar:
+        return UNKNOWN
+    return scalar
+
+
+def canonical(scalar: Any) -> Any:
+    """Return the one text of a number, truth value or date; anything else as it is.
+
+    YAML's loader makes these of what CloudFormation takes for texts, and several texts give the same: `0x1F` and 31,
+    `yes` and true. No pattern or list of values separates them, but their lengths differ, and so may two equal keys.
+    """
     if isinstance(scalar, bool):
         return str(scalar).lower()
     if isinstance(scalar, (datetime.date, datetime.datetime)):
         return scalar.isoformat()
-    if not isinstance(scalar, (str, int)):
-        return scalar
-    if "{{resolve:" in str(scalar):
-        return UNKNOWN
-    return scalar if isinstance(scalar, Partial) else str(scalar)
+    return str(scalar) if isinstance(scalar, (int, float)) else scalar
 
 
 def is_known(value: Any) -> TypeGuard[str]:
