@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Iterable, Iterator, Mapping
+from itertools import combinations
+from typing import Any, Callable, Iterator, Mapping, MutableMapping
+from weakref import WeakKeyDictionary
 
 from ._functions import At, Resolution, children, function_of, is_if
 from ._values import canonical, is_known
+
+MOST_CONDITIONS = 7
+"""Of how many conditions every combination is looked at: cfn-lint gives up after 128."""
+_COMBINATIONS: MutableMapping[Any, dict[tuple[str, ...], list[Mapping[str, bool]]]] = WeakKeyDictionary()
+"""What has been found for the conditions of a template, which each of the rules asks for."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +58,14 @@ class Resource:
     cfn: Any
 
     def variants(self) -> Iterator[Variant]:
-        """Yield one for every combination of conditions that is possible, and for every value of a parameter."""
-        combinations = list(self._combinations())
-        for conditions in combinations:
+        """Yield one for each possible combination of conditions, and for each value of a parameter.
+
+        Of more than MOST_CONDITIONS the combinations contain every pair, and not every three.
+        """
+        possible = self._combinations()
+        for conditions in possible:
             yield self._under(conditions, {})
-        if not combinations:
+        if not possible:
             return
         declared = _declared_parameters(self.cfn)
         for name in sorted(_parameters(self.body.get("Properties"))):
@@ -93,15 +103,17 @@ class Resource:
             {"Condition": self.body["Condition"]}, conditions if isinstance(conditions, dict) else {}, resolution
         )
 
-    def _combinations(self) -> Iterable[Mapping[str, bool]]:
-        """Return every combination under which the resource is created; none when its condition is impossible."""
-        tested = {name: {True, False} for name in _conditions(self.body.get("Properties"))}
-        own = self.body.get("Condition")
-        if isinstance(own, str):
-            tested[own] = {True}
+    def _combinations(self) -> list[Mapping[str, bool]]:
+        """Return combinations of conditions with which the resource is created; none when its own is impossible."""
         # What is not defined, which cfn-lint itself reports, may be anything.
-        defined = {name: values for name, values in tested.items() if self.cfn.conditions.get(name)}
-        return self.cfn.conditions.build_scenarios(defined) if defined else [{}]
+        tested = sorted(filter(self.cfn.conditions.get, _conditions(self.body.get("Properties"))))
+        own = self.body.get("Condition")
+        fixed = {own: {True}} if isinstance(own, str) and self.cfn.conditions.get(own) else {}
+        found = _COMBINATIONS.setdefault(self.cfn.conditions, {})
+        key = (*tested, *fixed)
+        if key not in found:
+            found[key] = list(_possible(tested, fixed, self.cfn.conditions.build_scenarios)) if key else [{}]
+        return found[key]
 
 
 def resources(cfn: Any) -> list[Resource]:
@@ -112,6 +124,47 @@ def resources(cfn: Any) -> list[Resource]:
         for name, body in (found.items() if isinstance(found, dict) else ())
         if isinstance(body, dict) and isinstance(body.get("Type"), str)
     ]
+
+
+def _possible(
+    tested: list[str], fixed: Mapping[str, set[bool]], scenarios: Callable[..., Iterator[Mapping[str, bool]]]
+) -> Iterator[Mapping[str, bool]]:
+    names = [name for name in tested if name not in fixed]
+    if len(names) <= MOST_CONDITIONS:
+        return scenarios({**{name: {True, False} for name in names}, **fixed})
+    return _in_pairs(names, lambda row: next(scenarios({**{name: {row[name]} for name in row}, **fixed}), None))
+
+
+def _in_pairs(
+    names: list[str], complete: Callable[[Mapping[str, bool]], Mapping[str, bool] | None]
+) -> Iterator[Mapping[str, bool]]:
+    """Yield combinations that contain every possible pair of two conditions' values, all false first.
+
+    Args:
+        names: The conditions.
+        complete: A function that returns what some values mean for all conditions, None when they are impossible.
+    """
+    pairs = [((a, x), (b, y)) for a, b in combinations(names, 2) for x in (False, True) for y in (False, True)]
+    exclusive = {pair for pair in pairs if all(dict(pair).values()) and not complete(dict(pair))}
+    left = set(pairs) - exclusive
+
+    def extended(row: dict[str, bool], *, is_checked: bool) -> dict[str, bool]:
+        for name in names:
+            if name not in row:
+                new, more = ({tuple(sorted([(name, x), each])) for each in row.items()} for x in (False, True))
+                row[name] = len(left & new) < len(left & more) and not exclusive & more
+                if is_checked and not complete(row):
+                    row[name] = not row[name]
+        return row
+
+    for pair in pairs:
+        if pair in left and complete(dict(pair)):
+            row = extended(dict(pair), is_checked=False)
+            if not complete(row):  # because of three or more conditions
+                row = extended(dict(pair), is_checked=True)
+            left.difference_update(combinations(sorted(row.items()), 2))
+            if found := complete(row):
+                yield found
 
 
 def _declared_parameters(cfn: Any) -> Mapping[str, Any]:
