@@ -9,6 +9,6 @@ cfn-lint and the standard library, and of cfn-lint `match` and `build_scenarios`
 1.22 and in the newest.
 """
 
-from ._rules import Attributes, BucketName, Properties, ServiceTimeout, ServiceToken, Type
+from ._rules import Attributes, BucketName, Properties, ServiceTimeout, ServiceTimeoutRange, ServiceToken, Type
 
-__all__ = ["Attributes", "BucketName", "Properties", "ServiceTimeout", "ServiceToken", "Type"]
+__all__ = ["Attributes", "BucketName", "Properties", "ServiceTimeout", "ServiceTimeoutRange", "ServiceToken", "Type"]

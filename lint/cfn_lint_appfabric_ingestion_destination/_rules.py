@@ -8,16 +8,15 @@ from typing import Any, Iterator
 
 from cfnlint.rules import CloudFormationLintRule, RuleMatch
 
-from ._contract import ATTRIBUTES, TYPE, did_you_mean, mistakes
+from ._contract import ATTRIBUTES, SCHEMA, TYPE, did_you_mean, mistakes
 from ._functions import At, dotted
 from ._resources import Resource, Variant, resources
-from ._values import HOLE
+from ._values import HOLE, UNKNOWN
 
 EXPORT = "appfabric-ingestion-destination-ServiceToken"
 # An event waits at most 360 s for the provider's function, which then has at most 300 s.
 LONGEST_REQUEST = 360 + 300
-LONGEST_SERVICE_TIMEOUT = 3600
-MOST_DIGITS = 9  # int() refuses thousands of them
+_RANGE = SCHEMA["properties"]["ServiceTimeout"]
 _PROVIDER = re.compile("appfabric-ingestion-destination(-ServiceToken|-ProviderFunction-.*|:.*)?$")
 _LAMBDA_ARN = re.compile("arn:[^:]+:lambda:")
 _BUCKET_NAME = ("DestinationConfiguration", "AuditLog", "Destination", "S3Bucket", "BucketName")
@@ -72,6 +71,21 @@ class ServiceToken(_OfTheType):
             yield ("ServiceToken",), f"ServiceToken must be {is_what}: Fn::ImportValue {EXPORT} gives it"
 
 
+class ServiceTimeoutRange(_OfTheType):
+    """What CloudFormation refuses as a time."""
+
+    id = "E9704"
+    shortdesc = f"Range of the ServiceTimeout of {TYPE}"
+    description = "CloudFormation refuses a ServiceTimeout that is no whole number of seconds up to an hour"
+
+    def found_in(self, variant: Variant) -> Iterator[tuple[At, str]]:
+        """Yield a time that is known to be out of range, or not to be a number."""
+        said = _service_timeout(variant)
+        if isinstance(said, str) and HOLE not in said and _seconds(said) is None:
+            words = f"must be a whole number from {_RANGE['minimum']} to {_RANGE['maximum']}, the seconds"
+            yield ("ServiceTimeout",), f"ServiceTimeout {words} that CloudFormation waits"
+
+
 class ServiceTimeout(_OfTheType):
     """How long CloudFormation waits for a response."""
 
@@ -80,22 +94,30 @@ class ServiceTimeout(_OfTheType):
     description = "CloudFormation waits an hour for a response that never comes, unless ServiceTimeout says less"
 
     def found_in(self, variant: Variant) -> Iterator[tuple[At, str]]:
-        """Yield what is wrong with how long CloudFormation waits."""
-        said = variant.properties.get("ServiceTimeout") if isinstance(variant.properties, dict) else ""
-        is_text, message = isinstance(said, str) and HOLE not in said, ""
+        """Yield a time that is missing or too short."""
+        said = _service_timeout(variant)
+        seconds = _seconds(said) if isinstance(said, str) else None
+        message = ""
         if said is None:
             message = "is missing: CloudFormation waits an hour for a response that never comes; 720 is enough"
-        elif is_text and said and not said.isdecimal():
-            message = "must be a number of seconds"
-        elif is_text and said and (len(said) > MOST_DIGITS or int(said) > LONGEST_SERVICE_TIMEOUT):
-            message = f"must be at most {LONGEST_SERVICE_TIMEOUT} seconds"
-        elif is_text and said and int(said) < LONGEST_REQUEST:
+        elif seconds is not None and seconds < LONGEST_REQUEST:
             message = (
                 f"should be at least {LONGEST_REQUEST} seconds (is {said}): an event may wait and be processed"
                 " for that long, and a later response is lost"
             )
         if message:
             yield ("ServiceTimeout",), f"ServiceTimeout {message}"
+
+
+def _service_timeout(variant: Variant) -> Any:
+    """Return the value that properties have, None if it is missing."""
+    return variant.properties.get("ServiceTimeout") if isinstance(variant.properties, dict) else UNKNOWN
+
+
+def _seconds(text: str) -> int | None:
+    """Return the time that CloudFormation waits, None when it refuses the text."""
+    seconds = int(text) if re.fullmatch("[0-9]{1,4}", text) else 0
+    return seconds if _RANGE["minimum"] <= seconds <= _RANGE["maximum"] else None
 
 
 class BucketName(_OfTheType):
