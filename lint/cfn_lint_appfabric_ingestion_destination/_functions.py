@@ -9,6 +9,7 @@ from ._values import HOLE, MAYBE, SAMPLES, UNKNOWN, Partial, joined, substituted
 
 At = Tuple[Any, ...]
 """A place in a template, or in the properties of a resource."""
+_OF_ANYTHING = ("AWS::CloudFormation::", "AWS::Serverless::", "AWS::ServiceCatalog::")
 
 
 @dataclass(frozen=True)
@@ -70,19 +71,21 @@ class Resolution:
     def _reference(self, name: str) -> Any:
         if name in self.parameters:
             return text_of(self.parameters[name])
-        if self.types.get(name) == "AWS::SNS::Topic":
+        if self.types.get(name) in ("AWS::SNS::Topic", "AWS::Lambda::LayerVersion"):
             return self._arn(name)
         return SAMPLES.get(self.types.get(name, name), UNKNOWN)
 
     def _attribute(self, name: str, attribute: str) -> Any:
-        # What a custom resource or a nested stack calls an ARN may be anything.
-        is_custom = not self.types.get(name, "").startswith("AWS::") or "." in attribute
-        if is_custom or self.types[name].startswith("AWS::CloudFormation::"):
+        # What a custom resource, a macro's or a nested stack calls an ARN may be anything.
+        kind = self.types.get(name, "")
+        if not kind.startswith("AWS::") or "." in attribute or kind.startswith(_OF_ANYTHING):
             return UNKNOWN
         return self._arn(name) if attribute.endswith("Arn") else UNKNOWN
 
     def _arn(self, name: str) -> Partial:
-        return Partial(f"arn:{HOLE}:{self.types[name].split('::')[1].lower()}:{HOLE}")
+        is_layer = self.types[name] == "AWS::Lambda::LayerVersion"
+        service = "lambda:us-east-1:111122223333:layer" if is_layer else self.types[name].split("::")[1].lower()
+        return Partial(f"arn:aws:{service}:{HOLE}")
 
     def _substitution(self, argument: Any) -> Any:
         is_pair = isinstance(argument, list) and len(argument) == 2

@@ -18,7 +18,7 @@ EXPORT = "appfabric-ingestion-destination-ServiceToken"
 LONGEST_REQUEST = 360 + 300
 _RANGE = SCHEMA["properties"]["ServiceTimeout"]
 _PROVIDER = re.compile("appfabric-ingestion-destination(-ServiceToken|-ProviderFunction-.*|:.*)?$")
-_LAMBDA_ARN = re.compile("arn:[^:]+:lambda:")
+_FUNCTION_ARN = ("arn", "", "lambda", "", "", "function")  # and its name; "" may be anything
 _BUCKET_NAME = ("DestinationConfiguration", "AuditLog", "Destination", "S3Bucket", "BucketName")
 
 
@@ -61,14 +61,27 @@ class ServiceToken(_OfTheType):
 
     id = "E9703"
     shortdesc = f"ServiceToken of {TYPE}"
-    description = "The provider is a Lambda function: an SNS topic, or the name of an export, cannot work"
+    description = "The provider is a Lambda function: another resource, or the name of an export, cannot work"
 
     def found_in(self, variant: Variant) -> Iterator[tuple[At, str]]:
         """Yield a token that is known to be something else."""
         token = variant.properties.get("ServiceToken") if isinstance(variant.properties, dict) else None
-        if isinstance(token, str) and (":sns:" in token or (HOLE not in token and not _LAMBDA_ARN.match(token))):
-            is_what = "the ARN of the provider's function, and no SNS topic or name"
+        if isinstance(token, str) and not _may_be_a_function(token):
+            is_what = (
+                "the ARN of the provider's function, not that of an SNS topic, a layer or anything else, and no name"
+            )
             yield ("ServiceToken",), f"ServiceToken must be {is_what}: Fn::ImportValue {EXPORT} gives it"
+
+
+def _may_be_a_function(token: str) -> bool:
+    """Whether a text is the ARN of a function, as far as it is known."""
+    known, hole, _ = token.partition(HOLE)
+    parts = known.split(":")
+    if hole:
+        parts.pop()  # what is not known may be the rest of it, and any number of others
+    elif len(parts) < len(_FUNCTION_ARN) + 1:
+        return False
+    return ":sns:" not in token and all(part == wanted for part, wanted in zip(parts, _FUNCTION_ARN) if wanted)
 
 
 class ServiceTimeoutRange(_OfTheType):

@@ -56,7 +56,8 @@ def sub(arn: str) -> str:
 
 BUCKET = "BucketName: !Ref Logs"
 S3_BUCKET = "S3Bucket:\n              BucketName: !Ref Logs\n              Prefix: saas"
-TOKEN = "ServiceToken: !ImportValue appfabric-ingestion-destination-ServiceToken"
+EXPORT = "appfabric-ingestion-destination-ServiceToken"
+TOKEN = f"ServiceToken: !ImportValue {EXPORT}"
 TYPE = "Type: Custom::AppFabricIngestionDestination"
 TOPIC = "\n  Topic: { Type: AWS::SNS::Topic, Condition: IsProd }\n  Destination:"
 FUNCTION = """
@@ -65,6 +66,19 @@ FUNCTION = """
     Condition: IsProd
     Properties: { Code: { ImageUri: !Ref Name }, PackageType: Image, Role: !Ref Name }
   Destination:"""
+RESOURCES = FUNCTION.replace(
+    "\n  Destination:",
+    """
+  Layer: { Type: AWS::Lambda::LayerVersion, Condition: IsProd, Properties: { Content: { S3Bucket: layers, S3Key: k } } }
+  Version: { Type: AWS::Lambda::Version, Condition: IsProd, Properties: { FunctionName: !Ref Function } }
+  Alias:
+    Type: AWS::Lambda::Alias
+    Condition: IsProd
+    Properties: { Name: live, FunctionName: !Ref Function, FunctionVersion: !GetAtt Version.Version }
+  Nested: { Type: AWS::CloudFormation::Stack, Condition: IsProd, Properties: { TemplateURL: !Ref Name } }
+  Custom: { Type: Custom::Function, Condition: IsProd, Properties: { ServiceToken: !GetAtt Function.Arn } }
+  Destination:""",
+)
 STREAM = "\n  Stream: { Type: AWS::KinesisFirehose::DeliveryStream, Condition: IsProd }\n  Destination:"
 TO_THE_STREAM = "FirehoseStream: { StreamName: !GetAtt Stream.Arn }"
 FOR_EACH = """\
@@ -111,6 +125,11 @@ class Case:
 
 def bucket(name: str, value: str, message: str = "the bucket's name alone", rule: str = "E9701") -> Case:
     return Case(f"a bucket: {name}", {BUCKET: f"BucketName: {value}"}, rule, message, "BucketName: ")
+
+
+def token(name: str, value: str, rule: str = "E9703") -> Case:
+    changes = {"\n  Destination:": RESOURCES, TOKEN: f"ServiceToken: {value}"}
+    return Case(f"a ServiceToken: {name}", changes, rule, f"Fn::ImportValue {EXPORT}" if rule else "", "ServiceToken: ")
 
 
 WRONG = (
@@ -256,6 +275,13 @@ WRONG = (
         "E9703",
         "Fn::ImportValue",
     ),
+    token("the ARN of a bucket", "!GetAtt Logs.Arn"),
+    token("the ARN of a bucket by Fn::Sub", '!Sub "${Logs.Arn}"'),
+    token("the ARN of another service by Fn::Sub", "!Sub arn:aws:states:${AWS::Region}:1:stateMachine:${Name}"),
+    token("the literal ARN of a layer", "arn:aws:lambda:us-east-1:111122223333:layer:appfabric:1"),
+    token("the ARN of a layer", "!Ref Layer"),
+    token("the beginning of an ARN", "arn:aws:lambda:us-east-1:111122223333:function"),
+    token("another ARN of which the end is not known", "!Sub arn:aws:lambda:us-east-1:111122223333:layer:${Name}"),
     Case(
         "an invalid bucket in Fn::ForEach",
         {"Parameters:": "Transform: AWS::LanguageExtensions\nParameters:", "Resources:\n": "Resources:\n" + FOR_EACH,
@@ -301,6 +327,24 @@ RIGHT = (
     Case("Fn::Join of parts", {BUCKET: "BucketName: !Join [-, [!Ref AWS::AccountId, !Ref Name, logs]]"}),
     Case("a function's ARN", {"\n  Destination:": FUNCTION, TOKEN: "ServiceToken: !GetAtt Function.Arn"}),
     Case("a token by Fn::Sub", {TOKEN: "ServiceToken: !Sub arn:${AWS::Partition}:lambda:${AWS::Region}:1:function:f"}),
+    *(token(said, f"!{said}", "") for said in (
+        "Ref Version", "Ref Alias", "GetAtt Alias.AliasArn", "GetAtt Version.FunctionArn", "GetAtt Nested.Outputs.Arn",
+        "GetAtt Custom.Arn", "Sub ${Name}:function:f", "Sub arn:${Name}", "Sub ${Function.Arn}:live", "Ref Name",
+        "Sub arn:aws-cn:lambda:${AWS::Region}:${AWS::AccountId}:function:${Name}:live",
+    )),
+    Case(
+        "the function of a SAM template as ServiceToken",
+        {
+            "Parameters:": "Transform: AWS::Serverless-2016-10-31\nParameters:",
+            "\n  Destination:": """
+  Function:
+    Type: AWS::Serverless::Function
+    Condition: IsProd
+    Properties: { PackageType: Image, ImageUri: !Ref Name }
+  Destination:""",
+            TOKEN: "ServiceToken: !GetAtt Function.Arn",
+        },
+    ),
     Case("a token from a parameter", {TOKEN: "ServiceToken: !Ref Name"}),
     Case("parents from parameters", {f"{BUNDLE}\n": "!Ref Name\n", INGESTION: "!Sub ${Name}/ingestion/1"}),
     Case(
