@@ -7,7 +7,7 @@ from itertools import combinations
 from typing import Any, Callable, Iterator, Mapping, MutableMapping
 from weakref import WeakKeyDictionary
 
-from ._functions import At, Resolution, children, function_of, is_if
+from ._functions import At, Resolution, children, function_of, is_if, variables
 from ._values import canonical, is_known
 
 MOST_CONDITIONS = 7
@@ -80,13 +80,17 @@ class Resource:
         properties = self.body.get("Properties")
         token = properties.get("ServiceToken") if isinstance(properties, dict) else None
         function, argument = function_of(token)
-        resolution = Resolution({}, _defaults(_declared_parameters(self.cfn)), {})
-        text = resolution.resolve(argument if function == "Fn::ImportValue" else token, (), ())
+        text = self._resolution({}, _defaults(_declared_parameters(self.cfn))).resolve(
+            argument if function == "Fn::ImportValue" else token, (), ()
+        )
         return text if isinstance(text, str) else ""
 
-    def _under(self, conditions: Mapping[str, bool], parameters: Mapping[str, Any]) -> Variant:
+    def _resolution(self, conditions: Mapping[str, bool], parameters: Mapping[str, Any]) -> Resolution:
         types = {resource.name: resource.type for resource in resources(self.cfn)}
-        resolution = Resolution(conditions, parameters, types)
+        return Resolution(conditions, parameters, types, self.cfn.template.get("Mappings") or {})
+
+    def _under(self, conditions: Mapping[str, bool], parameters: Mapping[str, Any]) -> Variant:
+        resolution = self._resolution(conditions, parameters)
         at = ("Resources", self.name, "Properties")
         has_properties = "Properties" in self.body
         properties = resolution.resolve(self.body["Properties"], at, ()) if has_properties else {}
@@ -98,7 +102,7 @@ class Resource:
         if "Condition" not in self.body:
             return True
         conditions = self.cfn.template.get("Conditions")
-        resolution = Resolution({}, parameters, {})
+        resolution = self._resolution({}, parameters)
         return _is_true(
             {"Condition": self.body["Condition"]}, conditions if isinstance(conditions, dict) else {}, resolution
         )
@@ -187,9 +191,12 @@ def _conditions(value: Any) -> set[str]:
 def _parameters(value: Any) -> set[str]:
     """Return the names that a value refers to whatever the conditions: in a Fn::If a default may never be taken."""
     function, argument = function_of(value)
-    if function:
-        return {argument} if function == "Ref" and isinstance(argument, str) else set()
-    return set().union(*(_parameters(each) for each in children(value)))
+    if function == "Fn::If":
+        return set()
+    found = {argument} if function == "Ref" and isinstance(argument, str) else set()
+    if function == "Fn::Sub":
+        found = set(variables(argument))
+    return found.union(*(_parameters(each) for each in children(value)))
 
 
 def _is_true(condition: Any, conditions: Mapping[str, Any], resolution: Resolution) -> bool | None:

@@ -9,7 +9,7 @@ from typing import Any, Iterator
 from cfnlint.rules import CloudFormationLintRule, RuleMatch
 
 from ._contract import ATTRIBUTES, SCHEMA, TYPE, did_you_mean, mistakes
-from ._functions import At, dotted
+from ._functions import At, dotted, variables
 from ._resources import Resource, Variant, resources
 from ._values import HOLE, UNKNOWN
 
@@ -163,10 +163,7 @@ class Attributes(CloudFormationLintRule):  # type: ignore[misc]
         names = {resource.name for resource in resources(cfn) if resource.type == TYPE}
         references = [(path, dotted(said)) for *path, said in cfn.search_deep_keys("Fn::GetAtt")]
         for *path, said in cfn.search_deep_keys("Fn::Sub"):
-            text, given = said if isinstance(said, list) and len(said) == 2 else (said, {})
-            if isinstance(text, str) and isinstance(given, dict):
-                variables = re.findall(r"\$\{([^!}][^}]*)\}", text)
-                references += [(path, name) for name in variables if name.strip() not in given]
+            references += [(path, name) for name in variables(said)]
         found = []
         for path, reference in references:
             name, _, attribute = reference.strip().partition(".")

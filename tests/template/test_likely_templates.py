@@ -127,6 +127,19 @@ def bucket(name: str, value: str, message: str = "the bucket's name alone", rule
     return Case(f"a bucket: {name}", {BUCKET: f"BucketName: {value}"}, rule, message, "BucketName: ")
 
 
+def default(name: str, value: str) -> Case:
+    parameters = {"Default: dev": "Default: prod", "  Name: {": "  Bad: { Type: String, Default: s3://a }\n  Name: {"}
+    return Case(
+        f"a default {name}", {**parameters, BUCKET: f"BucketName: {value}"}, "E9701", "name alone", "BucketName"
+    )
+
+
+def mapped(name: str, key: str, rule: str = "") -> Case:
+    mappings = "Mappings: { Stages: { prod: { Schema: cef }, dev: { Schema: raw } } }\nConditions:\n"
+    changes = {"Conditions:\n": mappings, "Schema: ocsf": f"Schema: !FindInMap [Stages, {key}, Schema]"}
+    return Case(f"a schema of a mapping: {name}", changes, rule, "must be one of ocsf, raw", "Schema: !FindInMap")
+
+
 def token(name: str, value: str, rule: str = "E9703") -> Case:
     changes = {"\n  Destination:": RESOURCES, TOKEN: f"ServiceToken: {value}"}
     return Case(f"a ServiceToken: {name}", changes, rule, f"Fn::ImportValue {EXPORT}" if rule else "", "ServiceToken: ")
@@ -144,6 +157,11 @@ WRONG = (
     bucket("a path with Fn::Sub", "!Sub ${Logs}/saas"),
     bucket("a block that ends in a newline", "!Sub |\n                ${AWS::AccountId}-audit-logs"),
     bucket("the ARN in one branch", "!If [IsProd, !GetAtt Logs.Arn, audit-logs]"),
+    bucket("the ARN by a variable of Fn::Sub", "!Sub ['${Which}', { Which: !GetAtt Logs.Arn }]"),
+    default("in Fn::Sub", "!Sub '${Bad}'"),
+    default("in Fn::Join", "!Join [-, [audit, !Ref Bad]]"),
+    mapped("by key", "prod", "E9701"),
+    mapped("by a parameter", "!Ref Stage", "E9701"),
     bucket("too short", "ab", "must have 3 to 63 characters (has 2)"),
     bucket("capitals", "Audit-Logs", "only buckets of before March 2018", "W9703"),
     bucket("an underscore with Fn::Sub", "!Sub ${AWS::AccountId}_logs", "only buckets of before March 2018", "W9703"),
@@ -304,6 +322,9 @@ RIGHT = (
             "Value: security": "Value: !Ref Team",
         },
     ),
+    mapped("another key", "dev"),
+    mapped("by Region", "!Ref AWS::Region"),
+    mapped("by no key", "test"),
     Case("a prefix that YAML parses as a date", {"Prefix: saas": "Prefix: 2026-11-25"}),
     Case("a tag that YAML parses as a date", {"Value: security": "Value: 2026-11-25"}),
     Case("a tag that YAML parses as a time", {"Value: security": "Value: 2026-11-25T10:00:00Z"}),
