@@ -14,7 +14,7 @@ from typing import Any, Iterable, Iterator, Mapping, NamedTuple
 
 from ._functions import At
 from ._resources import Variant
-from ._values import HOLE, MAYBE, Unknown, is_known
+from ._values import HOLE, MAYBE, SAMPLES, Partial, Unknown, is_known, known_parts
 
 SCHEMA = json.loads(Path(__file__).with_name("schema.json").read_text(encoding="utf-8"))
 TYPE = SCHEMA["typeName"]
@@ -151,18 +151,29 @@ def _duplicates(properties: Mapping[str, Any]) -> Iterator[Mistake]:
 
 
 def _is_right(name: str, value: Any) -> bool:
-    """Whether the value of a property matches its pattern."""
-    return isinstance(value, str) and re.search(SCHEMA["properties"][name]["pattern"], value) is not None
+    """Whether the value of a property matches its pattern, or may do so."""
+    return isinstance(value, str) and (HOLE in value or bool(re.search(SCHEMA["properties"][name]["pattern"], value)))
 
 
 def _parents(properties: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
-    """Return the name and the value of the property for each parent that is right by itself."""
+    """Return the name and the value of the property for each parent that is known; none when one of them is wrong."""
     found = {}
     for parent in ("AppBundle", "Ingestion"):
         names = [name for name in (f"{parent}Identifier", f"{parent}Arn") if name in properties]
-        if len(names) == 1 and _is_right(names[0], properties[names[0]]):
-            found[parent] = (names[0], properties[names[0]])
+        value: Any = properties[names[0]] if len(names) == 1 else None
+        if isinstance(value, Unknown):
+            continue
+        if not names or not _is_right(names[0], value):
+            return {}
+        found[parent] = (names[0], value)
     return found
+
+
+def _differ(one: str, other: str) -> bool:
+    """Whether two ARNs, or UUIDs, are known to be of different resources."""
+    if not (is_known(one) and is_known(other) and "/" in one and "/" in other):
+        one, other = one.rpartition("/")[2], other.rpartition("/")[2]
+    return HOLE not in one + other and one.lower() != other.lower()
 
 
 def _ingestion_of_another_bundle(properties: Mapping[str, Any]) -> Iterator[Mistake]:
@@ -171,9 +182,7 @@ def _ingestion_of_another_bundle(properties: Mapping[str, Any]) -> Iterator[Mist
     if len(parents) == 2:
         (bundle_name, bundle), (name, ingestion) = parents["AppBundle"], parents["Ingestion"]
         its = ingestion.rpartition("/ingestion/")[0]
-        if not (is_known(bundle) and is_known(ingestion)):
-            bundle = bundle.rpartition("/")[2]
-        if its and not its.lower().endswith(bundle.lower()):
+        if its and _differ(its if is_known(ingestion) else Partial(its), bundle):
             words = f"must belong to the app bundle that {bundle_name} specifies"
             yield Mistake((name,), (name,), words)
 
@@ -188,17 +197,18 @@ def _other_regions(properties: Mapping[str, Any]) -> Iterator[Mistake]:
 
 
 def _region(arn: Any, service: str) -> str:
-    parts = arn.split(":") if is_known(arn) else []
-    return parts[3] if len(parts) > 3 and parts[2] == service else ""
+    parts = known_parts(arn) if isinstance(arn, str) else []
+    is_there = len(parts) > 3 and parts[2] == service and parts[3] != SAMPLES["AWS::Region"]
+    return parts[3] if is_there else ""
 
 
 def _adopted_from_elsewhere(properties: Mapping[str, Any]) -> Iterator[Mistake]:
     """Yield a destination of another app bundle or ingestion."""
-    adopted = re.search(
-        f":appbundle/(?P<AppBundle>[^/{HOLE}]+)/ingestion/(?P<Ingestion>[^/{HOLE}]+)/", str(properties.get("AdoptArn"))
-    )
-    for parent, (_, value) in _parents(properties).items() if adopted else ():
-        if adopted and value.rpartition("/")[2].lower() != adopted[parent]:
+    arn: Any = properties.get("AdoptArn")
+    form = f":appbundle/(?P<AppBundle>[^/{HOLE}]+)/ingestion/(?P<Ingestion>[^/{HOLE}]+)/"
+    adopted = re.search(form, arn) if _is_right("AdoptArn", arn) else None
+    for parent, (_, value) in _parents(properties).items():
+        if adopted and _differ(Partial(value), adopted[parent]):
             words = "must belong to the ingestion that the properties specify"
             yield Mistake(("AdoptArn",), ("AdoptArn",), words)
             return

@@ -24,11 +24,13 @@ class Variant:
         properties: As CloudFormation sends them.
         where: The place in the template of each place in the properties.
         is_chosen: Whether somebody has to choose a value of a parameter that is not its default.
+        by: Which value of which parameter it has, in parentheses; "" whatever the parameters.
     """
 
     properties: Any
     where: Mapping[At, At]
     is_chosen: bool = False
+    by: str = ""
 
     def place(self, at: At) -> At:
         """Return where in the template this is, or the nearest thing around it that is there."""
@@ -73,7 +75,8 @@ class Resource:
                 # A default is a mistake only where the resource is created with the defaults.
                 is_created = self._is_created(_defaults(declared) if is_default else {name: value})
                 if is_created or (is_created is None and not is_default):
-                    yield replace(self._under({}, {name: value}), is_chosen=not is_default)
+                    by = f" (by {'the default' if is_default else 'an allowed value'} of parameter {name})"
+                    yield replace(self._under({}, {name: value}), is_chosen=not is_default, by=by)
 
     def service_token(self) -> str:
         """Return what is known of the ServiceToken, or of the name of the export that it imports, by the defaults."""

@@ -11,7 +11,7 @@ from cfnlint.rules import CloudFormationLintRule, RuleMatch
 from ._contract import ATTRIBUTES, SCHEMA, TYPE, did_you_mean, mistakes
 from ._functions import At, dotted, variables
 from ._resources import Resource, Variant, resources
-from ._values import HOLE, UNKNOWN
+from ._values import HOLE, UNKNOWN, known_parts
 
 EXPORT = "appfabric-ingestion-destination-ServiceToken"
 # An event waits at most 360 s for the provider's function, which then has at most 300 s.
@@ -29,13 +29,13 @@ class _OfTheType(CloudFormationLintRule):  # type: ignore[misc]
 
     def match(self, cfn: Any) -> list[RuleMatch]:
         """Return what is wrong in a template, each mistake once."""
-        found = {}
+        found: dict[tuple[At, str], RuleMatch] = {}
         for resource in resources(cfn):
             if resource.type == TYPE:
                 for variant in resource.variants():
                     for at, message in self.found_in(variant):
                         path = variant.place(at)
-                        found[path, message] = RuleMatch(list(path), message)
+                        found.setdefault((path, message), RuleMatch(list(path), f"{message}{variant.by}"))
         return list(found.values())
 
     def found_in(self, variant: Variant) -> Iterator[tuple[At, str]]:
@@ -75,11 +75,8 @@ class ServiceToken(_OfTheType):
 
 def _may_be_a_function(token: str) -> bool:
     """Whether a text is the ARN of a function, as far as it is known."""
-    known, hole, _ = token.partition(HOLE)
-    parts = known.split(":")
-    if hole:
-        parts.pop()  # what is not known may be the rest of it, and any number of others
-    elif len(parts) < len(_FUNCTION_ARN) + 1:
+    parts = known_parts(token)
+    if HOLE not in token and len(parts) < len(_FUNCTION_ARN) + 1:
         return False
     return ":sns:" not in token and all(part == wanted for part, wanted in zip(parts, _FUNCTION_ARN) if wanted)
 

@@ -27,7 +27,7 @@ MAYBE = Unknown()
 SAMPLES = {
     "AWS::AccountId": Partial("111122223333"),
     "AWS::Partition": Partial("aws"),
-    "AWS::Region": Partial("us-east-1"),
+    "AWS::Region": Partial("xx-sample-1"),
     "AWS::Lambda::Function": Partial("function"),
     "AWS::Serverless::Function": Partial("function"),
 }
@@ -63,6 +63,13 @@ def canonical(scalar: Any) -> Any:
 def is_known(value: Any) -> TypeGuard[str]:
     """Whether a value is a text of which every part is known."""
     return isinstance(value, str) and not isinstance(value, Partial)
+
+
+def known_parts(arn: str) -> list[str]:
+    """Return the parts of an ARN, of one that is not known to its end those before that."""
+    known, hole, _ = arn.partition(HOLE)
+    parts = known.split(":")
+    return parts[:-1] if hole else parts
 
 
 def joined(parts: Iterable[Any], delimiter: str = "") -> Any:

@@ -137,7 +137,8 @@ def default(name: str, value: str) -> Case:
 def mapped(name: str, key: str, rule: str = "") -> Case:
     mappings = "Mappings: { Stages: { prod: { Schema: cef }, dev: { Schema: raw } } }\nConditions:\n"
     changes = {"Conditions:\n": mappings, "Schema: ocsf": f"Schema: !FindInMap [Stages, {key}, Schema]"}
-    return Case(f"a schema of a mapping: {name}", changes, rule, "must be one of ocsf, raw", "Schema: !FindInMap")
+    words = "of ocsf, raw (by an allowed value of parameter Stage)" if "Stage" in key else "must be one of ocsf, raw"
+    return Case(f"a schema of a mapping: {name}", changes, rule, words, "Schema: !FindInMap")
 
 
 def token(name: str, value: str, rule: str = "E9703") -> Case:
@@ -211,6 +212,48 @@ WRONG = (
         "E9701",
         "the ARN of an app bundle",
         "AppBundleArn: ",
+    ),
+    Case(
+        "parents: an ingestion of another Region, the app bundle not known",
+        {TOKEN: "ServiceToken: arn:aws:lambda:eu-west-1:111122223333:function:f", f"{BUNDLE}\n": "!Ref Name\n"},
+        "E9701",
+        "IngestionArn must be in the provider's Region, eu-west-1",
+        "IngestionArn: ",
+    ),
+    Case(
+        "parents: a Region other than that of a function with Fn::Sub",
+        {TOKEN: "ServiceToken: !Sub arn:aws:lambda:eu-west-1:${AWS::AccountId}:function:f", INGESTION: INGESTION_ID},
+        "E9701",
+        "AppBundleArn must be in the provider's Region, eu-west-1",
+        "AppBundleArn: ",
+    ),
+    Case(
+        "parents: a known Region in an ARN that is not",
+        {
+            TOKEN: "ServiceToken: !Sub arn:aws:lambda:eu-west-1:${Name}",
+            f"AppBundleArn: {BUNDLE}": "AppBundleArn: !Sub arn:aws:appfabric:us-east-1:${Name}:appbundle/${Name}",
+            INGESTION: INGESTION_ID,
+        },
+        "E9701",
+        "AppBundleArn must be in the provider's Region, eu-west-1",
+        "AppBundleArn: ",
+    ),
+    Case(
+        "parents: a known UUID in an ARN that is not",
+        {INGESTION: f"!Sub arn:aws:appfabric:${{Name}}:appbundle/{INGESTION_ID}/ingestion/${{Name}}"},
+        "E9701",
+        "IngestionArn must belong to the app bundle that AppBundleArn specifies",
+        "IngestionArn: ",
+    ),
+    Case(
+        "an adopted destination of another ingestion, the app bundle not known",
+        {
+            f"{BUNDLE}\n": "!Ref Name\n",
+            "Tags:": f"AdoptArn: {BUNDLE}/ingestion/{BUNDLE_ID}/ingestiondestination/{BUNDLE_ID}\n      Tags:",
+        },
+        "E9701",
+        "AdoptArn must belong to the ingestion",
+        "AdoptArn: ",
     ),
     Case("parents: another service", {f"{BUNDLE}\n": "arn:aws:iam::1:x\n"}, "E9701", "the ARN of an app b", "AppBund"),
     Case("parents: a name", {f"{BUNDLE}\n": "my-bundle\n"}, "E9701", "the ARN of an app bundle", "AppBundleArn: "),
@@ -368,6 +411,9 @@ RIGHT = (
     ),
     Case("a token from a parameter", {TOKEN: "ServiceToken: !Ref Name"}),
     Case("parents from parameters", {f"{BUNDLE}\n": "!Ref Name\n", INGESTION: "!Sub ${Name}/ingestion/1"}),
+    Case("an ingestion in a known app bundle, with Fn::Sub", {INGESTION: f"!Sub ${{Name}}/ingestion/{INGESTION_ID}"}),
+    Case("a token of this Region", {TOKEN: "ServiceToken: !Sub arn:aws:lambda:${AWS::Region}:1:function:f"}),
+    Case("a token of a Region that is not known", {TOKEN: "ServiceToken: !Sub arn:aws:lambda:${Name}:1:function:f"}),
     Case(
         "parents with Fn::Sub",
         {f"AppBundleArn: {BUNDLE}": f"AppBundleArn: !Sub {sub(BUNDLE)}", INGESTION: f"!Sub {sub(INGESTION)}"},
