@@ -40,7 +40,8 @@ class Mistake(NamedTuple):
 
     def message(self, variant: Variant) -> str:
         """Return the sentence, as the function says it."""
-        return self.words if self.subject is None else f"{variant.name(self.subject) or 'Properties'} {self.words}"
+        name = variant.name(self.subject) if self.subject else "Properties"
+        return self.words if self.subject is None else f"{name} {self.words}"
 
 
 def mistakes(variant: Variant) -> Iterator[Mistake]:
@@ -73,6 +74,7 @@ def _writable() -> Mapping[str, Any]:
 
 
 _WRITABLE = _writable()
+_TAG_KEY = SCHEMA["definitions"]["Tag"]["properties"]["Key"]
 _JSON_ONLY = SCHEMA["allOf"][2]["dependencies"]["DestinationConfiguration"]
 
 
@@ -143,8 +145,9 @@ def _duplicates(properties: Mapping[str, Any]) -> Iterator[Mistake]:
     seen = set()
     for index, tag in enumerate(tags if isinstance(tags, list) else ()):
         key = tag.get("Key") if isinstance(tag, dict) else None
-        if is_known(key):
-            if key in seen:
+        if is_known(key) and key:
+            is_reserved = not all(re.search(each["pattern"], key) for each in _TAG_KEY["allOf"])
+            if key in seen and not is_reserved:
                 at = ("Tags", index, "Key")
                 yield Mistake(at, at, "is a duplicate of an earlier tag key")
             seen.add(key)

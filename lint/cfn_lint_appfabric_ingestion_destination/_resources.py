@@ -47,7 +47,7 @@ class Variant:
         while "Fn::If" in parts:
             index = parts.index("Fn::If")
             del parts[index : index + 2]
-        return "".join(f"[{each}]" if isinstance(each, int) else f".{each}" for each in parts).lstrip(".")
+        return "".join(f"[{each}]" if isinstance(each, int) else f".{_shown(str(each))}" for each in parts)[1:]
 
 
 @dataclass(frozen=True)
@@ -121,6 +121,12 @@ class Resource:
         if key not in found:
             found[key] = list(_possible(tested, fixed, self.cfn.conditions.build_scenarios)) if key else [{}]
         return found[key]
+
+
+def _shown(name: str) -> str:
+    """Return a name short enough for a message and on one line, as the function does."""
+    text = "".join(character if character.isprintable() else "?" for character in name)
+    return text if len(text) <= 64 else f"{text[:63]}…"
 
 
 def resources(cfn: Any) -> list[Resource]:
