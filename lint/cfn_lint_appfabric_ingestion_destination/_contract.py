@@ -14,7 +14,7 @@ from typing import Any, Iterable, Iterator, Mapping, NamedTuple
 
 from ._functions import At
 from ._resources import Variant
-from ._values import HOLE, MAYBE, SAMPLES, Partial, Unknown, is_known, known_parts
+from ._values import HOLE, MAYBE, SAMPLES, Partial, Unknown, is_known, known_parts, least_length
 
 SCHEMA = json.loads(Path(__file__).with_name("schema.json").read_text(encoding="utf-8"))
 TYPE = SCHEMA["typeName"]
@@ -118,6 +118,8 @@ def _text(schema: Mapping[str, Any], value: Any, at: At) -> Iterator[Mistake]:
         yield Mistake(at, at, schema.get("$comment", ""))
     elif is_known(value) and not least <= len(value) <= most:
         yield Mistake(at, at, f"must have {least} to {most} characters (has {len(value)})")
+    elif least_length(value) > most:
+        yield Mistake(at, at, f"must have {least} to {most} characters (has at least {least_length(value)})")
 
 
 def _object(schema: Mapping[str, Any], value: Any, at: At) -> Iterator[Mistake]:

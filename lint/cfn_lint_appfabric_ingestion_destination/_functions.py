@@ -86,7 +86,11 @@ class Resolution:
         kind = self.types.get(name, "")
         if not kind.startswith("AWS::") or "." in attribute or kind.startswith(_OF_ANYTHING):
             return UNKNOWN
-        return self._arn(name) if attribute.endswith("Arn") else UNKNOWN
+        if attribute.endswith("Arn"):
+            return self._arn(name)
+        # A domain name has only characters of a bucket's name. It is as little one as a URL.
+        is_domain = kind == "AWS::S3::Bucket" and attribute.endswith(("DomainName", "URL"))
+        return Partial(f"https://{HOLE}") if is_domain else UNKNOWN
 
     def _arn(self, name: str) -> Partial:
         is_layer = self.types[name] == "AWS::Lambda::LayerVersion"

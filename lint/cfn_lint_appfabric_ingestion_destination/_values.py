@@ -18,7 +18,11 @@ class Unknown:
 
 
 class Partial(str):
-    """A text that is not known exactly: a part has a HOLE in its place, one of the SAMPLES, or its canonical text."""
+    """A text of which some parts are known: for each of the others it has a HOLE or one of the SAMPLES."""
+
+
+class Scalar(Partial):
+    """The canonical text of a number, truth value or date."""
 
 
 UNKNOWN = Unknown()
@@ -28,10 +32,12 @@ SAMPLES = {
     "AWS::AccountId": Partial("111122223333"),
     "AWS::Partition": Partial("aws"),
     "AWS::Region": Partial("xx-sample-1"),
+    "AWS::StackId": Partial("arn:aws:cloudformation:xx-sample-1:111122223333:stack/name/id"),
     "AWS::Lambda::Function": Partial("function"),
     "AWS::Serverless::Function": Partial("function"),
 }
 """One value that Ref may give of a pseudo parameter or of a type, where every value has the same form."""
+_NOT_KNOWN = re.compile("|".join(map(re.escape, (HOLE, *SAMPLES.values()))))
 
 
 def text_of(scalar: Any) -> Any:
@@ -41,7 +47,7 @@ def text_of(scalar: Any) -> Any:
     """
     if not isinstance(scalar, str):
         text = canonical(scalar)
-        return Partial(text) if isinstance(text, str) else scalar
+        return Scalar(text) if isinstance(text, str) else scalar
     if "{{resolve:" in scalar:
         return UNKNOWN
     return scalar
@@ -65,6 +71,13 @@ def is_known(value: Any) -> TypeGuard[str]:
     return isinstance(value, str) and not isinstance(value, Partial)
 
 
+def least_length(text: str) -> int:
+    """Return how many characters a text has at least."""
+    if isinstance(text, Scalar):
+        return 0
+    return len(_NOT_KNOWN.sub("", text) if isinstance(text, Partial) else text)
+
+
 def known_parts(arn: str) -> list[str]:
     """Return the parts of an ARN, of one that is not known to its end those before that."""
     known, hole, _ = arn.partition(HOLE)
@@ -75,7 +88,7 @@ def known_parts(arn: str) -> list[str]:
 def joined(parts: Iterable[Any], delimiter: str = "") -> Any:
     """Return the text that parts make; a part that is no text is a hole."""
     parts = list(parts)
-    text = delimiter.join(part if isinstance(part, str) else HOLE for part in parts)
+    text = delimiter.join(part if isinstance(part, str) and not isinstance(part, Scalar) else HOLE for part in parts)
     return text if all(map(is_known, parts)) else Partial(text)
 
 

@@ -57,6 +57,7 @@ def sub(arn: str) -> str:
 BUCKET = "BucketName: !Ref Logs"
 S3_BUCKET = "S3Bucket:\n              BucketName: !Ref Logs\n              Prefix: saas"
 EXPORT = "appfabric-ingestion-destination-ServiceToken"
+PROPERTIES = BASE[BASE.rindex("    Properties:\n") : BASE.index("Outputs:\n")]
 TOKEN = f"ServiceToken: !ImportValue {EXPORT}"
 TYPE = "Type: Custom::AppFabricIngestionDestination"
 TOPIC = "\n  Topic: { Type: AWS::SNS::Topic, Condition: IsProd }\n  Destination:"
@@ -163,6 +164,20 @@ WRONG = (
     default("in Fn::Join", "!Join [-, [audit, !Ref Bad]]"),
     mapped("by key", "prod", "E9701"),
     mapped("by a parameter", "!Ref Stage", "E9701"),
+    bucket("its domain name", "!GetAtt Logs.RegionalDomainName"),
+    bucket("its website", "!Sub '${Logs.WebsiteURL}'"),
+    bucket("the stack's ARN", "!Ref AWS::StackId"),
+    bucket("too long", f"!Sub ${{Name}}-{'p' * 64}", "must have 3 to 63 characters (has at least 65)"),
+    Case(
+        "a prefix: too long",
+        {"Prefix: saas": f'Prefix: !Join [/, [!Ref AWS::Region, {"p" * 120}]]'},
+        "E9701",
+        "must have 1 to 120 characters (has at least 121)",
+    ),
+    *(
+        Case(f"properties: {said}", {PROPERTIES: f"    Properties: {said}\n"}, "E9701", "be an object", "Propert")
+        for said in ("none", "[]", "720")
+    ),
     bucket("too short", "ab", "must have 3 to 63 characters (has 2)"),
     bucket("capitals", "Audit-Logs", "only buckets of before March 2018", "W9703"),
     bucket("an underscore with Fn::Sub", "!Sub ${AWS::AccountId}_logs", "only buckets of before March 2018", "W9703"),
@@ -368,6 +383,8 @@ RIGHT = (
     mapped("another key", "dev"),
     mapped("by Region", "!Ref AWS::Region"),
     mapped("by no key", "test"),
+    Case("a prefix of samples", {"Prefix: saas": f"Prefix: !Sub {'p' * 108}-${{AWS::Region}}${{AWS::Partition}}"}),
+    Case("a prefix that is a domain", {"Prefix: saas": "Prefix: !GetAtt Logs.DomainName"}),
     Case("a prefix that YAML parses as a date", {"Prefix: saas": "Prefix: 2026-11-25"}),
     Case("a tag that YAML parses as a date", {"Value: security": "Value: 2026-11-25"}),
     Case("a tag that YAML parses as a time", {"Value: security": "Value: 2026-11-25T10:00:00Z"}),
