@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Any, Callable, Iterator, Mapping, MutableMapping
+from typing import Any, Callable, Iterator, Mapping, MutableMapping, Sequence
 from weakref import WeakKeyDictionary
 
 from ._functions import At, Resolution, children, function_of, is_if, variables
@@ -12,8 +12,8 @@ from ._values import canonical, is_known
 
 MOST_CONDITIONS = 7
 """Of how many conditions every combination is looked at: cfn-lint gives up after 128."""
-_COMBINATIONS: MutableMapping[Any, dict[tuple[str, ...], list[Mapping[str, bool]]]] = WeakKeyDictionary()
-"""What has been found for the conditions of a template, which each of the rules asks for."""
+_COMBINATIONS: MutableMapping[Any, dict[Any, list[Mapping[str, bool]]]] = WeakKeyDictionary()
+"""What has been found in the conditions of a template: every rule asks for the same."""
 
 
 @dataclass(frozen=True)
@@ -115,11 +115,11 @@ class Resource:
         # What is not defined, which cfn-lint itself reports, may be anything.
         tested = sorted(filter(self.cfn.conditions.get, _conditions(self.body.get("Properties"))))
         own = self.body.get("Condition")
-        fixed = {own: {True}} if isinstance(own, str) and self.cfn.conditions.get(own) else {}
+        fixed = [own] if isinstance(own, str) and self.cfn.conditions.get(own) else []
         found = _COMBINATIONS.setdefault(self.cfn.conditions, {})
-        key = (*tested, *fixed)
+        key = (tuple(tested), tuple(fixed))
         if key not in found:
-            found[key] = list(_possible(tested, fixed, self.cfn.conditions.build_scenarios)) if key else [{}]
+            found[key] = list(_possible(*key, self.cfn.conditions.build_scenarios)) if tested or fixed else [{}]
         return found[key]
 
 
@@ -140,12 +140,12 @@ def resources(cfn: Any) -> list[Resource]:
 
 
 def _possible(
-    tested: list[str], fixed: Mapping[str, set[bool]], scenarios: Callable[..., Iterator[Mapping[str, bool]]]
+    tested: Sequence[str], fixed: Sequence[str], scenarios: Callable[..., Iterator[Mapping[str, bool]]]
 ) -> Iterator[Mapping[str, bool]]:
-    names = [name for name in tested if name not in fixed]
+    names, true = [name for name in tested if name not in fixed], {name: {True} for name in fixed}
     if len(names) <= MOST_CONDITIONS:
-        return scenarios({**{name: {True, False} for name in names}, **fixed})
-    return _in_pairs(names, lambda row: next(scenarios({**{name: {row[name]} for name in row}, **fixed}), None))
+        return scenarios({**{name: {True, False} for name in names}, **true})
+    return _in_pairs(names, lambda row: next(scenarios({**{name: {row[name]} for name in row}, **true}), None))
 
 
 def _in_pairs(

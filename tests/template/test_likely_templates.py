@@ -278,6 +278,17 @@ WRONG = (
     Case("a schema in capitals", {"Schema: ocsf": "Schema: OCSF"}, "E9701", "one of ocsf, raw", "Schema"),
     Case("a format that YAML parses as a Boolean", {"Format: json": "Format: no"}, "E9701", "must be one of", "Format"),
     Case("an app bundle that is a number", {f"{BUNDLE}\n": "0x1F\n"}, "E9701", "the ARN of an app bundle", "AppBundle"),
+    Case(
+        "a wrong branch, beside a resource with the same condition",
+        {PROPERTIES: PROPERTIES + BASE[BASE.index("  Destination:") : BASE.index("Outputs:")]
+         .replace("Destination:\n", "Second:\n", 1)
+         .replace("    Condition: IsProd\n", "")
+         .replace("!Ref Logs", "logs")
+         .replace("json", "!If [IsProd, json, jsn]")},
+        "E9701",
+        "Format must be one of json, parquet",
+        "Format: !If",
+    ),
     Case("a number as an object", {S3_BUCKET: "S3Bucket: 0x1F"}, "E9701", "S3Bucket must be an object", "S3Bucket"),
     Case(
         "parquet to a stream",
