@@ -14,7 +14,7 @@ from typing import Any, Iterable, Iterator, Mapping, NamedTuple
 
 from ._functions import At
 from ._resources import Variant
-from ._values import HOLE, Unknown, is_known
+from ._values import HOLE, MAYBE, SAMPLES, Partial, Unknown, is_known, known_parts, least_length
 
 SCHEMA = json.loads(Path(__file__).with_name("schema.json").read_text(encoding="utf-8"))
 TYPE = SCHEMA["typeName"]
@@ -40,7 +40,8 @@ class Mistake(NamedTuple):
 
     def message(self, variant: Variant) -> str:
         """Return the sentence, as the function says it."""
-        return self.words if self.subject is None else f"{variant.name(self.subject) or 'Properties'} {self.words}"
+        name = variant.name(self.subject) if self.subject else "Properties"
+        return self.words if self.subject is None else f"{name} {self.words}"
 
 
 def mistakes(variant: Variant) -> Iterator[Mistake]:
@@ -73,6 +74,7 @@ def _writable() -> Mapping[str, Any]:
 
 
 _WRITABLE = _writable()
+_TAG_KEY = SCHEMA["definitions"]["Tag"]["properties"]["Key"]
 _JSON_ONLY = SCHEMA["allOf"][2]["dependencies"]["DestinationConfiguration"]
 
 
@@ -98,8 +100,9 @@ def _violations(schema: Mapping[str, Any], value: Any, at: At) -> Iterator[Mista
 
 
 def _list(schema: Mapping[str, Any], value: Any, at: At) -> Iterator[Mistake]:
-    if len(value) > schema.get("maxItems", len(value)):
-        yield Mistake(at, at, f"must have at most {schema['maxItems']} items (has {len(value)})")
+    count = sum(each is not MAYBE for each in value)
+    if count > schema.get("maxItems", count):
+        yield Mistake(at, at, f"must have at most {schema['maxItems']} items (has {count})")
     for index, each in enumerate(value):
         yield from _violations(schema.get("items", {}), each, (*at, index))
 
@@ -107,7 +110,7 @@ def _list(schema: Mapping[str, Any], value: Any, at: At) -> Iterator[Mistake]:
 def _text(schema: Mapping[str, Any], value: Any, at: At) -> Iterator[Mistake]:
     known = schema.get("enum", [value])
     least, most = schema.get("minLength", 0), schema.get("maxLength", len(value))
-    if is_known(value) and value not in known:
+    if HOLE not in value and value not in known:
         yield Mistake(at, at, f"must be one of {', '.join(known)}{did_you_mean(value, known)}")
     # What is known of a name decides, for every character of it must be one of a name's.
     matches = re.search(schema.get("pattern", ""), value.replace(HOLE, ""))
@@ -115,6 +118,8 @@ def _text(schema: Mapping[str, Any], value: Any, at: At) -> Iterator[Mistake]:
         yield Mistake(at, at, schema.get("$comment", ""))
     elif is_known(value) and not least <= len(value) <= most:
         yield Mistake(at, at, f"must have {least} to {most} characters (has {len(value)})")
+    elif least_length(value) > most:
+        yield Mistake(at, at, f"must have {least} to {most} characters (has at least {least_length(value)})")
 
 
 def _object(schema: Mapping[str, Any], value: Any, at: At) -> Iterator[Mistake]:
@@ -127,12 +132,12 @@ def _object(schema: Mapping[str, Any], value: Any, at: At) -> Iterator[Mistake]:
     yield from (Mistake(at, (*at, key), "is required") for key in schema.get("required", ()) if key not in value)
     if "oneOf" in schema:
         names = [each["required"][0] for each in schema["oneOf"]]
-        has = [name for name in names if name in value]
-        if len(has) != 1:
+        has = [name for name in names if name in value and value[name] is not MAYBE]
+        if len(has) > 1 or not any(name in value for name in names):
             words = f"must have exactly one of {', '.join(names)} (has {' and '.join(has) or 'none'})"
             yield Mistake(at, at, words) if at else Mistake(at, None, words.replace("must have", "there must be", 1))
     for key, each in schema.get("dependencies", {}).items():
-        if key in value:
+        if value.get(key, MAYBE) is not MAYBE:
             yield from _violations({"required": each} if isinstance(each, list) else each, value, at)
 
 
@@ -142,26 +147,38 @@ def _duplicates(properties: Mapping[str, Any]) -> Iterator[Mistake]:
     seen = set()
     for index, tag in enumerate(tags if isinstance(tags, list) else ()):
         key = tag.get("Key") if isinstance(tag, dict) else None
-        if is_known(key):
-            if key in seen:
+        if is_known(key) and key:
+            is_reserved = not all(re.search(each["pattern"], key) for each in _TAG_KEY["allOf"])
+            if key in seen and not is_reserved:
                 at = ("Tags", index, "Key")
                 yield Mistake(at, at, "is a duplicate of an earlier tag key")
             seen.add(key)
 
 
 def _is_right(name: str, value: Any) -> bool:
-    """Whether the value of a property matches its pattern."""
-    return isinstance(value, str) and re.search(SCHEMA["properties"][name]["pattern"], value) is not None
+    """Whether the value of a property matches its pattern, or may do so."""
+    return isinstance(value, str) and (HOLE in value or bool(re.search(SCHEMA["properties"][name]["pattern"], value)))
 
 
 def _parents(properties: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
-    """Return the name and the value of the property for each parent that is right by itself."""
+    """Return the name and the value of the property for each parent that is known; none when one of them is wrong."""
     found = {}
     for parent in ("AppBundle", "Ingestion"):
         names = [name for name in (f"{parent}Identifier", f"{parent}Arn") if name in properties]
-        if len(names) == 1 and _is_right(names[0], properties[names[0]]):
-            found[parent] = (names[0], properties[names[0]])
+        value: Any = properties[names[0]] if len(names) == 1 else None
+        if isinstance(value, Unknown):
+            continue
+        if not names or not _is_right(names[0], value):
+            return {}
+        found[parent] = (names[0], value)
     return found
+
+
+def _differ(one: str, other: str) -> bool:
+    """Whether two ARNs, or UUIDs, are known to be of different resources."""
+    if not (is_known(one) and is_known(other) and "/" in one and "/" in other):
+        one, other = one.rpartition("/")[2], other.rpartition("/")[2]
+    return HOLE not in one + other and one.lower() != other.lower()
 
 
 def _ingestion_of_another_bundle(properties: Mapping[str, Any]) -> Iterator[Mistake]:
@@ -170,9 +187,7 @@ def _ingestion_of_another_bundle(properties: Mapping[str, Any]) -> Iterator[Mist
     if len(parents) == 2:
         (bundle_name, bundle), (name, ingestion) = parents["AppBundle"], parents["Ingestion"]
         its = ingestion.rpartition("/ingestion/")[0]
-        if not (is_known(bundle) and is_known(ingestion)):
-            bundle = bundle.rpartition("/")[2]
-        if its and not its.lower().endswith(bundle.lower()):
+        if its and _differ(its if is_known(ingestion) else Partial(its), bundle):
             words = f"must belong to the app bundle that {bundle_name} specifies"
             yield Mistake((name,), (name,), words)
 
@@ -187,17 +202,18 @@ def _other_regions(properties: Mapping[str, Any]) -> Iterator[Mistake]:
 
 
 def _region(arn: Any, service: str) -> str:
-    parts = arn.split(":") if is_known(arn) else []
-    return parts[3] if len(parts) > 3 and parts[2] == service else ""
+    parts = known_parts(arn) if isinstance(arn, str) else []
+    is_there = len(parts) > 3 and parts[2] == service and parts[3] != SAMPLES["AWS::Region"]
+    return parts[3] if is_there else ""
 
 
 def _adopted_from_elsewhere(properties: Mapping[str, Any]) -> Iterator[Mistake]:
     """Yield a destination of another app bundle or ingestion."""
-    adopted = re.search(
-        f":appbundle/(?P<AppBundle>[^/{HOLE}]+)/ingestion/(?P<Ingestion>[^/{HOLE}]+)/", str(properties.get("AdoptArn"))
-    )
-    for parent, (_, value) in _parents(properties).items() if adopted else ():
-        if adopted and value.rpartition("/")[2].lower() != adopted[parent]:
+    arn: Any = properties.get("AdoptArn")
+    form = f":appbundle/(?P<AppBundle>[^/{HOLE}]+)/ingestion/(?P<Ingestion>[^/{HOLE}]+)/"
+    adopted = re.search(form, arn) if _is_right("AdoptArn", arn) else None
+    for parent, (_, value) in _parents(properties).items():
+        if adopted and _differ(Partial(value), adopted[parent]):
             words = "must belong to the ingestion that the properties specify"
             yield Mistake(("AdoptArn",), ("AdoptArn",), words)
             return

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any, Iterable, Mapping, Tuple
 
-from ._values import HOLE, SAMPLES, UNKNOWN, Partial, joined, substituted, text_of
+from ._values import HOLE, MAYBE, SAMPLES, UNKNOWN, Partial, is_known, joined, substituted, text_of
 
 At = Tuple[Any, ...]
 """A place in a template, or in the properties of a resource."""
+_OF_ANYTHING = ("AWS::CloudFormation::", "AWS::Serverless::", "AWS::ServiceCatalog::")
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,7 @@ class Resolution:
     conditions: Mapping[str, bool]
     parameters: Mapping[str, Any]
     types: Mapping[str, str]
+    mappings: Mapping[str, Any]
     where: dict[At, At] = field(default_factory=dict)
 
     def resolve(self, value: Any, path: At, at: At) -> Any:
@@ -56,44 +59,66 @@ class Resolution:
         index = self._branch(function, argument)
         if index:
             return self._text(argument[index])
-        if function == "Ref" and isinstance(argument, str):
-            return self._reference(argument)
-        if function == "Fn::GetAtt":
-            return self._attribute(*dotted(argument).partition(".")[::2])
-        if function == "Fn::Sub":
-            return self._substitution(argument)
-        if function == "Fn::Join" and _is_join(argument):
-            return text_of(joined(map(self._text, argument[1]), argument[0]))
-        return UNKNOWN if function or isinstance(value, (dict, list)) else text_of(value)
+        resolve = {
+            "Ref": self._reference,
+            "Fn::GetAtt": self._attribute,
+            "Fn::Sub": self._substitution,
+            "Fn::Join": self._join,
+            "Fn::FindInMap": self._mapped,
+        }.get(function)
+        if resolve:
+            return resolve(argument)
+        is_text = not function and not isinstance(value, (dict, list))
+        return text_of(value) if is_text else MAYBE if function == "Fn::If" else UNKNOWN
 
-    def _reference(self, name: str) -> Any:
+    def _reference(self, name: Any) -> Any:
+        if not isinstance(name, str):
+            return UNKNOWN
         if name in self.parameters:
             return text_of(self.parameters[name])
-        if self.types.get(name) == "AWS::SNS::Topic":
+        if self.types.get(name) in ("AWS::SNS::Topic", "AWS::Lambda::LayerVersion"):
             return self._arn(name)
         return SAMPLES.get(self.types.get(name, name), UNKNOWN)
 
-    def _attribute(self, name: str, attribute: str) -> Any:
-        # What a custom resource or a nested stack calls an ARN may be anything.
-        is_custom = not self.types.get(name, "").startswith("AWS::") or "." in attribute
-        if is_custom or self.types[name].startswith("AWS::CloudFormation::"):
+    def _attribute(self, argument: Any) -> Any:
+        name, _, attribute = dotted(argument).partition(".")
+        # What a custom resource, a macro's or a nested stack calls an ARN may be anything.
+        kind = self.types.get(name, "")
+        if not kind.startswith("AWS::") or "." in attribute or kind.startswith(_OF_ANYTHING):
             return UNKNOWN
-        return self._arn(name) if attribute.endswith("Arn") else UNKNOWN
+        if attribute.endswith("Arn"):
+            return self._arn(name)
+        # A domain name has only characters of a bucket's name. It is as little one as a URL.
+        is_domain = kind == "AWS::S3::Bucket" and attribute.endswith(("DomainName", "URL"))
+        return Partial(f"https://{HOLE}") if is_domain else UNKNOWN
 
     def _arn(self, name: str) -> Partial:
-        return Partial(f"arn:{HOLE}:{self.types[name].split('::')[1].lower()}:{HOLE}")
+        is_layer = self.types[name] == "AWS::Lambda::LayerVersion"
+        service = "lambda:us-east-1:111122223333:layer" if is_layer else self.types[name].split("::")[1].lower()
+        return Partial(f"arn:aws:{service}:{HOLE}")
+
+    def _join(self, argument: Any) -> Any:
+        if not _is_pair(argument, str, list):
+            return UNKNOWN
+        return text_of(joined(map(self._text, argument[1]), argument[0]))
+
+    def _mapped(self, argument: Any) -> Any:
+        keys = [self._text(key) for key in argument] if isinstance(argument, list) else []
+        found = self.mappings if len(keys) == 3 and all(map(is_known, keys)) else {}
+        for key in keys:
+            found = found.get(key, {}) if isinstance(found, dict) else {}
+        return self._text(found)
 
     def _substitution(self, argument: Any) -> Any:
-        is_pair = isinstance(argument, list) and len(argument) == 2
-        text, given = argument if is_pair else (argument, {})
-        if not isinstance(text, str) or not isinstance(given, dict):
+        sub = _sub_of(argument)
+        if sub is None:
             return UNKNOWN
+        text, given = sub
 
         def value_of(name: str) -> Any:
             if name in given:
                 return self._text(given[name])
-            resource, _, attribute = name.partition(".")
-            return self._attribute(resource, attribute) if attribute else self._reference(name)
+            return self._attribute(name) if "." in name else self._reference(name)
 
         return text_of(substituted(text, value_of))
 
@@ -102,6 +127,20 @@ def dotted(argument: Any) -> str:
     """Return `Name.Attribute` of Fn::GetAtt, "" when a function gives a part of it."""
     parts = [argument] if isinstance(argument, str) else argument if isinstance(argument, list) else []
     return ".".join(parts) if all(isinstance(part, str) for part in parts) else ""
+
+
+def _sub_of(argument: Any) -> tuple[str, Mapping[str, Any]] | None:
+    """Return the text of Fn::Sub and the variables that it defines itself."""
+    if _is_pair(argument, str, dict):
+        return argument[0], argument[1]
+    return (argument, {}) if isinstance(argument, str) else None
+
+
+def variables(argument: Any) -> list[str]:
+    """Return what the text of Fn::Sub refers to outside of it."""
+    text, given = _sub_of(argument) or ("", {})
+    names = [name.strip() for name in re.findall(r"\$\{([^!}][^}]*)\}", text)]
+    return [name for name in names if name not in given]
 
 
 def function_of(value: Any) -> tuple[str, Any]:
@@ -117,12 +156,12 @@ def is_if(argument: Any) -> bool:
     return isinstance(argument, list) and len(argument) == 3 and isinstance(argument[0], str)
 
 
-def _is_join(argument: Any) -> bool:
+def _is_pair(argument: Any, first: Any, second: Any) -> bool:
     return (
         isinstance(argument, list)
         and len(argument) == 2
-        and isinstance(argument[0], str)
-        and isinstance(argument[1], list)
+        and isinstance(argument[0], first)
+        and isinstance(argument[1], second)
     )
 
 

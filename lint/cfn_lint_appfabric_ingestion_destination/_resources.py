@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Iterable, Iterator, Mapping
+from itertools import combinations
+from typing import Any, Callable, Iterator, Mapping, MutableMapping, Sequence
+from weakref import WeakKeyDictionary
 
-from ._functions import At, Resolution, children, function_of, is_if
+from ._functions import At, Resolution, children, function_of, is_if, variables
+from ._values import canonical, is_known
+
+MOST_CONDITIONS = 7
+"""Of how many conditions every combination is looked at: cfn-lint gives up after 128."""
+_COMBINATIONS: MutableMapping[Any, dict[Any, list[Mapping[str, bool]]]] = WeakKeyDictionary()
+"""What has been found in the conditions of a template: every rule asks for the same."""
 
 
 @dataclass(frozen=True)
@@ -16,11 +24,13 @@ class Variant:
         properties: As CloudFormation sends them.
         where: The place in the template of each place in the properties.
         is_chosen: Whether somebody has to choose a value of a parameter that is not its default.
+        by: Which value of which parameter it has, in parentheses; "" whatever the parameters.
     """
 
     properties: Any
     where: Mapping[At, At]
     is_chosen: bool = False
+    by: str = ""
 
     def place(self, at: At) -> At:
         """Return where in the template this is, or the nearest thing around it that is there."""
@@ -37,7 +47,7 @@ class Variant:
         while "Fn::If" in parts:
             index = parts.index("Fn::If")
             del parts[index : index + 2]
-        return "".join(f"[{each}]" if isinstance(each, int) else f".{each}" for each in parts).lstrip(".")
+        return "".join(f"[{each}]" if isinstance(each, int) else f".{_shown(str(each))}" for each in parts)[1:]
 
 
 @dataclass(frozen=True)
@@ -50,40 +60,73 @@ class Resource:
     cfn: Any
 
     def variants(self) -> Iterator[Variant]:
-        """Yield one for every combination of conditions that is possible, and for every value of a parameter."""
-        for conditions in self._combinations():
+        """Yield one for each possible combination of conditions, and for each value of a parameter.
+
+        Of more than MOST_CONDITIONS the combinations contain every pair, and not every three.
+        """
+        possible = self._combinations()
+        for conditions in possible:
             yield self._under(conditions, {})
-        parameters = _declared_parameters(self.cfn)
-        tested = _parameters_of_condition(self.body.get("Condition"), self.cfn.template.get("Conditions") or {})
-        for name in sorted(_parameters(self.body.get("Properties")) - tested):
-            for value, is_default in _values(parameters.get(name)):
-                yield replace(self._under({}, {name: value}), is_chosen=not is_default)
+        if not possible:
+            return
+        declared = _declared_parameters(self.cfn)
+        for name in sorted(_parameters(self.body.get("Properties"))):
+            for value, is_default in _values(declared.get(name)):
+                # A default is a mistake only where the resource is created with the defaults.
+                is_created = self._is_created(_defaults(declared) if is_default else {name: value})
+                if is_created or (is_created is None and not is_default):
+                    by = f" (by {'the default' if is_default else 'an allowed value'} of parameter {name})"
+                    yield replace(self._under({}, {name: value}), is_chosen=not is_default, by=by)
 
     def service_token(self) -> str:
         """Return what is known of the ServiceToken, or of the name of the export that it imports, by the defaults."""
         properties = self.body.get("Properties")
         token = properties.get("ServiceToken") if isinstance(properties, dict) else None
-        defaults = {name: each["Default"] for name, each in _declared_parameters(self.cfn).items() if "Default" in each}
         function, argument = function_of(token)
-        text = Resolution({}, defaults, {}).resolve(argument if function == "Fn::ImportValue" else token, (), ())
+        text = self._resolution({}, _defaults(_declared_parameters(self.cfn))).resolve(
+            argument if function == "Fn::ImportValue" else token, (), ()
+        )
         return text if isinstance(text, str) else ""
 
-    def _under(self, conditions: Mapping[str, bool], parameters: Mapping[str, Any]) -> Variant:
+    def _resolution(self, conditions: Mapping[str, bool], parameters: Mapping[str, Any]) -> Resolution:
         types = {resource.name: resource.type for resource in resources(self.cfn)}
-        resolution = Resolution(conditions, parameters, types)
+        return Resolution(conditions, parameters, types, self.cfn.template.get("Mappings") or {})
+
+    def _under(self, conditions: Mapping[str, bool], parameters: Mapping[str, Any]) -> Variant:
+        resolution = self._resolution(conditions, parameters)
         at = ("Resources", self.name, "Properties")
         has_properties = "Properties" in self.body
         properties = resolution.resolve(self.body["Properties"], at, ()) if has_properties else {}
         where = {**resolution.where, (): at if has_properties else at[:-1]}
         return Variant({} if properties is None else properties, where)
 
-    def _combinations(self) -> Iterable[Mapping[str, bool]]:
-        tested = {name: {True, False} for name in _conditions(self.body.get("Properties"))}
+    def _is_created(self, parameters: Mapping[str, Any]) -> bool | None:
+        """Return whether the condition of the resource is true with these parameters, None when it may be either."""
+        if "Condition" not in self.body:
+            return True
+        conditions = self.cfn.template.get("Conditions")
+        resolution = self._resolution({}, parameters)
+        return _is_true(
+            {"Condition": self.body["Condition"]}, conditions if isinstance(conditions, dict) else {}, resolution
+        )
+
+    def _combinations(self) -> list[Mapping[str, bool]]:
+        """Return combinations of conditions with which the resource is created; none when its own is impossible."""
+        # What is not defined, which cfn-lint itself reports, may be anything.
+        tested = sorted(filter(self.cfn.conditions.get, _conditions(self.body.get("Properties"))))
         own = self.body.get("Condition")
-        if isinstance(own, str):
-            tested[own] = {True}
-        # None is possible when a condition is not defined, which cfn-lint itself reports: then they may be anything.
-        return list(self.cfn.conditions.build_scenarios(tested)) or [{}]
+        fixed = [own] if isinstance(own, str) and self.cfn.conditions.get(own) else []
+        found = _COMBINATIONS.setdefault(self.cfn.conditions, {})
+        key = (tuple(tested), tuple(fixed))
+        if key not in found:
+            found[key] = list(_possible(*key, self.cfn.conditions.build_scenarios)) if tested or fixed else [{}]
+        return found[key]
+
+
+def _shown(name: str) -> str:
+    """Return a name short enough for a message and on one line, as the function does."""
+    text = "".join(character if character.isprintable() else "?" for character in name)
+    return text if len(text) <= 64 else f"{text[:63]}…"
 
 
 def resources(cfn: Any) -> list[Resource]:
@@ -96,10 +139,55 @@ def resources(cfn: Any) -> list[Resource]:
     ]
 
 
+def _possible(
+    tested: Sequence[str], fixed: Sequence[str], scenarios: Callable[..., Iterator[Mapping[str, bool]]]
+) -> Iterator[Mapping[str, bool]]:
+    names, true = [name for name in tested if name not in fixed], {name: {True} for name in fixed}
+    if len(names) <= MOST_CONDITIONS:
+        return scenarios({**{name: {True, False} for name in names}, **true})
+    return _in_pairs(names, lambda row: next(scenarios({**{name: {row[name]} for name in row}, **true}), None))
+
+
+def _in_pairs(
+    names: list[str], complete: Callable[[Mapping[str, bool]], Mapping[str, bool] | None]
+) -> Iterator[Mapping[str, bool]]:
+    """Yield combinations that contain every possible pair of two conditions' values, all false first.
+
+    Args:
+        names: The conditions.
+        complete: A function that returns what some values mean for all conditions, None when they are impossible.
+    """
+    pairs = [((a, x), (b, y)) for a, b in combinations(names, 2) for x in (False, True) for y in (False, True)]
+    exclusive = {pair for pair in pairs if all(dict(pair).values()) and not complete(dict(pair))}
+    left = set(pairs) - exclusive
+
+    def extended(row: dict[str, bool], *, is_checked: bool) -> dict[str, bool]:
+        for name in names:
+            if name not in row:
+                new, more = ({tuple(sorted([(name, x), each])) for each in row.items()} for x in (False, True))
+                row[name] = len(left & new) < len(left & more) and not exclusive & more
+                if is_checked and not complete(row):
+                    row[name] = not row[name]
+        return row
+
+    for pair in pairs:
+        if pair in left and complete(dict(pair)):
+            row = extended(dict(pair), is_checked=False)
+            if not complete(row):  # because of three or more conditions
+                row = extended(dict(pair), is_checked=True)
+            left.difference_update(combinations(sorted(row.items()), 2))
+            if found := complete(row):
+                yield found
+
+
 def _declared_parameters(cfn: Any) -> Mapping[str, Any]:
     """Return the parameters of a template; what is none is for cfn-lint itself to report."""
     found = cfn.template.get("Parameters")
     return {name: each for name, each in found.items() if isinstance(each, dict)} if isinstance(found, dict) else {}
+
+
+def _defaults(declared: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {name: canonical(each["Default"]) for name, each in declared.items() if "Default" in each}
 
 
 def _conditions(value: Any) -> set[str]:
@@ -112,25 +200,30 @@ def _conditions(value: Any) -> set[str]:
 def _parameters(value: Any) -> set[str]:
     """Return the names that a value refers to whatever the conditions: in a Fn::If a default may never be taken."""
     function, argument = function_of(value)
-    if function:
-        return {argument} if function == "Ref" and isinstance(argument, str) else set()
-    return set().union(*(_parameters(each) for each in children(value)))
+    if function == "Fn::If":
+        return set()
+    found = {argument} if function == "Ref" and isinstance(argument, str) else set()
+    if function == "Fn::Sub":
+        found = set(variables(argument))
+    return found.union(*(_parameters(each) for each in children(value)))
 
 
-def _parameters_of_condition(name: Any, conditions: Mapping[str, Any]) -> set[str]:
-    """Return the parameters that decide whether a resource is created: they may never have their default then."""
-    found: set[str] = set()
-    left: list[Any] = [{"Condition": name}]
-    seen = set()
-    while left:
-        function, argument = function_of(value := left.pop())
-        if function == "Condition" and isinstance(argument, str) and argument not in seen:
-            seen.add(argument)
-            left.append(conditions.get(argument))
-        elif function == "Ref" and isinstance(argument, str):
-            found.add(argument)
-        left.extend(children(value))
-    return found
+def _is_true(condition: Any, conditions: Mapping[str, Any], resolution: Resolution) -> bool | None:
+    """Return whether a condition is true, None when it may be either."""
+    function, argument = function_of(condition)
+    if function == "Condition" and isinstance(argument, str) and argument in conditions:
+        others = {name: each for name, each in conditions.items() if name != argument}  # so that a cycle ends
+        return _is_true(conditions[argument], others, resolution)
+    if function == "Fn::Equals":
+        texts = [resolution.resolve(canonical(each), (), ()) for each in children(argument)]
+        return len(set(texts)) == 1 if all(map(is_known, texts)) else None
+    found = {_is_true(each, conditions, resolution) for each in children(argument)}
+    if function == "Fn::Not":
+        return None if None in found else found == {False}
+    if function in ("Fn::And", "Fn::Or"):
+        decisive = function == "Fn::Or"
+        return decisive if decisive in found else None if None in found else not decisive
+    return None
 
 
 def _values(parameter: Any) -> list[tuple[Any, bool]]:

@@ -8,18 +8,17 @@ from typing import Any, Iterator
 
 from cfnlint.rules import CloudFormationLintRule, RuleMatch
 
-from ._contract import ATTRIBUTES, TYPE, did_you_mean, mistakes
-from ._functions import At, dotted
+from ._contract import ATTRIBUTES, SCHEMA, TYPE, did_you_mean, mistakes
+from ._functions import At, dotted, variables
 from ._resources import Resource, Variant, resources
-from ._values import HOLE, is_known
+from ._values import HOLE, UNKNOWN, known_parts
 
 EXPORT = "appfabric-ingestion-destination-ServiceToken"
 # An event waits at most 360 s for the provider's function, which then has at most 300 s.
 LONGEST_REQUEST = 360 + 300
-LONGEST_SERVICE_TIMEOUT = 3600
-MOST_DIGITS = 9  # int() refuses thousands of them
+_RANGE = SCHEMA["properties"]["ServiceTimeout"]
 _PROVIDER = re.compile("appfabric-ingestion-destination(-ServiceToken|-ProviderFunction-.*|:.*)?$")
-_LAMBDA_ARN = re.compile("arn:[^:]+:lambda:")
+_FUNCTION_ARN = ("arn", "", "lambda", "", "", "function")  # and its name; "" may be anything
 _BUCKET_NAME = ("DestinationConfiguration", "AuditLog", "Destination", "S3Bucket", "BucketName")
 
 
@@ -30,13 +29,13 @@ class _OfTheType(CloudFormationLintRule):  # type: ignore[misc]
 
     def match(self, cfn: Any) -> list[RuleMatch]:
         """Return what is wrong in a template, each mistake once."""
-        found = {}
+        found: dict[tuple[At, str], RuleMatch] = {}
         for resource in resources(cfn):
             if resource.type == TYPE:
                 for variant in resource.variants():
                     for at, message in self.found_in(variant):
                         path = variant.place(at)
-                        found[path, message] = RuleMatch(list(path), message)
+                        found.setdefault((path, message), RuleMatch(list(path), f"{message}{variant.by}"))
         return list(found.values())
 
     def found_in(self, variant: Variant) -> Iterator[tuple[At, str]]:
@@ -62,14 +61,39 @@ class ServiceToken(_OfTheType):
 
     id = "E9703"
     shortdesc = f"ServiceToken of {TYPE}"
-    description = "The provider is a Lambda function: an SNS topic, or the name of an export, cannot work"
+    description = "The provider is a Lambda function: another resource, or the name of an export, cannot work"
 
     def found_in(self, variant: Variant) -> Iterator[tuple[At, str]]:
         """Yield a token that is known to be something else."""
         token = variant.properties.get("ServiceToken") if isinstance(variant.properties, dict) else None
-        if isinstance(token, str) and (":sns:" in token or (HOLE not in token and not _LAMBDA_ARN.match(token))):
-            is_what = "the ARN of the provider's function, and no SNS topic or name"
+        if isinstance(token, str) and not _may_be_a_function(token):
+            is_what = (
+                "the ARN of the provider's function, not that of an SNS topic, a layer or anything else, and no name"
+            )
             yield ("ServiceToken",), f"ServiceToken must be {is_what}: Fn::ImportValue {EXPORT} gives it"
+
+
+def _may_be_a_function(token: str) -> bool:
+    """Whether a text is the ARN of a function, as far as it is known."""
+    parts = known_parts(token)
+    if HOLE not in token and len(parts) < len(_FUNCTION_ARN) + 1:
+        return False
+    return ":sns:" not in token and all(part == wanted for part, wanted in zip(parts, _FUNCTION_ARN) if wanted)
+
+
+class ServiceTimeoutRange(_OfTheType):
+    """What CloudFormation refuses as a time."""
+
+    id = "E9704"
+    shortdesc = f"Range of the ServiceTimeout of {TYPE}"
+    description = "CloudFormation refuses a ServiceTimeout that is no whole number of seconds up to an hour"
+
+    def found_in(self, variant: Variant) -> Iterator[tuple[At, str]]:
+        """Yield a time that is known to be out of range, or not to be a number."""
+        said = _service_timeout(variant)
+        if isinstance(said, str) and HOLE not in said and _seconds(said) is None:
+            words = f"must be a whole number from {_RANGE['minimum']} to {_RANGE['maximum']}, the seconds"
+            yield ("ServiceTimeout",), f"ServiceTimeout {words} that CloudFormation waits"
 
 
 class ServiceTimeout(_OfTheType):
@@ -80,22 +104,30 @@ class ServiceTimeout(_OfTheType):
     description = "CloudFormation waits an hour for a response that never comes, unless ServiceTimeout says less"
 
     def found_in(self, variant: Variant) -> Iterator[tuple[At, str]]:
-        """Yield what is wrong with how long CloudFormation waits."""
-        said = variant.properties.get("ServiceTimeout") if isinstance(variant.properties, dict) else ""
+        """Yield a time that is missing or too short."""
+        said = _service_timeout(variant)
+        seconds = _seconds(said) if isinstance(said, str) else None
         message = ""
         if said is None:
             message = "is missing: CloudFormation waits an hour for a response that never comes; 720 is enough"
-        elif is_known(said) and said and not said.isdecimal():
-            message = "must be a number of seconds"
-        elif is_known(said) and said and (len(said) > MOST_DIGITS or int(said) > LONGEST_SERVICE_TIMEOUT):
-            message = f"must be at most {LONGEST_SERVICE_TIMEOUT} seconds"
-        elif is_known(said) and said and int(said) < LONGEST_REQUEST:
+        elif seconds is not None and seconds < LONGEST_REQUEST:
             message = (
                 f"should be at least {LONGEST_REQUEST} seconds (is {said}): an event may wait and be processed"
                 " for that long, and a later response is lost"
             )
         if message:
             yield ("ServiceTimeout",), f"ServiceTimeout {message}"
+
+
+def _service_timeout(variant: Variant) -> Any:
+    """Return the value that properties have, None if it is missing."""
+    return variant.properties.get("ServiceTimeout") if isinstance(variant.properties, dict) else UNKNOWN
+
+
+def _seconds(text: str) -> int | None:
+    """Return the time that CloudFormation waits, None when it refuses the text."""
+    seconds = int(text) if re.fullmatch("[0-9]{1,4}", text) else 0
+    return seconds if _RANGE["minimum"] <= seconds <= _RANGE["maximum"] else None
 
 
 class BucketName(_OfTheType):
@@ -128,10 +160,7 @@ class Attributes(CloudFormationLintRule):  # type: ignore[misc]
         names = {resource.name for resource in resources(cfn) if resource.type == TYPE}
         references = [(path, dotted(said)) for *path, said in cfn.search_deep_keys("Fn::GetAtt")]
         for *path, said in cfn.search_deep_keys("Fn::Sub"):
-            text, given = said if isinstance(said, list) and len(said) == 2 else (said, {})
-            if isinstance(text, str) and isinstance(given, dict):
-                variables = re.findall(r"\$\{([^!}][^}]*)\}", text)
-                references += [(path, name) for name in variables if name.strip() not in given]
+            references += [(path, name) for name in variables(said)]
         found = []
         for path, reference in references:
             name, _, attribute = reference.strip().partition(".")

@@ -21,34 +21,49 @@ class Partial(str):
     """A text of which some parts are known: for each of the others it has a HOLE or one of the SAMPLES."""
 
 
+class Scalar(Partial):
+    """The canonical text of a number, truth value or date."""
+
+
 UNKNOWN = Unknown()
+MAYBE = Unknown()
+"""A value that may be AWS::NoValue as well: a Fn::If whose condition is not known."""
 SAMPLES = {
     "AWS::AccountId": Partial("111122223333"),
     "AWS::Partition": Partial("aws"),
-    "AWS::Region": Partial("us-east-1"),
+    "AWS::Region": Partial("xx-sample-1"),
+    "AWS::StackId": Partial("arn:aws:cloudformation:xx-sample-1:111122223333:stack/name/id"),
     "AWS::Lambda::Function": Partial("function"),
     "AWS::Serverless::Function": Partial("function"),
 }
 """One value that Ref may give of a pseudo parameter or of a type, where every value has the same form."""
+_NOT_KNOWN = re.compile("|".join(map(re.escape, (HOLE, *SAMPLES.values()))))
 
 
 def text_of(scalar: Any) -> Any:
     """Return a scalar as CloudFormation sends it, a string; anything else as it is.
 
-    YAML's loader makes numbers, truth values and dates of what CloudFormation takes for texts, and what becomes a float
-    may have been written in several ways. A dynamic reference may resolve to anything.
+    A dynamic reference may resolve to anything.
     """
-    if isinstance(scalar, float):
-        return Partial(HOLE)
+    if not isinstance(scalar, str):
+        text = canonical(scalar)
+        return Scalar(text) if isinstance(text, str) else scalar
+    if "{{resolve:" in scalar:
+        return UNKNOWN
+    return scalar
+
+
+def canonical(scalar: Any) -> Any:
+    """Return the one text of a number, truth value or date; anything else as it is.
+
+    YAML's loader makes these of what CloudFormation takes for texts, and several texts give the same: `0x1F` and 31,
+    `yes` and true. No pattern or list of values separates them, but their lengths differ, and so may two equal keys.
+    """
     if isinstance(scalar, bool):
         return str(scalar).lower()
     if isinstance(scalar, (datetime.date, datetime.datetime)):
         return scalar.isoformat()
-    if not isinstance(scalar, (str, int)):
-        return scalar
-    if "{{resolve:" in str(scalar):
-        return UNKNOWN
-    return scalar if isinstance(scalar, Partial) else str(scalar)
+    return str(scalar) if isinstance(scalar, (int, float)) else scalar
 
 
 def is_known(value: Any) -> TypeGuard[str]:
@@ -56,10 +71,24 @@ def is_known(value: Any) -> TypeGuard[str]:
     return isinstance(value, str) and not isinstance(value, Partial)
 
 
+def least_length(text: str) -> int:
+    """Return how many characters a text has at least."""
+    if isinstance(text, Scalar):
+        return 0
+    return len(_NOT_KNOWN.sub("", text) if isinstance(text, Partial) else text)
+
+
+def known_parts(arn: str) -> list[str]:
+    """Return the parts of an ARN, of one that is not known to its end those before that."""
+    known, hole, _ = arn.partition(HOLE)
+    parts = known.split(":")
+    return parts[:-1] if hole else parts
+
+
 def joined(parts: Iterable[Any], delimiter: str = "") -> Any:
     """Return the text that parts make; a part that is no text is a hole."""
     parts = list(parts)
-    text = delimiter.join(part if isinstance(part, str) else HOLE for part in parts)
+    text = delimiter.join(part if isinstance(part, str) and not isinstance(part, Scalar) else HOLE for part in parts)
     return text if all(map(is_known, parts)) else Partial(text)
 
 

@@ -294,6 +294,18 @@ ROWS = (
     ),
     row("an adopted destination's UUID", {"AdoptArn": DESTINATION.rpartition("/")[2]}, "AdoptArn", native=None),
     row(
+        "an adopted destination of another ingestion, whose ARN goes on",
+        {"AdoptArn": f"{DESTINATION.replace(INGESTION, OTHER_INGESTION)}/x"},
+        "AdoptArn",
+        native=None,
+    ),
+    row(
+        "an adopted destination of another ingestion, and no app bundle",
+        {"AppBundleArn": "my-bundle", "AdoptArn": DESTINATION.replace(INGESTION, OTHER_INGESTION)},
+        "AppBundleArn",
+        native=None,
+    ),
+    row(
         "an adopted destination of another ingestion",
         {"AdoptArn": DESTINATION.replace(INGESTION, OTHER_INGESTION)},
         "AdoptArn",

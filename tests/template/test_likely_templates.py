@@ -56,7 +56,9 @@ def sub(arn: str) -> str:
 
 BUCKET = "BucketName: !Ref Logs"
 S3_BUCKET = "S3Bucket:\n              BucketName: !Ref Logs\n              Prefix: saas"
-TOKEN = "ServiceToken: !ImportValue appfabric-ingestion-destination-ServiceToken"
+EXPORT = "appfabric-ingestion-destination-ServiceToken"
+PROPERTIES = BASE[BASE.rindex("    Properties:\n") : BASE.index("Outputs:\n")]
+TOKEN = f"ServiceToken: !ImportValue {EXPORT}"
 TYPE = "Type: Custom::AppFabricIngestionDestination"
 TOPIC = "\n  Topic: { Type: AWS::SNS::Topic, Condition: IsProd }\n  Destination:"
 FUNCTION = """
@@ -65,6 +67,19 @@ FUNCTION = """
     Condition: IsProd
     Properties: { Code: { ImageUri: !Ref Name }, PackageType: Image, Role: !Ref Name }
   Destination:"""
+RESOURCES = FUNCTION.replace(
+    "\n  Destination:",
+    """
+  Layer: { Type: AWS::Lambda::LayerVersion, Condition: IsProd, Properties: { Content: { S3Bucket: layers, S3Key: k } } }
+  Version: { Type: AWS::Lambda::Version, Condition: IsProd, Properties: { FunctionName: !Ref Function } }
+  Alias:
+    Type: AWS::Lambda::Alias
+    Condition: IsProd
+    Properties: { Name: live, FunctionName: !Ref Function, FunctionVersion: !GetAtt Version.Version }
+  Nested: { Type: AWS::CloudFormation::Stack, Condition: IsProd, Properties: { TemplateURL: !Ref Name } }
+  Custom: { Type: Custom::Function, Condition: IsProd, Properties: { ServiceToken: !GetAtt Function.Arn } }
+  Destination:""",
+)
 STREAM = "\n  Stream: { Type: AWS::KinesisFirehose::DeliveryStream, Condition: IsProd }\n  Destination:"
 TO_THE_STREAM = "FirehoseStream: { StreamName: !GetAtt Stream.Arn }"
 FOR_EACH = """\
@@ -113,6 +128,25 @@ def bucket(name: str, value: str, message: str = "the bucket's name alone", rule
     return Case(f"a bucket: {name}", {BUCKET: f"BucketName: {value}"}, rule, message, "BucketName: ")
 
 
+def default(name: str, value: str) -> Case:
+    parameters = {"Default: dev": "Default: prod", "  Name: {": "  Bad: { Type: String, Default: s3://a }\n  Name: {"}
+    return Case(
+        f"a default {name}", {**parameters, BUCKET: f"BucketName: {value}"}, "E9701", "name alone", "BucketName"
+    )
+
+
+def mapped(name: str, key: str, rule: str = "") -> Case:
+    mappings = "Mappings: { Stages: { prod: { Schema: cef }, dev: { Schema: raw } } }\nConditions:\n"
+    changes = {"Conditions:\n": mappings, "Schema: ocsf": f"Schema: !FindInMap [Stages, {key}, Schema]"}
+    words = "of ocsf, raw (by an allowed value of parameter Stage)" if "Stage" in key else "must be one of ocsf, raw"
+    return Case(f"a schema of a mapping: {name}", changes, rule, words, "Schema: !FindInMap")
+
+
+def token(name: str, value: str, rule: str = "E9703") -> Case:
+    changes = {"\n  Destination:": RESOURCES, TOKEN: f"ServiceToken: {value}"}
+    return Case(f"a ServiceToken: {name}", changes, rule, f"Fn::ImportValue {EXPORT}" if rule else "", "ServiceToken: ")
+
+
 WRONG = (
     bucket("Fn::GetAtt of the ARN", "!GetAtt Logs.Arn"),
     bucket("Fn::GetAtt of the ARN, a list", "!GetAtt [Logs, Arn]"),
@@ -125,6 +159,25 @@ WRONG = (
     bucket("a path with Fn::Sub", "!Sub ${Logs}/saas"),
     bucket("a block that ends in a newline", "!Sub |\n                ${AWS::AccountId}-audit-logs"),
     bucket("the ARN in one branch", "!If [IsProd, !GetAtt Logs.Arn, audit-logs]"),
+    bucket("the ARN by a variable of Fn::Sub", "!Sub ['${Which}', { Which: !GetAtt Logs.Arn }]"),
+    default("in Fn::Sub", "!Sub '${Bad}'"),
+    default("in Fn::Join", "!Join [-, [audit, !Ref Bad]]"),
+    mapped("by key", "prod", "E9701"),
+    mapped("by a parameter", "!Ref Stage", "E9701"),
+    bucket("its domain name", "!GetAtt Logs.RegionalDomainName"),
+    bucket("its website", "!Sub '${Logs.WebsiteURL}'"),
+    bucket("the stack's ARN", "!Ref AWS::StackId"),
+    bucket("too long", f"!Sub ${{Name}}-{'p' * 64}", "must have 3 to 63 characters (has at least 65)"),
+    Case(
+        "a prefix: too long",
+        {"Prefix: saas": f'Prefix: !Join [/, [!Ref AWS::Region, {"p" * 120}]]'},
+        "E9701",
+        "must have 1 to 120 characters (has at least 121)",
+    ),
+    *(
+        Case(f"properties: {said}", {PROPERTIES: f"    Properties: {said}\n"}, "E9701", "be an object", "Propert")
+        for said in ("none", "[]", "720")
+    ),
     bucket("too short", "ab", "must have 3 to 63 characters (has 2)"),
     bucket("capitals", "Audit-Logs", "only buckets of before March 2018", "W9703"),
     bucket("an underscore with Fn::Sub", "!Sub ${AWS::AccountId}_logs", "only buckets of before March 2018", "W9703"),
@@ -164,12 +217,79 @@ WRONG = (
         "IngestionArn must belong to the app bundle that AppBundleArn specifies",
         "IngestionArn: ",
     ),
+    Case(
+        "parents: a default with which the resource is created",
+        {
+            "Default: dev": "Default: prod",
+            "  Name: {": "  Bundle: { Type: String, Default: '' }\n  Name: {",
+            f"{BUNDLE}\n": "!Ref Bundle\n",
+        },
+        "E9701",
+        "the ARN of an app bundle",
+        "AppBundleArn: ",
+    ),
+    Case(
+        "parents: an ingestion of another Region, the app bundle not known",
+        {TOKEN: "ServiceToken: arn:aws:lambda:eu-west-1:111122223333:function:f", f"{BUNDLE}\n": "!Ref Name\n"},
+        "E9701",
+        "IngestionArn must be in the provider's Region, eu-west-1",
+        "IngestionArn: ",
+    ),
+    Case(
+        "parents: a Region other than that of a function with Fn::Sub",
+        {TOKEN: "ServiceToken: !Sub arn:aws:lambda:eu-west-1:${AWS::AccountId}:function:f", INGESTION: INGESTION_ID},
+        "E9701",
+        "AppBundleArn must be in the provider's Region, eu-west-1",
+        "AppBundleArn: ",
+    ),
+    Case(
+        "parents: a known Region in an ARN that is not",
+        {
+            TOKEN: "ServiceToken: !Sub arn:aws:lambda:eu-west-1:${Name}",
+            f"AppBundleArn: {BUNDLE}": "AppBundleArn: !Sub arn:aws:appfabric:us-east-1:${Name}:appbundle/${Name}",
+            INGESTION: INGESTION_ID,
+        },
+        "E9701",
+        "AppBundleArn must be in the provider's Region, eu-west-1",
+        "AppBundleArn: ",
+    ),
+    Case(
+        "parents: a known UUID in an ARN that is not",
+        {INGESTION: f"!Sub arn:aws:appfabric:${{Name}}:appbundle/{INGESTION_ID}/ingestion/${{Name}}"},
+        "E9701",
+        "IngestionArn must belong to the app bundle that AppBundleArn specifies",
+        "IngestionArn: ",
+    ),
+    Case(
+        "an adopted destination of another ingestion, the app bundle not known",
+        {
+            f"{BUNDLE}\n": "!Ref Name\n",
+            "Tags:": f"AdoptArn: {BUNDLE}/ingestion/{BUNDLE_ID}/ingestiondestination/{BUNDLE_ID}\n      Tags:",
+        },
+        "E9701",
+        "AdoptArn must belong to the ingestion",
+        "AdoptArn: ",
+    ),
     Case("parents: another service", {f"{BUNDLE}\n": "arn:aws:iam::1:x\n"}, "E9701", "the ARN of an app b", "AppBund"),
     Case("parents: a name", {f"{BUNDLE}\n": "my-bundle\n"}, "E9701", "the ARN of an app bundle", "AppBundleArn: "),
     Case("parents: two names", {"Tags:": f"AppBundleIdentifier: {BUNDLE_ID}\n      Tags:"}, "E9701", "one of", "Prop"),
     Case("a misspelled property", {"Prefix: saas": "Prefx: saas"}, "E9701", "did you mean Prefix?", "Prefx"),
     Case("a property as the API spells it", {"Tags:": "tags:"}, "E9701", "did you mean Tags?", "tags"),
     Case("a schema in capitals", {"Schema: ocsf": "Schema: OCSF"}, "E9701", "one of ocsf, raw", "Schema"),
+    Case("a format that YAML parses as a Boolean", {"Format: json": "Format: no"}, "E9701", "must be one of", "Format"),
+    Case("an app bundle that is a number", {f"{BUNDLE}\n": "0x1F\n"}, "E9701", "the ARN of an app bundle", "AppBundle"),
+    Case(
+        "a wrong branch, beside a resource with the same condition",
+        {PROPERTIES: PROPERTIES + BASE[BASE.index("  Destination:") : BASE.index("Outputs:")]
+         .replace("Destination:\n", "Second:\n", 1)
+         .replace("    Condition: IsProd\n", "")
+         .replace("!Ref Logs", "logs")
+         .replace("json", "!If [IsProd, json, jsn]")},
+        "E9701",
+        "Format must be one of json, parquet",
+        "Format: !If",
+    ),
+    Case("a number as an object", {S3_BUCKET: "S3Bucket: 0x1F"}, "E9701", "S3Bucket must be an object", "S3Bucket"),
     Case(
         "parquet to a stream",
         {"Format: json": "Format: parquet", S3_BUCKET: "FirehoseStream: { StreamName: logs }"},
@@ -183,7 +303,7 @@ WRONG = (
     Case("an unknown attribute", {"!Ref Destination": "!GetAtt Destination.Id"}, "E9702", "no attribute Id", "Value"),
     Case("no ServiceTimeout", {"      ServiceTimeout: 720\n": ""}, "W9701", "missing", "Properties:"),
     Case("a ServiceTimeout that is too short", {"720": "300"}, "W9701", "at least 660 seconds", "ServiceTimeout"),
-    Case("a ServiceTimeout of many digits", {"720": f'"{"9" * 5000}"'}, "W9701", "at most 3600", "ServiceTimeout"),
+    Case("a ServiceTimeout that is too long", {"720": "3601"}, "E9704", "from 1 to 3600", "ServiceTimeout"),
     Case("a type with a missing capital", {TYPE: "Type: Custom::AppfabricIngestionDestination"}, "W9702", "the type"),
     Case("a truncated type", {TYPE: "Type: Custom::AppFabricIngestionDestinatio"}, "W9702", "is not validated"),
     Case(
@@ -242,6 +362,13 @@ WRONG = (
         "E9703",
         "Fn::ImportValue",
     ),
+    token("the ARN of a bucket", "!GetAtt Logs.Arn"),
+    token("the ARN of a bucket by Fn::Sub", '!Sub "${Logs.Arn}"'),
+    token("the ARN of another service by Fn::Sub", "!Sub arn:aws:states:${AWS::Region}:1:stateMachine:${Name}"),
+    token("the literal ARN of a layer", "arn:aws:lambda:us-east-1:111122223333:layer:appfabric:1"),
+    token("the ARN of a layer", "!Ref Layer"),
+    token("the beginning of an ARN", "arn:aws:lambda:us-east-1:111122223333:function"),
+    token("another ARN of which the end is not known", "!Sub arn:aws:lambda:us-east-1:111122223333:layer:${Name}"),
     Case(
         "an invalid bucket in Fn::ForEach",
         {"Parameters:": "Transform: AWS::LanguageExtensions\nParameters:", "Resources:\n": "Resources:\n" + FOR_EACH,
@@ -254,11 +381,30 @@ WRONG = (
 
 RIGHT = (
     Case("the base", {}),
+    Case(
+        "a bucket or a stream by opposite conditions, beside a default",
+        {
+            "  Name: {": "  Team: { Type: String, Default: security }\n  Name: {",
+            S3_BUCKET: "S3Bucket: !If [HasPrefix, { BucketName: logs }, !Ref AWS::NoValue]\n"
+            "            FirehoseStream: !If [HasPrefix, !Ref AWS::NoValue, { StreamName: logs }]",
+            "Format: json": "Format: !If [HasPrefix, parquet, json]",
+            "Value: security": "Value: !Ref Team",
+        },
+    ),
+    mapped("another key", "dev"),
+    mapped("by Region", "!Ref AWS::Region"),
+    mapped("by no key", "test"),
+    Case("a prefix of samples", {"Prefix: saas": f"Prefix: !Sub {'p' * 108}-${{AWS::Region}}${{AWS::Partition}}"}),
+    Case("a prefix that is a domain", {"Prefix: saas": "Prefix: !GetAtt Logs.DomainName"}),
     Case("a prefix that YAML parses as a date", {"Prefix: saas": "Prefix: 2026-11-25"}),
     Case("a tag that YAML parses as a date", {"Value: security": "Value: 2026-11-25"}),
     Case("a tag that YAML parses as a time", {"Value: security": "Value: 2026-11-25T10:00:00Z"}),
     Case("a tag that YAML parses as a number", {"Value: security": "Value: 1_400"}),
     Case("a tag that YAML parses as a Boolean", {"Value: security": "Value: on"}),
+    Case("a bucket that YAML parses as a small number", {BUCKET: "BucketName: 0x1F"}),
+    Case("tags whose keys are numbers", {"- { Key: team,": "- { Key: 0010, Value: a }\n        - { Key: 8,"}),
+    Case("tags whose keys are true to YAML", {"- { Key: team,": "- { Key: yes, Value: a }\n        - { Key: on,"}),
+    Case("a prefix of a number by Fn::Join", {"Prefix: saas": f'Prefix: !Join ["", [{"p" * 118}, 0x1F]]'}),
     Case("tags whose keys are versions", {"- { Key: team,": "- { Key: 1.1, Value: a }\n        - { Key: 1.10,"}),
     Case("a bucket of digits", {BUCKET: "BucketName: 20261125"}),
     Case("UUIDs", {f"{BUNDLE}\n": f"{BUNDLE_ID}\n", INGESTION: INGESTION_ID}),
@@ -273,13 +419,50 @@ RIGHT = (
     Case("Fn::Join of parts", {BUCKET: "BucketName: !Join [-, [!Ref AWS::AccountId, !Ref Name, logs]]"}),
     Case("a function's ARN", {"\n  Destination:": FUNCTION, TOKEN: "ServiceToken: !GetAtt Function.Arn"}),
     Case("a token by Fn::Sub", {TOKEN: "ServiceToken: !Sub arn:${AWS::Partition}:lambda:${AWS::Region}:1:function:f"}),
+    *(token(said, f"!{said}", "") for said in (
+        "Ref Version", "Ref Alias", "GetAtt Alias.AliasArn", "GetAtt Version.FunctionArn", "GetAtt Nested.Outputs.Arn",
+        "GetAtt Custom.Arn", "Sub ${Name}:function:f", "Sub arn:${Name}", "Sub ${Function.Arn}:live", "Ref Name",
+        "Sub arn:aws-cn:lambda:${AWS::Region}:${AWS::AccountId}:function:${Name}:live",
+    )),
+    Case(
+        "the function of a SAM template as ServiceToken",
+        {
+            "Parameters:": "Transform: AWS::Serverless-2016-10-31\nParameters:",
+            "\n  Destination:": """
+  Function:
+    Type: AWS::Serverless::Function
+    Condition: IsProd
+    Properties: { PackageType: Image, ImageUri: !Ref Name }
+  Destination:""",
+            TOKEN: "ServiceToken: !GetAtt Function.Arn",
+        },
+    ),
     Case("a token from a parameter", {TOKEN: "ServiceToken: !Ref Name"}),
     Case("parents from parameters", {f"{BUNDLE}\n": "!Ref Name\n", INGESTION: "!Sub ${Name}/ingestion/1"}),
+    Case("an ingestion in a known app bundle, with Fn::Sub", {INGESTION: f"!Sub ${{Name}}/ingestion/{INGESTION_ID}"}),
+    Case("a token of this Region", {TOKEN: "ServiceToken: !Sub arn:aws:lambda:${AWS::Region}:1:function:f"}),
+    Case("a token of a Region that is not known", {TOKEN: "ServiceToken: !Sub arn:aws:lambda:${Name}:1:function:f"}),
     Case(
         "parents with Fn::Sub",
         {f"AppBundleArn: {BUNDLE}": f"AppBundleArn: !Sub {sub(BUNDLE)}", INGESTION: f"!Sub {sub(INGESTION)}"},
     ),
     Case("one parent with Fn::Sub", {f"AppBundleArn: {BUNDLE}": f"AppBundleArn: !Sub {sub(BUNDLE)}"}),
+    Case(
+        "a default with which the resource is not created",
+        {"  Name: {": "  Bundle: { Type: String, Default: '' }\n  Name: {", f"{BUNDLE}\n": "!Ref Bundle\n"},
+    ),
+    Case(
+        "a default that the resource's condition tests",
+        {
+            "  Name: {": "  Bundle: { Type: String, Default: '' }\n  Name: {",
+            "!Equals [!Ref Stage, prod]": '!And [!Equals [!Ref Name, a], !Not [!Equals [!Sub "${Bundle}", ""]]]',
+            f"{BUNDLE}\n": "!Ref Bundle\n",
+        },
+    ),
+    Case(
+        "a resource that is never created",
+        {"!Equals [!Ref Stage, prod]": "!Equals [!Ref Stage, test]", f"{BUNDLE}\n": "my-bundle\n"},
+    ),
     Case(
         "an adopted destination with Fn::Sub",
         {"Tags:": f"AdoptArn: !Sub {INGESTION.replace(BUNDLE_ID, '${Name}')}/ingestiondestination/1\n      Tags:"},

@@ -197,6 +197,7 @@ def test_nothing_is_reported_for_a_template_full_of_functions(version: str, tmp_
     assert [each for each in found if each.rule[1:].startswith("97") or each.rule == "E0002"] == []
 
 
+WHOLE = "E9704 ServiceTimeout must be a whole number from 1 to 3600"
 SERVICE_TIMEOUTS = {
     "720": "",
     '"720"': "",
@@ -205,18 +206,26 @@ SERVICE_TIMEOUTS = {
     "!Ref Seconds": "",
     "!If [IsProd, 720, 3600]": "",
     "!GetAtt Other.TopicName": "",
-    "3601": "at most 3600",
-    "659": "at least 660",
-    "!Ref TooFew": "at least 660",
-    "!If [IsProd, 300, 720]": "at least 660",
-    "!If [IsProd, 720, !Ref AWS::NoValue]": "missing",
-    "!Ref AWS::NoValue": "missing",
-    "soon": "a number of seconds",
+    "1": "W9701 ServiceTimeout should be at least 660",
+    "3601": WHOLE,
+    "0": WHOLE,
+    "-1": WHOLE,
+    "720.5": WHOLE,
+    '"720.0"': WHOLE,
+    f'"{"9" * 5000}"': WHOLE,
+    "yes": WHOLE,
+    "!Ref AWS::AccountId": WHOLE,
+    "659": "W9701 ServiceTimeout should be at least 660",
+    "!Ref TooFew": "W9701 ServiceTimeout should be at least 660",
+    "!If [IsProd, 300, 720]": "W9701 ServiceTimeout should be at least 660",
+    "!If [IsProd, 720, !Ref AWS::NoValue]": "W9701 ServiceTimeout is missing",
+    "!Ref AWS::NoValue": "W9701 ServiceTimeout is missing",
+    "soon": WHOLE,
 }
 
 
 @both
-def test_an_unsuitable_service_timeout_is_a_warning(version: str, tmp_path: Path) -> None:
+def test_an_unsuitable_service_timeout_is_reported_once(version: str, tmp_path: Path) -> None:
     text = """
 Parameters:
   Stage: { Type: String, Default: dev }
@@ -239,12 +248,61 @@ Resources:
       ProcessingConfiguration: {{ AuditLog: {{ Schema: ocsf, Format: json }} }}
       DestinationConfiguration: {{ AuditLog: {{ Destination: {{ S3Bucket: {{ BucketName: audit-logs }} }} }} }}
 """
-    found = [each for each in cfn_lint(version, text, tmp_path) if each.rule.endswith("9701")]
-    assert {each.rule for each in found} == {"W9701"}
+    found = [each for each in cfn_lint(version, text, tmp_path) if each.rule[1:3] == "97"]
     for index, (said, words) in enumerate(SERVICE_TIMEOUTS.items()):
-        messages = [each.message for each in found if each.path[1] == f"Row{index}"]
+        messages = [f"{each.rule} {each.message}" for each in found if each.path[1] == f"Row{index}"]
         assert len(messages) == bool(words), said
         assert all(words in message for message in messages), said
+
+
+def with_many_conditions(index: int, count: int) -> str:
+    """Return two resources: one is wrong with a pair of the conditions, and one where all of them are false."""
+    chain = "".join(f"!If [Of{index}Is{each}, saas, " for each in range(count))
+    tags = [f"!If [Of{index}Has{each}, {{ Key: k{each}, Value: v }}, !Ref AWS::NoValue]" for each in range(count)]
+    common = """
+    Type: Custom::AppFabricIngestionDestination
+    Properties:
+      ServiceToken: !ImportValue provider-ServiceToken
+      AppBundleArn: 11111111-1111-4111-8111-111111111111
+      IngestionArn: 22222222-2222-4222-8222-222222222222"""
+    return f"""
+  Pair{index}:
+    Condition: IsProd{common}
+      ServiceTimeout: !If [IsDev, 1, 720]
+      ProcessingConfiguration: {{ AuditLog: {{ Schema: ocsf, Format: !If [Of{index}Has0, parquet, json] }} }}
+      DestinationConfiguration:
+        AuditLog:
+          Destination:
+            S3Bucket: !If [Of{index}Has{count - 1}, {{ BucketName: audit-logs }}, !Ref AWS::NoValue]
+            FirehoseStream: !If [Of{index}Lacks, {{ StreamName: audit-logs }}, !Ref AWS::NoValue]
+      Tags: [{", ".join(tags)}]
+  Chain{index}:{common}
+      ServiceTimeout: 720
+      ProcessingConfiguration: {{ AuditLog: {{ Schema: ocsf, Format: json }} }}
+      DestinationConfiguration:
+        AuditLog: {{ Destination: {{ S3Bucket: {{ BucketName: audit-logs, Prefix: {chain}""{"]" * count} }} }} }}
+"""
+
+
+COUNTS = (5, 6, 12)  # Pair has two more
+
+
+@both
+def test_a_mistake_of_two_conditions_is_found_among_any_number(version: str, tmp_path: Path) -> None:
+    parameters, conditions = ["Stage"], "  IsProd: !Equals [!Ref Stage, prod]\n  IsDev: !Equals [!Ref Stage, dev]\n"
+    for index, count in enumerate(COUNTS):
+        conditions += f"  Of{index}Lacks: !Not [!Condition Of{index}Has{count - 1}]\n"
+        for each in range(count):
+            parameters.append(f"P{index}x{each}")
+            conditions += f'  Of{index}Has{each}: !Equals [!Ref P{index}x{each}, "yes"]\n'
+            conditions += f"  Of{index}Is{each}: !Equals [!Ref Stage, stage-{each}]\n"
+    text = "Parameters:\n" + "".join(f"  {name}: {{ Type: String }}\n" for name in parameters)
+    text += f"Conditions:\n{conditions}Resources:\n"
+    text += "".join(with_many_conditions(index, count) for index, count in enumerate(COUNTS))
+    found = [each for each in cfn_lint(version, text, tmp_path) if each.rule[1:].startswith("97")]
+    reported = {(each.path[1], each.message.partition(" ")[0].rpartition(".")[2]) for each in found}
+    wrong = {"Pair": "Format", "Chain": "Prefix"}
+    assert reported == {(f"{name}{index}", wrong[name]) for name in wrong for index in range(len(COUNTS))}
 
 
 @both
