@@ -125,7 +125,7 @@ class Resource:
 
 def _shown(name: str) -> str:
     """Return a name short enough for a message and on one line, as the function does."""
-    text = "".join(character if character.isprintable() else "?" for character in name)
+    text = "".join(character if character.isprintable() else " " for character in name) or '""'
     return text if len(text) <= 64 else f"{text[:63]}…"
 
 

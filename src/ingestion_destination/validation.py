@@ -37,7 +37,7 @@ class Reader:
             self.problem(f"{path or 'ResourceProperties'} must be an object")
         for name in self._values or {}:
             if name not in allowed:
-                shown = shorten(printable(str(name)), MAX_NAME_LENGTH)
+                shown = shorten(printable(str(name)), MAX_NAME_LENGTH) or '""'
                 self.problem(f"{self._at(shown)} is unknown{_did_you_mean(name, allowed)}")
 
     def problem(self, text: str) -> None:
