@@ -186,8 +186,8 @@ def _ingestion_of_another_bundle(properties: Mapping[str, Any]) -> Iterator[Mist
     parents = _parents(properties)
     if len(parents) == 2:
         (bundle_name, bundle), (name, ingestion) = parents["AppBundle"], parents["Ingestion"]
-        its = ingestion.rpartition("/ingestion/")[0]
-        if its and _differ(its if is_known(ingestion) else Partial(its), bundle):
+        around = ingestion.rpartition("/ingestion/")[0]
+        if around and _differ(around if is_known(ingestion) else Partial(around), bundle):
             words = f"must belong to the app bundle that {bundle_name} specifies"
             yield Mistake((name,), (name,), words)
 
@@ -196,8 +196,8 @@ def _other_regions(properties: Mapping[str, Any]) -> Iterator[Mistake]:
     """Yield the ARNs of another Region than that of the function, which ServiceToken is the ARN of."""
     region = _region(properties.get("ServiceToken"), "lambda")
     for name in ("AppBundleIdentifier", "AppBundleArn", "IngestionIdentifier", "IngestionArn", "AdoptArn"):
-        its = _region(properties.get(name), "appfabric")
-        if region and its and its != region and _is_right(name, properties[name]):
+        arn_region = _region(properties.get(name), "appfabric")
+        if region and arn_region and arn_region != region and _is_right(name, properties[name]):
             yield Mistake((name,), (name,), f"must be in the provider's Region, {region}")
 
 

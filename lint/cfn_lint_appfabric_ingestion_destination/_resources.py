@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 from ._functions import At, Resolution, children, function_of, is_if, variables
 from ._values import canonical, is_known
 
-MOST_CONDITIONS = 7
+MAX_CONDITIONS = 7
 """Of how many conditions every combination is looked at: cfn-lint gives up after 128."""
 _COMBINATIONS: MutableMapping[Any, dict[Any, list[Mapping[str, bool]]]] = WeakKeyDictionary()
 """What has been found in the conditions of a template: every rule asks for the same."""
@@ -62,7 +62,7 @@ class Resource:
     def variants(self) -> Iterator[Variant]:
         """Yield one for each possible combination of conditions, and for each value of a parameter.
 
-        Of more than MOST_CONDITIONS the combinations contain every pair, and not every three.
+        Of more than MAX_CONDITIONS the combinations contain every pair, and not every three.
         """
         possible = self._combinations()
         for conditions in possible:
@@ -143,7 +143,7 @@ def _possible(
     tested: Sequence[str], fixed: Sequence[str], scenarios: Callable[..., Iterator[Mapping[str, bool]]]
 ) -> Iterator[Mapping[str, bool]]:
     names, true = [name for name in tested if name not in fixed], {name: {True} for name in fixed}
-    if len(names) <= MOST_CONDITIONS:
+    if len(names) <= MAX_CONDITIONS:
         return scenarios({**{name: {True, False} for name in names}, **true})
     return _in_pairs(names, lambda row: next(scenarios({**{name: {row[name]} for name in row}, **true}), None))
 

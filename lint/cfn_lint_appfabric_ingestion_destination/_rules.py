@@ -15,7 +15,7 @@ from ._values import HOLE, UNKNOWN, known_parts
 
 EXPORT = "appfabric-ingestion-destination-ServiceToken"
 # An event waits at most 360 s for the provider's function, which then has at most 300 s.
-LONGEST_REQUEST = 360 + 300
+MAX_REQUEST_SECONDS = 360 + 300
 _RANGE = SCHEMA["properties"]["ServiceTimeout"]
 _PROVIDER = re.compile("appfabric-ingestion-destination(-ServiceToken|-ProviderFunction-.*|:.*)?$")
 _FUNCTION_ARN = ("arn", "", "lambda", "", "", "function")  # and its name; "" may be anything
@@ -90,8 +90,8 @@ class ServiceTimeoutRange(_OfTheType):
 
     def found_in(self, variant: Variant) -> Iterator[tuple[At, str]]:
         """Yield a time that is known to be out of range, or not to be a number."""
-        said = _service_timeout(variant)
-        if isinstance(said, str) and HOLE not in said and _seconds(said) is None:
+        value = _service_timeout(variant)
+        if isinstance(value, str) and HOLE not in value and _seconds(value) is None:
             words = f"must be a whole number from {_RANGE['minimum']} to {_RANGE['maximum']}, the seconds"
             yield ("ServiceTimeout",), f"ServiceTimeout {words} that CloudFormation waits"
 
@@ -105,14 +105,14 @@ class ServiceTimeout(_OfTheType):
 
     def found_in(self, variant: Variant) -> Iterator[tuple[At, str]]:
         """Yield a time that is missing or too short."""
-        said = _service_timeout(variant)
-        seconds = _seconds(said) if isinstance(said, str) else None
+        value = _service_timeout(variant)
+        seconds = _seconds(value) if isinstance(value, str) else None
         message = ""
-        if said is None:
+        if value is None:
             message = "is missing: CloudFormation waits an hour for a response that never comes; 720 is enough"
-        elif seconds is not None and seconds < LONGEST_REQUEST:
+        elif seconds is not None and seconds < MAX_REQUEST_SECONDS:
             message = (
-                f"should be at least {LONGEST_REQUEST} seconds (is {said}): an event may wait and be processed"
+                f"should be at least {MAX_REQUEST_SECONDS} seconds (is {value}): an event may wait and be processed"
                 " for that long, and a later response is lost"
             )
         if message:
@@ -158,9 +158,9 @@ class Attributes(CloudFormationLintRule):  # type: ignore[misc]
     def match(self, cfn: Any) -> list[RuleMatch]:
         """Return each reference to an attribute that no resource of the type has."""
         names = {resource.name for resource in resources(cfn) if resource.type == TYPE}
-        references = [(path, dotted(said)) for *path, said in cfn.search_deep_keys("Fn::GetAtt")]
-        for *path, said in cfn.search_deep_keys("Fn::Sub"):
-            references += [(path, name) for name in variables(said)]
+        references = [(path, dotted(value)) for *path, value in cfn.search_deep_keys("Fn::GetAtt")]
+        for *path, value in cfn.search_deep_keys("Fn::Sub"):
+            references += [(path, name) for name in variables(value)]
         found = []
         for path, reference in references:
             name, _, attribute = reference.strip().partition(".")

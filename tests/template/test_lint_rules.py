@@ -316,7 +316,7 @@ def test_a_missing_service_timeout_is_a_warning(version: str, tmp_path: Path) ->
 def test_the_rules_use_the_functions_timeouts() -> None:
     function = yaml_parse((ROOT / "template.yaml").read_text())["Resources"]["ProviderFunction"]["Properties"]
     age, timeout = function["EventInvokeConfig"]["MaximumEventAgeInSeconds"], function["Timeout"]
-    assert f"LONGEST_REQUEST = {age} + {timeout}\n" in (RULES / "_rules.py").read_text()
+    assert f"MAX_REQUEST_SECONDS = {age} + {timeout}\n" in (RULES / "_rules.py").read_text()
 
 
 def test_sam_validate_applies_the_rules(tmp_path: Path) -> None:
