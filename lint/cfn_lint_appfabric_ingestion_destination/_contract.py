@@ -22,6 +22,8 @@ _READ_ONLY = [path.rpartition("/")[2] for path in SCHEMA["readOnlyProperties"]]
 ATTRIBUTES = ("AppBundleArn", "IngestionArn", *_READ_ONLY)
 _CLOUDFORMATIONS_OWN = ("ServiceToken", "ServiceTimeout")  # validated by cfn-lint itself and by rules of their own
 _NAMES = ("BucketName", "StreamName")
+_BUNDLE = ("AppBundleIdentifier", "AppBundleArn")
+_ARNS = (*_BUNDLE, "IngestionIdentifier", "IngestionArn", "AdoptArn")
 _KINDS = {"object": (dict, "an object"), "array": (list, "a list"), "string": (str, "a string")}
 
 
@@ -111,15 +113,25 @@ def _text(schema: Mapping[str, Any], value: Any, at: At) -> Iterator[Mistake]:
     known = schema.get("enum", [value])
     least, most = schema.get("minLength", 0), schema.get("maxLength", len(value))
     if HOLE not in value and value not in known:
-        yield Mistake(at, at, f"must be one of {', '.join(known)}{did_you_mean(value, known)}")
-    # What is known of a name decides, for every character of it must be one of a name's.
+        yield Mistake(at, at, f"must be one of {', '.join(known)}")
     matches = re.search(schema.get("pattern", ""), value.replace(HOLE, ""))
-    if not matches and (HOLE not in value or at[-1] in _NAMES):
+    if not matches and (HOLE not in value or _is_decided(at[-1], value)):
         yield Mistake(at, at, schema.get("$comment", ""))
     elif is_known(value) and not least <= len(value) <= most:
         yield Mistake(at, at, f"must have {least} to {most} characters (has {len(value)})")
     elif least_length(value) > most:
         yield Mistake(at, at, f"must have {least} to {most} characters (has at least {least_length(value)})")
+
+
+def _is_decided(name: Any, value: str) -> bool:
+    """Whether no value can match the pattern of a property, whatever its holes are."""
+    if name in _NAMES:  # every character must be one of a name's
+        return True
+    parts = known_parts(value)
+    is_another = len(parts) > 2 and parts[2] != "appfabric"
+    return name in _ARNS and (
+        is_another or bool(re.search(r"\s", value)) or (name in _BUNDLE and "/ingestion/" in value)
+    )
 
 
 def _object(schema: Mapping[str, Any], value: Any, at: At) -> Iterator[Mistake]:
@@ -195,7 +207,7 @@ def _ingestion_of_another_bundle(properties: Mapping[str, Any]) -> Iterator[Mist
 def _other_regions(properties: Mapping[str, Any]) -> Iterator[Mistake]:
     """Yield the ARNs of another Region than that of the function, which ServiceToken is the ARN of."""
     region = _region(properties.get("ServiceToken"), "lambda")
-    for name in ("AppBundleIdentifier", "AppBundleArn", "IngestionIdentifier", "IngestionArn", "AdoptArn"):
+    for name in _ARNS:
         arn_region = _region(properties.get(name), "appfabric")
         if region and arn_region and arn_region != region and _is_right(name, properties[name]):
             yield Mistake((name,), (name,), f"must be in the provider's Region, {region}")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import combinations
+from types import MappingProxyType
 from typing import Any, Callable, Iterator, Mapping, MutableMapping, Sequence
 from weakref import WeakKeyDictionary
 
 from ._functions import At, Resolution, children, function_of, is_if, variables
-from ._values import canonical, is_known
+from ._values import Scalar, canonical, is_known
 
 MAX_CONDITIONS = 7
 """Of how many conditions every combination is looked at: cfn-lint gives up after 128."""
@@ -47,7 +48,7 @@ class Variant:
         while "Fn::If" in parts:
             index = parts.index("Fn::If")
             del parts[index : index + 2]
-        return "".join(f"[{each}]" if isinstance(each, int) else f".{_shown(str(each))}" for each in parts)[1:]
+        return "".join(f"[{each}]" if type(each) is int else f".{_shown(canonical(each))}" for each in parts)[1:]
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,9 @@ class Resource:
             for value, is_default in _values(declared.get(name)):
                 # A default is a mistake only where the resource is created with the defaults.
                 is_created = self._is_created(_defaults(declared) if is_default else {name: value})
-                if is_created or (is_created is None and not is_default):
+                # Where that is not known, somebody can choose the value unless the condition looks at it.
+                may_choose = not is_default and name not in self._parameters_of_its_condition()
+                if is_created or (is_created is None and may_choose):
                     by = f" (by {'the default' if is_default else 'an allowed value'} of parameter {name})"
                     yield replace(self._under({}, {name: value}), is_chosen=not is_default, by=by)
 
@@ -104,11 +107,11 @@ class Resource:
         """Return whether the condition of the resource is true with these parameters, None when it may be either."""
         if "Condition" not in self.body:
             return True
-        conditions = self.cfn.template.get("Conditions")
-        resolution = self._resolution({}, parameters)
-        return _is_true(
-            {"Condition": self.body["Condition"]}, conditions if isinstance(conditions, dict) else {}, resolution
-        )
+        condition = {"Condition": self.body["Condition"]}
+        return _is_true(condition, _declared_conditions(self.cfn), self._resolution({}, parameters))
+
+    def _parameters_of_its_condition(self) -> set[str]:
+        return _parameters({"Condition": self.body.get("Condition")}, _declared_conditions(self.cfn))
 
     def _combinations(self) -> list[Mapping[str, bool]]:
         """Return combinations of conditions with which the resource is created; none when its own is impossible."""
@@ -186,8 +189,20 @@ def _declared_parameters(cfn: Any) -> Mapping[str, Any]:
     return {name: each for name, each in found.items() if isinstance(each, dict)} if isinstance(found, dict) else {}
 
 
+def _declared_conditions(cfn: Any) -> Mapping[str, Any]:
+    found = cfn.template.get("Conditions")
+    return found if isinstance(found, dict) else {}
+
+
 def _defaults(declared: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {name: canonical(each["Default"]) for name, each in declared.items() if "Default" in each}
+    """Return what is known of the parameters by default: not that of one whose default is the name of its value."""
+    return {
+        name: canonical(each["Default"]) for name, each in declared.items() if "Default" in each and _is_plain(each)
+    }
+
+
+def _is_plain(parameter: Mapping[str, Any]) -> bool:
+    return parameter.get("Type") in ("String", "Number")
 
 
 def _conditions(value: Any) -> set[str]:
@@ -197,26 +212,37 @@ def _conditions(value: Any) -> set[str]:
     return found.union(*(_conditions(each) for each in children(value)))
 
 
-def _parameters(value: Any) -> set[str]:
-    """Return the names that a value refers to whatever the conditions: in a Fn::If a default may never be taken."""
+def _parameters(value: Any, conditions: Mapping[str, Any] = MappingProxyType({})) -> set[str]:
+    """Return the names that a value refers to, itself or by conditions.
+
+    What a Fn::If refers to is left out: its default may never be taken.
+    """
     function, argument = function_of(value)
     if function == "Fn::If":
         return set()
+    if function == "Condition" and isinstance(argument, str) and argument in conditions:
+        return _parameters(conditions[argument], _without(conditions, argument))
     found = {argument} if function == "Ref" and isinstance(argument, str) else set()
     if function == "Fn::Sub":
         found = set(variables(argument))
-    return found.union(*(_parameters(each) for each in children(value)))
+    return found.union(*(_parameters(each, conditions) for each in children(value)))
+
+
+def _without(conditions: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return the other conditions, so that a cycle ends."""
+    return {each: condition for each, condition in conditions.items() if each != name}
 
 
 def _is_true(condition: Any, conditions: Mapping[str, Any], resolution: Resolution) -> bool | None:
     """Return whether a condition is true, None when it may be either."""
     function, argument = function_of(condition)
     if function == "Condition" and isinstance(argument, str) and argument in conditions:
-        others = {name: each for name, each in conditions.items() if name != argument}  # so that a cycle ends
-        return _is_true(conditions[argument], others, resolution)
+        return _is_true(conditions[argument], _without(conditions, argument), resolution)
     if function == "Fn::Equals":
         texts = [resolution.resolve(canonical(each), (), ()) for each in children(argument)]
-        return len(set(texts)) == 1 if all(map(is_known, texts)) else None
+        if len(set(texts)) == 1 and all(is_known(text) or isinstance(text, Scalar) for text in texts):
+            return True
+        return False if all(map(is_known, texts)) else None
     found = {_is_true(each, conditions, resolution) for each in children(argument)}
     if function == "Fn::Not":
         return None if None in found else found == {False}
@@ -228,7 +254,7 @@ def _is_true(condition: Any, conditions: Mapping[str, Any], resolution: Resoluti
 
 def _values(parameter: Any) -> list[tuple[Any, bool]]:
     """Return what a parameter may be, all that is allowed or the default, and whether each is the default."""
-    if not parameter or parameter.get("Type") not in ("String", "Number"):
+    if not parameter or not _is_plain(parameter):
         return []
     allowed = parameter.get("AllowedValues")
     if not isinstance(allowed, list) or not allowed:

@@ -78,7 +78,9 @@ def _may_be_a_function(token: str) -> bool:
     parts = known_parts(token)
     if HOLE not in token and len(parts) < len(_FUNCTION_ARN) + 1:
         return False
-    return ":sns:" not in token and all(part == wanted for part, wanted in zip(parts, _FUNCTION_ARN) if wanted)
+    return not re.search(r":sns:|\s", token) and all(
+        part == wanted for part, wanted in zip(parts, _FUNCTION_ARN) if wanted
+    )
 
 
 class ServiceTimeoutRange(_OfTheType):
@@ -142,7 +144,7 @@ class BucketName(_OfTheType):
         name = variant.properties
         for key in _BUCKET_NAME:
             name = name.get(key) if isinstance(name, dict) else None
-        if isinstance(name, str) and re.search("[A-Z_]", name):
+        if isinstance(name, str) and re.search("[A-Z_]", name) and re.fullmatch(r"[\w.-]*", name.replace(HOLE, "")):
             words = "has capitals or an underscore, which only buckets of before March 2018 have"
             yield _BUCKET_NAME, f"{variant.name(_BUCKET_NAME)} {words}"
 

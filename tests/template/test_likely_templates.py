@@ -178,6 +178,29 @@ WRONG = (
         Case(f"properties: {said}", {PROPERTIES: f"    Properties: {said}\n"}, "E9701", "be an object", "Propert")
         for said in ("none", "[]", "720")
     ),
+    token("a block that ends in a newline", "!Sub |\n        arn:aws:lambda:${AWS::Region}:1:function:p\n"),
+    Case(
+        "an app bundle: a block that ends in a newline",
+        {f"{BUNDLE}\n": "!Sub |\n        arn:aws:appfabric:us-east-1:111122223333:appbundle/${Name}\n"},
+        "E9701",
+        "AppBundleArn must be the ARN of an app bundle",
+        "AppBundleArn: ",
+    ),
+    Case(
+        "an app bundle: the ARN of a bucket",
+        {f"{BUNDLE}\n": "!GetAtt Logs.Arn\n"},
+        "E9701",
+        "AppBundleArn must be the ARN of an app bundle",
+        "AppBundleArn: ",
+    ),
+    Case(
+        "an app bundle: an ingestion that is not known",
+        {f"{BUNDLE}\n": "!Sub ${Name}/ingestion/${Stage}\n"},
+        "E9701",
+        "AppBundleArn must be the ARN of an app bundle",
+        "AppBundleArn: ",
+    ),
+    Case("a name that is a Boolean", {"Prefix: saas": "on: saas"}, "E9701", "S3Bucket.true is unknown", "S3Bucket:"),
     bucket("too short", "ab", "must have 3 to 63 characters (has 2)"),
     bucket("capitals", "Audit-Logs", "only buckets of before March 2018", "W9703"),
     bucket("an underscore with Fn::Sub", "!Sub ${AWS::AccountId}_logs", "only buckets of before March 2018", "W9703"),
@@ -457,6 +480,40 @@ RIGHT = (
             "  Name: {": "  Bundle: { Type: String, Default: '' }\n  Name: {",
             "!Equals [!Ref Stage, prod]": '!And [!Equals [!Ref Name, a], !Not [!Equals [!Sub "${Bundle}", ""]]]',
             f"{BUNDLE}\n": "!Ref Bundle\n",
+        },
+    ),
+    Case(
+        "a default of the parameter store that the resource's condition tests",
+        {
+            "  Name: {": "  Disabled: { Type: 'AWS::SSM::Parameter::Value<String>', Default: /off }\n"
+            "  Bundle: { Type: String, Default: '' }\n  Name: {",
+            "!Equals [!Ref Stage, prod]": "!And [!Not [!Equals [!Ref Disabled, 'true']], !Equals [!Ref Stage, prod]]",
+            f"{BUNDLE}\n": "!Ref Bundle\n",
+        },
+    ),
+    Case(
+        "an allowed value with which the resource is not created",
+        {
+            "  Name: {": "  Seconds: { Type: Number, Default: 720, AllowedValues: [0, 720] }\n  Name: {",
+            "!Equals [!Ref Stage, prod]": "!Not [!Equals [!Ref Seconds, '0']]",
+            "ServiceTimeout: 720": "ServiceTimeout: !Ref Seconds",
+        },
+    ),
+    Case(
+        "an allowed value that a mapping turns off",
+        {
+            "Conditions:\n": "Mappings: { Stages: { prod: { Enabled: true, B: my-logs }, "
+            "dev: { Enabled: false, B: '' } } }\nConditions:\n",
+            "!Equals [!Ref Stage, prod]": "!Equals [!FindInMap [Stages, !Ref Stage, Enabled], 'true']",
+            BUCKET: "BucketName: !FindInMap [Stages, !Ref Stage, B]",
+        },
+    ),
+    Case(
+        "an allowed value that a condition may turn off",
+        {
+            "Conditions:\n": "Mappings: { Stages: { prod: { B: my-logs }, dev: { B: '' } } }\nConditions:\n",
+            "!Equals [!Ref Stage, prod]": "!Equals [!Sub '${Stage}-${Name}', prod-saas]",
+            BUCKET: "BucketName: !FindInMap [Stages, !Ref Stage, B]",
         },
     ),
     Case(

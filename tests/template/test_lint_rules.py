@@ -34,7 +34,7 @@ Resources:
       ProcessingConfiguration:
         AuditLog:
           Schema: !Ref Schema # wrong: Schema must be one of ocsf, raw
-          Format: parqet # wrong: Format must be one of json, parquet, did you mean parquet?
+          Format: parqet # wrong: Format must be one of json, parquet
       DestinationConfiguration:
         AuditLog:
           Destination:
