@@ -13,8 +13,8 @@ from ._values import Scalar, canonical, is_known
 
 MAX_CONDITIONS = 7
 """Of how many conditions every combination is looked at: cfn-lint gives up after 128."""
-_COMBINATIONS: MutableMapping[Any, dict[Any, list[Mapping[str, bool]]]] = WeakKeyDictionary()
-"""What has been found in the conditions of a template: every rule asks for the same."""
+_FOUND: MutableMapping[Any, dict[Any, list[Any]]] = WeakKeyDictionary()
+"""What has been found in a template, by its conditions' object: every rule asks for the same."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,17 @@ class Resource:
     body: Mapping[str, Any]
     cfn: Any
 
-    def variants(self) -> Iterator[Variant]:
-        """Yield one for each possible combination of conditions, and for each value of a parameter.
+    def variants(self) -> list[Variant]:
+        """Return one for each possible combination of conditions, and for each value of a parameter.
 
         Of more than MAX_CONDITIONS the combinations contain every pair, and not every three.
         """
+        found = _FOUND.setdefault(self.cfn.conditions, {})
+        if self.name not in found:
+            found[self.name] = list(self._variants())
+        return found[self.name]
+
+    def _variants(self) -> Iterator[Variant]:
         possible = self._combinations()
         for conditions in possible:
             yield self._under(conditions, {})
@@ -119,7 +125,7 @@ class Resource:
         tested = sorted(filter(self.cfn.conditions.get, _conditions(self.body.get("Properties"))))
         own = self.body.get("Condition")
         fixed = [own] if isinstance(own, str) and self.cfn.conditions.get(own) else []
-        found = _COMBINATIONS.setdefault(self.cfn.conditions, {})
+        found = _FOUND.setdefault(self.cfn.conditions, {})
         key = (tuple(tested), tuple(fixed))
         if key not in found:
             found[key] = list(_possible(*key, self.cfn.conditions.build_scenarios)) if tested or fixed else [{}]
