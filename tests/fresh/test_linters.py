@@ -47,7 +47,7 @@ def test_the_rules_by_the_words_of_the_readme(requirement: str, environment: Env
 
 def test_the_hook_of_the_readme_in_pre_commit(environment: Environment, tmp_path: Path) -> None:
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
-    for name in ("pyproject.toml", "LICENSE", ".pre-commit-hooks.yaml", "lint"):
+    for name in ("pyproject.toml", "template.yaml", "LICENSE", ".pre-commit-hooks.yaml", "lint"):
         (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, prepared(ours) / name)
     commit(ours)
     command("git", "tag", "v0.1.0", cwd=ours)
