@@ -12,6 +12,8 @@ in memory only:
 | `stacks._deploy_stack_async` (wrapped)   | creates one resource after another                              |
 | `stacks._failed_operation` (wrapped)     | forgets a resource whose Create failed, so it gets no Delete    |
 | `stacks._validation_errors` (wrapped)    | lets a custom resource change its type                          |
+| `stacks._resolve_stack_outputs` (wrapped) | changes an export in use, and keeps one that was removed        |
+| `DeleteStack` (wrapped)                  | says in words of its own that an export is in use               |
 | `UpdateStack` (wrapped)                  | refuses a stack that failed and was not rolled back             |
 | `CreateChangeSet` (wrapped)              | takes an update in every state of the stack                     |
 | `ExecuteChangeSet` (wrapped)             | the same                                                        |
@@ -33,6 +35,7 @@ from typing import Any, NoReturn
 import ministack.app
 from ministack.services import lambda_svc
 from ministack.services.cloudformation import (
+    _exports,
     _stack_events,
     _stacks,
     changesets,
@@ -66,6 +69,7 @@ def install(*, custom_resources: CustomResources, functions: Functions, activity
     _replace_functions(functions)
     _wrap_operations(custom_resources)
     _wrap_validation()
+    _wrap_exports()
     _wrap_updates()
     _wrap_change_sets()
     _wrap_concurrency()
@@ -189,6 +193,54 @@ def _wrap_validation() -> None:
         return found
 
     stacks._validation_errors = errors
+
+
+def _wrap_exports() -> None:
+    """Keep an export's value, and the export itself, while another stack imports it.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-stack-exports.html
+    """
+    resolve, delete = stacks._resolve_stack_outputs, handlers._ACTION_HANDLERS["DeleteStack"]
+
+    def exported(stack_id: str) -> dict[str, str]:
+        return {name: export["Value"] for name, export in _exports.items() if export["StackId"] == stack_id}
+
+    def problem(name: str, verb: str) -> str | None:
+        importers = _importers(name)
+        return f"Export {name} cannot be {verb} as it is in use by {', '.join(importers)}" if importers else None
+
+    def resolve_outputs(*arguments: object) -> tuple[list[dict[str, str]], dict[str, Any]]:
+        outputs, exports = resolve(*arguments)
+        before = exported(str(arguments[-1]))  # the stack's id
+        for name, value in before.items():
+            kept = exports.get(name)
+            if kept and kept["Value"] == value:
+                continue
+            if reason := problem(name, "updated" if kept else "deleted"):
+                raise ValueError(reason)
+        for name in before.keys() - exports.keys():  # nothing fails an update after its outputs
+            _exports.pop(name)
+        return outputs, exports
+
+    def delete_stack(parameters: Mapping[str, Any]) -> object:
+        stack = handlers._resolve_stack(handlers._p(parameters, "StackName"))
+        reasons = (problem(name, "deleted") for name in (exported(stack["StackId"]) if stack else ()))
+        reason = next(filter(None, reasons), None)
+        return helpers._error("ValidationError", reason) if reason else delete(parameters)
+
+    stacks._resolve_stack_outputs = resolve_outputs
+    handlers._ACTION_HANDLERS["DeleteStack"] = delete_stack
+
+
+def _importers(export: str) -> list[str]:
+    """The names of the other stacks that import an export, which each does until it is deleted."""
+    return sorted(
+        name
+        for name, stack in _stacks.items()
+        if stack["StackStatus"] != "DELETE_COMPLETE"
+        and stack["StackId"] != _exports[export]["StackId"]
+        and export in handlers._imported_export_names(stack, name)
+    )
 
 
 def _wrap_updates() -> None:

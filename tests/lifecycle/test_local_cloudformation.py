@@ -531,6 +531,78 @@ def test_a_resource_waits_for_what_it_depends_on(scenario: Scenario) -> None:
     assert scenario.types("Second") == []
 
 
+# Exports
+
+
+class Exporter:
+    """A stack that exports a value, and the names that it goes by."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.cloudformation = scenario.cloudformation
+        self.client = scenario.cloudformation.client("cloudformation")
+        self.name, self.export = f"{scenario.name}-exporter", f"of-{scenario.name}"
+        self.cloudformation.create_stack(self.name, self.template("first"))
+
+    def template(self, value: str | None) -> str:
+        """The stack's template that exports `value`, None for nothing."""
+        exported = {"Out": {"Value": value, "Export": {"Name": self.export}}} if value else {}
+        # ministack's change sets see no change where no resource changes
+        queue = {"Type": "AWS::SQS::Queue", "Properties": {"VisibilityTimeout": len(value or "")}}
+        return json.dumps({"Resources": {"Queue": queue}, "Outputs": exported})
+
+    def update(self, value: str | None, *, by_change_set: bool) -> Stack:
+        template = self.template(value)
+        if not by_change_set:
+            return self.cloudformation.update_stack(self.name, template)
+        named = {"StackName": self.name, "ChangeSetName": "tried"}
+        self.client.create_change_set(**named, TemplateBody=template)
+        self.client.get_waiter("change_set_create_complete").wait(**named, WaiterConfig={"Delay": 0})
+        self.client.execute_change_set(**named)
+        stack = self.cloudformation.stack
+        self.cloudformation.wait(lambda: not stack(self.name).status.endswith("IN_PROGRESS"), timeout=60)
+        return stack(self.name)
+
+    def values(self) -> list[str]:
+        return [each["Value"] for each in self.client.list_exports()["Exports"] if each["Name"] == self.export]
+
+
+@pytest.fixture
+def exporter(scenario: Scenario) -> Exporter:
+    return Exporter(scenario)
+
+
+@pytest.mark.parametrize("by_change_set", [False, True], ids=["update", "change set"])
+@pytest.mark.parametrize(("value", "verb"), [("second", "updated"), (None, "deleted")])
+def test_an_export_in_use_is_neither_changed_nor_removed(
+    scenario: Scenario, exporter: Exporter, value: str | None, verb: str, by_change_set: bool
+) -> None:
+    scenario.create(Thing=scenario.thing(Imported={"Fn::ImportValue": exporter.export}))
+
+    stack = exporter.update(value, by_change_set=by_change_set)
+
+    assert (stack.status, stack.outputs) == ("UPDATE_ROLLBACK_COMPLETE", {"Out": "first"})
+    reasons = [event.reason for event in scenario.cloudformation.events(stack.id)]
+    assert f"Export {exporter.export} cannot be {verb} as it is in use by {scenario.name}" in reasons
+    assert exporter.values() == ["first"]
+
+
+@pytest.mark.parametrize("value", ["second", None])
+def test_an_export_that_is_not_in_use_is_changed_and_removed(exporter: Exporter, value: str | None) -> None:
+    assert exporter.update(value, by_change_set=False).status == "UPDATE_COMPLETE"
+    assert exporter.values() == ([value] if value else [])
+
+
+def test_a_stack_with_an_export_in_use_is_not_deleted(scenario: Scenario, exporter: Exporter) -> None:
+    scenario.create(Thing=scenario.thing(Imported={"Fn::ImportValue": exporter.export}))
+    refusal = f"Export {exporter.export} cannot be deleted as it is in use by {scenario.name}"
+
+    with pytest.raises(exporter.client.exceptions.ClientError, match=refusal):
+        exporter.client.delete_stack(StackName=exporter.name)
+
+    assert scenario.delete().status == "DELETE_COMPLETE"
+    assert scenario.cloudformation.delete_stack(exporter.name).status == "DELETE_COMPLETE"
+
+
 # The service
 
 
