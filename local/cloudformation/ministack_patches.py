@@ -4,22 +4,23 @@ Runs in ministack's own environment, `.venv-cloudformation`. ministack knows sta
 rollbacks well, and custom resources roughly. These parts of version 1.5.33 are replaced,
 in memory only:
 
-| ministack's                              | what it does otherwise                                          |
-| ---------------------------------------- | --------------------------------------------------------------- |
-| `custom_resource.invoke_custom_resource` | invokes the function once, waits for it, takes any response     |
-| `lambda_svc._execute_function_warm`      | runs the function without Lambda's runtime                      |
-| `lambda_svc._fetch_code_from_s3`         | creates a function from code that does not                      |
-| `stacks._deploy_stack_async` (wrapped)   | creates one resource after another                              |
-| `stacks._failed_operation` (wrapped)     | forgets a resource whose Create failed, so it gets no Delete    |
-| `stacks._validation_errors` (wrapped)    | lets a custom resource change its type                          |
-| `stacks._resolve_stack_outputs` (wrapped) | changes an export in use, and keeps one that was removed        |
-| `DeleteStack` (wrapped)                  | says in words of its own that an export is in use               |
-| `UpdateStack` (wrapped)                  | refuses a stack that failed and was not rolled back             |
-| `CreateChangeSet` (wrapped)              | takes an update in every state of the stack                     |
-| `ExecuteChangeSet` (wrapped)             | the same                                                        |
-| `AWS::Lambda::Function` (wrapped)        | ignores ReservedConcurrentExecutions                            |
-| `stacks._add_event` (wrapped)            | announces no event                                              |
-| `app._port_is_bindable`                  | opens port 443 beside its own                                   |
+| ministack's                                 | what it does otherwise                                       |
+| ------------------------------------------- | ------------------------------------------------------------ |
+| `custom_resource.invoke_custom_resource`    | invokes the function once, waits for it, takes any response  |
+| `lambda_svc._execute_function_warm`         | runs the function without Lambda's runtime                   |
+| `lambda_svc._fetch_code_from_s3`            | creates a function from code that does not                   |
+| `stacks._deploy_stack_async` (wrapped)      | creates one resource after another                           |
+| `stacks._failed_operation` (wrapped)        | forgets a resource whose Create failed, so it gets no Delete |
+| `stacks._validation_errors` (wrapped)       | lets a custom resource change its type                       |
+| `_custom_named_replacement_error` (wrapped) | lets a custom resource change its ServiceToken               |
+| `stacks._resolve_stack_outputs` (wrapped)   | changes an export in use, and keeps one that was removed     |
+| `DeleteStack` (wrapped)                     | says in words of its own that an export is in use            |
+| `UpdateStack` (wrapped)                     | refuses a stack that failed and was not rolled back          |
+| `CreateChangeSet` (wrapped)                 | takes an update in every state of the stack                  |
+| `ExecuteChangeSet` (wrapped)                | the same                                                     |
+| `AWS::Lambda::Function` (wrapped)           | ignores ReservedConcurrentExecutions                         |
+| `stacks._add_event` (wrapped)               | announces no event                                           |
+| `app._port_is_bindable`                     | opens port 443 beside its own                                |
 
 tests/lifecycle/test_local_cloudformation.py shows what each of them is for.
 """
@@ -69,6 +70,7 @@ def install(*, custom_resources: CustomResources, functions: Functions, activity
     _replace_functions(functions)
     _wrap_operations(custom_resources)
     _wrap_validation()
+    _wrap_service_tokens()
     _wrap_exports()
     _wrap_updates()
     _wrap_change_sets()
@@ -193,6 +195,20 @@ def _wrap_validation() -> None:
         return found
 
     stacks._validation_errors = errors
+
+
+def _wrap_service_tokens() -> None:
+    """Refuse a change of a ServiceToken where ministack refuses other updates: nothing is sent, or sent back."""
+    refusal = provisioners._custom_named_replacement_error
+
+    def error(resource_type: str, old: Properties, new: Properties, *arguments: object) -> str | None:
+        if resource_type.startswith(CUSTOM) and old.get("ServiceToken") != new.get("ServiceToken"):
+            return "Modifying service token is not allowed."
+        refused: str | None = refusal(resource_type, old, new, *arguments)
+        return refused
+
+    for module in (stacks, provisioners):
+        module._custom_named_replacement_error = error
 
 
 def _wrap_exports() -> None:

@@ -319,6 +319,15 @@ def test_a_custom_resource_keeps_its_type(scenario: Scenario) -> None:
     assert scenario.types() == ["Create"]
 
 
+def test_a_custom_resource_keeps_its_service_token(scenario: Scenario) -> None:
+    scenario.create()
+    moved = scenario.thing(ServiceToken=f"{scenario.service_token}-moved")
+
+    assert scenario.update(Thing=moved).status == "UPDATE_ROLLBACK_COMPLETE"
+    assert scenario.reasons() == ["Modifying service token is not allowed."]
+    assert scenario.types() == ["Create"]
+
+
 def test_an_update_continues_what_failed_and_was_not_rolled_back(scenario: Scenario) -> None:
     client = scenario.cloudformation.client("cloudformation")
     failing = scenario.template({"Create": FAILED})
