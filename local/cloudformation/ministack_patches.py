@@ -15,6 +15,7 @@ in memory only:
 | `_custom_named_replacement_error` (wrapped) | lets a custom resource change its ServiceToken               |
 | `stacks._resolve_stack_outputs` (wrapped)   | changes an export in use, and keeps one that was removed     |
 | `DeleteStack` (wrapped)                     | says in words of its own that an export is in use            |
+| `ListImports` (wrapped)                     | names no stack that is at work or has failed                 |
 | `UpdateStack` (wrapped)                     | refuses a stack that failed and was not rolled back          |
 | `CreateChangeSet` (wrapped)                 | takes an update in every state of the stack                  |
 | `ExecuteChangeSet` (wrapped)                | the same                                                     |
@@ -216,7 +217,8 @@ def _wrap_exports() -> None:
 
     https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-stack-exports.html
     """
-    resolve, delete = stacks._resolve_stack_outputs, handlers._ACTION_HANDLERS["DeleteStack"]
+    resolve = stacks._resolve_stack_outputs
+    delete, list_none = handlers._ACTION_HANDLERS["DeleteStack"], handlers._ACTION_HANDLERS["ListImports"]
 
     def exported(stack_id: str) -> dict[str, str]:
         return {name: export["Value"] for name, export in _exports.items() if export["StackId"] == stack_id}
@@ -244,17 +246,23 @@ def _wrap_exports() -> None:
         reason = next(filter(None, reasons), None)
         return helpers._error("ValidationError", reason) if reason else delete(parameters)
 
+    def list_imports(parameters: Mapping[str, Any]) -> object:
+        members = "".join(f"<member>{name}</member>" for name in _importers(handlers._p(parameters, "ExportName")))
+        result = f"<ListImportsResult><Imports>{members}</Imports></ListImportsResult>"
+        return helpers._xml(200, "ListImportsResponse", result) if members else list_none(parameters)
+
     stacks._resolve_stack_outputs = resolve_outputs
-    handlers._ACTION_HANDLERS["DeleteStack"] = delete_stack
+    handlers._ACTION_HANDLERS.update(DeleteStack=delete_stack, ListImports=list_imports)
 
 
 def _importers(export: str) -> list[str]:
     """The names of the other stacks that import an export, which each does until it is deleted."""
+    exporter = _exports.get(export, {}).get("StackId")
     return sorted(
         name
         for name, stack in _stacks.items()
         if stack["StackStatus"] != "DELETE_COMPLETE"
-        and stack["StackId"] != _exports[export]["StackId"]
+        and stack["StackId"] != exporter
         and export in handlers._imported_export_names(stack, name)
     )
 

@@ -612,6 +612,21 @@ def test_a_stack_with_an_export_in_use_is_not_deleted(scenario: Scenario, export
     assert scenario.cloudformation.delete_stack(exporter.name).status == "DELETE_COMPLETE"
 
 
+def test_a_stack_whose_deletion_failed_still_imports(scenario: Scenario, exporter: Exporter) -> None:
+    scenario.create(Thing=scenario.thing({"Delete": FAILED}, Imported={"Fn::ImportValue": exporter.export}))
+    assert scenario.delete().status == "DELETE_FAILED"
+
+    assert exporter.client.list_imports(ExportName=exporter.export)["Imports"] == [scenario.name]
+    with pytest.raises(exporter.client.exceptions.ClientError, match=f"as it is in use by {scenario.name}"):
+        exporter.client.delete_stack(StackName=exporter.name)
+
+    exporter.client.delete_stack(StackName=scenario.name, RetainResources=["Thing"])
+    stack = scenario.cloudformation.stack
+    scenario.cloudformation.wait(lambda: stack(scenario.stack.id).status == "DELETE_COMPLETE", timeout=60)
+    with pytest.raises(exporter.client.exceptions.ClientError, match="is not imported by any stack"):
+        exporter.client.list_imports(ExportName=exporter.export)
+
+
 # The service
 
 
