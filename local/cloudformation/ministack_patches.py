@@ -19,6 +19,7 @@ in memory only:
 | `UpdateStack` (wrapped)                     | refuses a stack that failed and was not rolled back          |
 | `CreateChangeSet` (wrapped)                 | takes an update in every state of the stack                  |
 | `ExecuteChangeSet` (wrapped)                | the same                                                     |
+| `stacks._delete_stack_async` (wrapped)      | deletes what a resource whose Delete failed depends on       |
 | `AWS::Lambda::Function` (wrapped)           | ignores ReservedConcurrentExecutions                         |
 | `stacks._add_event` (wrapped)               | announces no event                                           |
 | `app._port_is_bindable`                     | opens port 443 beside its own                                |
@@ -75,6 +76,7 @@ def install(*, custom_resources: CustomResources, functions: Functions, activity
     _wrap_exports()
     _wrap_updates()
     _wrap_change_sets()
+    _wrap_deletions()
     _wrap_concurrency()
     _wrap_events(activity)
     ministack.app._port_is_bindable = lambda *_: False
@@ -318,6 +320,30 @@ def _wrap_change_sets() -> None:
         return refuse(stack, change_set.get("ChangeSetType", "UPDATE")) or execute(parameters)
 
     handlers._ACTION_HANDLERS.update(CreateChangeSet=create_change_set, ExecuteChangeSet=execute_change_set)
+
+
+def _wrap_deletions() -> None:
+    """Keep what a resource depends on whose Delete failed: it is set aside until the deletion has ended."""
+    delete, add = stacks._delete_stack_async, stacks._add_event
+
+    def add_event(
+        stack_id: str, stack_name: str, logical_id: str, type_: str, status: str, *arguments: object, **options: object
+    ) -> None:
+        add(stack_id, stack_name, logical_id, type_, status, *arguments, **options)
+        if status != "DELETE_FAILED" or (stack := _stacks[stack_name])["StackStatus"] != "DELETE_IN_PROGRESS":
+            return
+        resources, definitions = stack["_resources"], stack["_template"]["Resources"]
+        for kept in stacks._with_dependencies([logical_id], definitions, set(resources)) - {logical_id}:
+            stack.setdefault("_kept", {})[kept] = resources.pop(kept)
+
+    async def delete_stack(stack_name: str, *arguments: object, **options: object) -> None:
+        stack = _stacks[stack_name]
+        await delete(stack_name, *arguments, **options)
+        stack["_resources"].update(stack.pop("_kept", {}))
+
+    stacks._add_event = add_event
+    for module in (stacks, handlers):
+        module._delete_stack_async = delete_stack
 
 
 def _wrap_concurrency() -> None:

@@ -289,6 +289,32 @@ def test_a_delete_that_is_responded_to_with_another_id_has_failed(scenario: Scen
     assert "PhysicalResourceId" in scenario.reasons()[0]
 
 
+def test_what_a_resource_depends_on_is_kept_when_its_delete_fails(scenario: Scenario) -> None:
+    topic: dict[str, Any] = {"Type": "AWS::SNS::Topic"}
+    indirect = topic | {"Properties": {"DisplayName": {"Fn::GetAtt": ["Named", "TopicName"]}}}
+    thing = scenario.thing({"Delete": FAILED}, Topic={"Ref": "Indirect"}) | {"DependsOn": "Ordered"}
+    others = {"Named": topic, "Indirect": indirect, "Ordered": topic, "Free": topic}
+    scenario.create(Thing=thing, **others)
+
+    stack = scenario.delete()
+
+    assert stack.status == "DELETE_FAILED"
+    assert stack.reason == "The following resource(s) failed to delete: [Thing]."
+    client = scenario.cloudformation.client("cloudformation")
+    resources = client.describe_stack_resources(StackName=scenario.name)["StackResources"]
+    assert {each["LogicalResourceId"]: each["ResourceStatus"] for each in resources} == {
+        "Thing": "DELETE_FAILED",
+        **dict.fromkeys(["Named", "Indirect", "Ordered"], "CREATE_COMPLETE"),
+    }
+    assert scenario.statuses("Indirect") == ["CREATE_IN_PROGRESS", "CREATE_COMPLETE"]
+
+    client.delete_stack(StackName=scenario.name, RetainResources=["Thing"])
+    scenario.cloudformation.wait(
+        lambda: scenario.cloudformation.stack(stack.id).status == "DELETE_COMPLETE", timeout=60
+    )
+    assert scenario.statuses("Indirect")[-1] == "DELETE_COMPLETE"
+
+
 def test_a_failed_update_is_sent_back(scenario: Scenario) -> None:
     scenario.create()
 
