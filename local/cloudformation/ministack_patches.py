@@ -20,6 +20,7 @@ in memory only:
 | `CreateChangeSet` (wrapped)                 | takes an update in every state of the stack                  |
 | `ExecuteChangeSet` (wrapped)                | the same                                                     |
 | `stacks._delete_stack_async` (wrapped)      | deletes what a resource whose Delete failed depends on       |
+| `stacks._roll_back_operation` (wrapped)     | forgets a resource whose Delete failed                       |
 | `AWS::Lambda::Function` (wrapped)           | ignores ReservedConcurrentExecutions                         |
 | `stacks._add_event` (wrapped)               | announces no event                                           |
 | `app._port_is_bindable`                     | opens port 443 beside its own                                |
@@ -36,6 +37,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import ministack.app
+from ministack.core.responses import now_iso
 from ministack.services import lambda_svc
 from ministack.services.cloudformation import (
     _exports,
@@ -77,6 +79,7 @@ def install(*, custom_resources: CustomResources, functions: Functions, activity
     _wrap_updates()
     _wrap_change_sets()
     _wrap_deletions()
+    _wrap_rollbacks()
     _wrap_concurrency()
     _wrap_events(activity)
     ministack.app._port_is_bindable = lambda *_: False
@@ -344,6 +347,24 @@ def _wrap_deletions() -> None:
     stacks._add_event = add_event
     for module in (stacks, handlers):
         module._delete_stack_async = delete_stack
+
+
+def _wrap_rollbacks() -> None:
+    """Keep a resource in its stack whose Delete failed in a rollback, so that it gets another with the stack's."""
+    roll_back = stacks._roll_back_operation
+
+    async def roll_back_operation(
+        stack_name: str, stack_id: str, stack: dict[str, Any], *arguments: object, **options: object
+    ) -> None:
+        await roll_back(stack_name, stack_id, stack, *arguments, **options)
+        if stack["StackStatus"] != "ROLLBACK_FAILED":
+            return
+        for logical_id, record in stack["_rollback_failed"].items():
+            names = {"LogicalResourceId": logical_id, "ResourceStatus": "DELETE_FAILED"}
+            stack["_resources"][logical_id] = {**record, **names, "Attributes": {}, "Timestamp": now_iso()}
+
+    for module in (stacks, handlers):
+        module._roll_back_operation = roll_back_operation
 
 
 def _wrap_concurrency() -> None:

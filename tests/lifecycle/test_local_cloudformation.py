@@ -280,6 +280,8 @@ def test_a_create_that_gets_no_response_in_time_is_deleted_by_a_made_up_id(scena
 
 def test_a_failing_delete_of_a_failed_create_fails_the_rollback(scenario: Scenario) -> None:
     assert scenario.create({"Create": FAILED, "Delete": FAILED}).status == "ROLLBACK_FAILED"
+    assert scenario.delete().status == "DELETE_FAILED"
+    assert scenario.types() == ["Create", "Delete", "Delete"]
 
 
 def test_a_delete_that_is_responded_to_with_another_id_has_failed(scenario: Scenario) -> None:
