@@ -4,20 +4,26 @@ Runs in ministack's own environment, `.venv-cloudformation`. ministack knows sta
 rollbacks well, and custom resources roughly. These parts of version 1.5.33 are replaced,
 in memory only:
 
-| ministack's                              | what it does otherwise                                          |
-| ---------------------------------------- | --------------------------------------------------------------- |
-| `custom_resource.invoke_custom_resource` | invokes the function once, waits for it, takes any response     |
-| `lambda_svc._execute_function_warm`      | runs the function without Lambda's runtime                      |
-| `lambda_svc._fetch_code_from_s3`         | creates a function from code that does not                      |
-| `stacks._deploy_stack_async` (wrapped)   | creates one resource after another                              |
-| `stacks._failed_operation` (wrapped)     | forgets a resource whose Create failed, so it gets no Delete    |
-| `stacks._validation_errors` (wrapped)    | lets a custom resource change its type                          |
-| `UpdateStack` (wrapped)                  | refuses a stack that failed and was not rolled back             |
-| `CreateChangeSet` (wrapped)              | takes an update in every state of the stack                     |
-| `ExecuteChangeSet` (wrapped)             | the same                                                        |
-| `AWS::Lambda::Function` (wrapped)        | ignores ReservedConcurrentExecutions                            |
-| `stacks._add_event` (wrapped)            | announces no event                                              |
-| `app._port_is_bindable`                  | opens port 443 beside its own                                   |
+| ministack's                                 | what it does otherwise                                       |
+| ------------------------------------------- | ------------------------------------------------------------ |
+| `custom_resource.invoke_custom_resource`    | invokes the function once, waits for it, takes any response  |
+| `lambda_svc._execute_function_warm`         | runs the function without Lambda's runtime                   |
+| `lambda_svc._fetch_code_from_s3`            | creates a function from code that does not                   |
+| `stacks._deploy_stack_async` (wrapped)      | creates one resource after another                           |
+| `stacks._failed_operation` (wrapped)        | forgets a resource whose Create failed, so it gets no Delete |
+| `stacks._validation_errors` (wrapped)       | lets a custom resource change its type                       |
+| `_custom_named_replacement_error` (wrapped) | lets a custom resource change its ServiceToken               |
+| `stacks._resolve_stack_outputs` (wrapped)   | changes an export in use, and keeps one that was removed     |
+| `DeleteStack` (wrapped)                     | says in words of its own that an export is in use            |
+| `ListImports` (wrapped)                     | names no stack that is at work or has failed                 |
+| `UpdateStack` (wrapped)                     | refuses a stack that failed and was not rolled back          |
+| `CreateChangeSet` (wrapped)                 | takes an update in every state of the stack                  |
+| `ExecuteChangeSet` (wrapped)                | the same                                                     |
+| `stacks._delete_stack_async` (wrapped)      | deletes what a resource whose Delete failed depends on       |
+| `stacks._roll_back_operation` (wrapped)     | forgets a resource whose Delete failed                       |
+| `AWS::Lambda::Function` (wrapped)           | ignores ReservedConcurrentExecutions                         |
+| `stacks._add_event` (wrapped)               | announces no event                                           |
+| `app._port_is_bindable`                     | opens port 443 beside its own                                |
 
 tests/lifecycle/test_local_cloudformation.py shows what each of them is for.
 """
@@ -31,8 +37,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import ministack.app
+from ministack.core.responses import now_iso
 from ministack.services import lambda_svc
 from ministack.services.cloudformation import (
+    _exports,
     _stack_events,
     _stacks,
     changesets,
@@ -66,8 +74,12 @@ def install(*, custom_resources: CustomResources, functions: Functions, activity
     _replace_functions(functions)
     _wrap_operations(custom_resources)
     _wrap_validation()
+    _wrap_service_tokens()
+    _wrap_exports()
     _wrap_updates()
     _wrap_change_sets()
+    _wrap_deletions()
+    _wrap_rollbacks()
     _wrap_concurrency()
     _wrap_events(activity)
     ministack.app._port_is_bindable = lambda *_: False
@@ -191,6 +203,75 @@ def _wrap_validation() -> None:
     stacks._validation_errors = errors
 
 
+def _wrap_service_tokens() -> None:
+    """Refuse a change of a ServiceToken where ministack refuses other updates: nothing is sent, or sent back."""
+    refusal = provisioners._custom_named_replacement_error
+
+    def error(resource_type: str, old: Properties, new: Properties, *arguments: object) -> str | None:
+        if resource_type.startswith(CUSTOM) and old.get("ServiceToken") != new.get("ServiceToken"):
+            return "Modifying service token is not allowed."
+        refused: str | None = refusal(resource_type, old, new, *arguments)
+        return refused
+
+    for module in (stacks, provisioners):
+        module._custom_named_replacement_error = error
+
+
+def _wrap_exports() -> None:
+    """Keep an export's value, and the export itself, while another stack imports it.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-stack-exports.html
+    """
+    resolve = stacks._resolve_stack_outputs
+    delete, list_none = handlers._ACTION_HANDLERS["DeleteStack"], handlers._ACTION_HANDLERS["ListImports"]
+
+    def exported(stack_id: str) -> dict[str, str]:
+        return {name: export["Value"] for name, export in _exports.items() if export["StackId"] == stack_id}
+
+    def problem(name: str, verb: str) -> str | None:
+        importers = _importers(name)
+        return f"Export {name} cannot be {verb} as it is in use by {', '.join(importers)}" if importers else None
+
+    def resolve_outputs(*arguments: object) -> tuple[list[dict[str, str]], dict[str, Any]]:
+        outputs, exports = resolve(*arguments)
+        before = exported(str(arguments[-1]))  # the stack's id
+        for name, value in before.items():
+            kept = exports.get(name)
+            if kept and kept["Value"] == value:
+                continue
+            if reason := problem(name, "updated" if kept else "deleted"):
+                raise ValueError(reason)
+        for name in before.keys() - exports.keys():  # nothing fails an update after its outputs
+            _exports.pop(name)
+        return outputs, exports
+
+    def delete_stack(parameters: Mapping[str, Any]) -> object:
+        stack = handlers._resolve_stack(handlers._p(parameters, "StackName"))
+        reasons = (problem(name, "deleted") for name in (exported(stack["StackId"]) if stack else ()))
+        reason = next(filter(None, reasons), None)
+        return helpers._error("ValidationError", reason) if reason else delete(parameters)
+
+    def list_imports(parameters: Mapping[str, Any]) -> object:
+        members = "".join(f"<member>{name}</member>" for name in _importers(handlers._p(parameters, "ExportName")))
+        result = f"<ListImportsResult><Imports>{members}</Imports></ListImportsResult>"
+        return helpers._xml(200, "ListImportsResponse", result) if members else list_none(parameters)
+
+    stacks._resolve_stack_outputs = resolve_outputs
+    handlers._ACTION_HANDLERS.update(DeleteStack=delete_stack, ListImports=list_imports)
+
+
+def _importers(export: str) -> list[str]:
+    """The names of the other stacks that import an export, which each does until it is deleted."""
+    exporter = _exports.get(export, {}).get("StackId")
+    return sorted(
+        name
+        for name, stack in _stacks.items()
+        if stack["StackStatus"] != "DELETE_COMPLETE"
+        and stack["StackId"] != exporter
+        and export in handlers._imported_export_names(stack, name)
+    )
+
+
 def _wrap_updates() -> None:
     """Let an update continue what failed and was kept: ministack sends an Update for what a Create left.
 
@@ -242,6 +323,48 @@ def _wrap_change_sets() -> None:
         return refuse(stack, change_set.get("ChangeSetType", "UPDATE")) or execute(parameters)
 
     handlers._ACTION_HANDLERS.update(CreateChangeSet=create_change_set, ExecuteChangeSet=execute_change_set)
+
+
+def _wrap_deletions() -> None:
+    """Keep what a resource depends on whose Delete failed: it is set aside until the deletion has ended."""
+    delete, add = stacks._delete_stack_async, stacks._add_event
+
+    def add_event(
+        stack_id: str, stack_name: str, logical_id: str, type_: str, status: str, *arguments: object, **options: object
+    ) -> None:
+        add(stack_id, stack_name, logical_id, type_, status, *arguments, **options)
+        if status != "DELETE_FAILED" or (stack := _stacks[stack_name])["StackStatus"] != "DELETE_IN_PROGRESS":
+            return
+        resources, definitions = stack["_resources"], stack["_template"]["Resources"]
+        for kept in stacks._with_dependencies([logical_id], definitions, set(resources)) - {logical_id}:
+            stack.setdefault("_kept", {})[kept] = resources.pop(kept)
+
+    async def delete_stack(stack_name: str, *arguments: object, **options: object) -> None:
+        stack = _stacks[stack_name]
+        await delete(stack_name, *arguments, **options)
+        stack["_resources"].update(stack.pop("_kept", {}))
+
+    stacks._add_event = add_event
+    for module in (stacks, handlers):
+        module._delete_stack_async = delete_stack
+
+
+def _wrap_rollbacks() -> None:
+    """Keep a resource in its stack whose Delete failed in a rollback, so that it gets another with the stack's."""
+    roll_back = stacks._roll_back_operation
+
+    async def roll_back_operation(
+        stack_name: str, stack_id: str, stack: dict[str, Any], *arguments: object, **options: object
+    ) -> None:
+        await roll_back(stack_name, stack_id, stack, *arguments, **options)
+        if stack["StackStatus"] != "ROLLBACK_FAILED":
+            return
+        for logical_id, record in stack["_rollback_failed"].items():
+            names = {"LogicalResourceId": logical_id, "ResourceStatus": "DELETE_FAILED"}
+            stack["_resources"][logical_id] = {**record, **names, "Attributes": {}, "Timestamp": now_iso()}
+
+    for module in (stacks, handlers):
+        module._roll_back_operation = roll_back_operation
 
 
 def _wrap_concurrency() -> None:

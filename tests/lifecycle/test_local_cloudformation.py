@@ -280,6 +280,8 @@ def test_a_create_that_gets_no_response_in_time_is_deleted_by_a_made_up_id(scena
 
 def test_a_failing_delete_of_a_failed_create_fails_the_rollback(scenario: Scenario) -> None:
     assert scenario.create({"Create": FAILED, "Delete": FAILED}).status == "ROLLBACK_FAILED"
+    assert scenario.delete().status == "DELETE_FAILED"
+    assert scenario.types() == ["Create", "Delete", "Delete"]
 
 
 def test_a_delete_that_is_responded_to_with_another_id_has_failed(scenario: Scenario) -> None:
@@ -287,6 +289,32 @@ def test_a_delete_that_is_responded_to_with_another_id_has_failed(scenario: Scen
 
     assert scenario.delete().status == "DELETE_FAILED"
     assert "PhysicalResourceId" in scenario.reasons()[0]
+
+
+def test_what_a_resource_depends_on_is_kept_when_its_delete_fails(scenario: Scenario) -> None:
+    topic: dict[str, Any] = {"Type": "AWS::SNS::Topic"}
+    indirect = topic | {"Properties": {"DisplayName": {"Fn::GetAtt": ["Named", "TopicName"]}}}
+    thing = scenario.thing({"Delete": FAILED}, Topic={"Ref": "Indirect"}) | {"DependsOn": "Ordered"}
+    others = {"Named": topic, "Indirect": indirect, "Ordered": topic, "Free": topic}
+    scenario.create(Thing=thing, **others)
+
+    stack = scenario.delete()
+
+    assert stack.status == "DELETE_FAILED"
+    assert stack.reason == "The following resource(s) failed to delete: [Thing]."
+    client = scenario.cloudformation.client("cloudformation")
+    resources = client.describe_stack_resources(StackName=scenario.name)["StackResources"]
+    assert {each["LogicalResourceId"]: each["ResourceStatus"] for each in resources} == {
+        "Thing": "DELETE_FAILED",
+        **dict.fromkeys(["Named", "Indirect", "Ordered"], "CREATE_COMPLETE"),
+    }
+    assert scenario.statuses("Indirect") == ["CREATE_IN_PROGRESS", "CREATE_COMPLETE"]
+
+    client.delete_stack(StackName=scenario.name, RetainResources=["Thing"])
+    scenario.cloudformation.wait(
+        lambda: scenario.cloudformation.stack(stack.id).status == "DELETE_COMPLETE", timeout=60
+    )
+    assert scenario.statuses("Indirect")[-1] == "DELETE_COMPLETE"
 
 
 def test_a_failed_update_is_sent_back(scenario: Scenario) -> None:
@@ -316,6 +344,15 @@ def test_a_custom_resource_keeps_its_type(scenario: Scenario) -> None:
     scenario.create()
 
     assert scenario.update(Thing=scenario.thing() | {"Type": "Custom::Other"}).status == "UPDATE_ROLLBACK_COMPLETE"
+    assert scenario.types() == ["Create"]
+
+
+def test_a_custom_resource_keeps_its_service_token(scenario: Scenario) -> None:
+    scenario.create()
+    moved = scenario.thing(ServiceToken=f"{scenario.service_token}-moved")
+
+    assert scenario.update(Thing=moved).status == "UPDATE_ROLLBACK_COMPLETE"
+    assert scenario.reasons() == ["Modifying service token is not allowed."]
     assert scenario.types() == ["Create"]
 
 
@@ -529,6 +566,93 @@ def test_a_resource_waits_for_what_it_depends_on(scenario: Scenario) -> None:
     assert scenario.create({"Create": FAILED}, Second=second).status == "ROLLBACK_COMPLETE"
 
     assert scenario.types("Second") == []
+
+
+# Exports
+
+
+class Exporter:
+    """A stack that exports a value, and the names that it goes by."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.cloudformation = scenario.cloudformation
+        self.client = scenario.cloudformation.client("cloudformation")
+        self.name, self.export = f"{scenario.name}-exporter", f"of-{scenario.name}"
+        self.cloudformation.create_stack(self.name, self.template("first"))
+
+    def template(self, value: str | None) -> str:
+        """The stack's template that exports `value`, None for nothing."""
+        exported = {"Out": {"Value": value, "Export": {"Name": self.export}}} if value else {}
+        # ministack's change sets see no change where no resource changes
+        queue = {"Type": "AWS::SQS::Queue", "Properties": {"VisibilityTimeout": len(value or "")}}
+        return json.dumps({"Resources": {"Queue": queue}, "Outputs": exported})
+
+    def update(self, value: str | None, *, by_change_set: bool) -> Stack:
+        template = self.template(value)
+        if not by_change_set:
+            return self.cloudformation.update_stack(self.name, template)
+        named = {"StackName": self.name, "ChangeSetName": "tried"}
+        self.client.create_change_set(**named, TemplateBody=template)
+        self.client.get_waiter("change_set_create_complete").wait(**named, WaiterConfig={"Delay": 0})
+        self.client.execute_change_set(**named)
+        stack = self.cloudformation.stack
+        self.cloudformation.wait(lambda: not stack(self.name).status.endswith("IN_PROGRESS"), timeout=60)
+        return stack(self.name)
+
+    def values(self) -> list[str]:
+        return [each["Value"] for each in self.client.list_exports()["Exports"] if each["Name"] == self.export]
+
+
+@pytest.fixture
+def exporter(scenario: Scenario) -> Exporter:
+    return Exporter(scenario)
+
+
+@pytest.mark.parametrize("by_change_set", [False, True], ids=["update", "change set"])
+@pytest.mark.parametrize(("value", "verb"), [("second", "updated"), (None, "deleted")])
+def test_an_export_in_use_is_neither_changed_nor_removed(
+    scenario: Scenario, exporter: Exporter, value: str | None, verb: str, by_change_set: bool
+) -> None:
+    scenario.create(Thing=scenario.thing(Imported={"Fn::ImportValue": exporter.export}))
+
+    stack = exporter.update(value, by_change_set=by_change_set)
+
+    assert (stack.status, stack.outputs) == ("UPDATE_ROLLBACK_COMPLETE", {"Out": "first"})
+    reasons = [event.reason for event in scenario.cloudformation.events(stack.id)]
+    assert f"Export {exporter.export} cannot be {verb} as it is in use by {scenario.name}" in reasons
+    assert exporter.values() == ["first"]
+
+
+@pytest.mark.parametrize("value", ["second", None])
+def test_an_export_that_is_not_in_use_is_changed_and_removed(exporter: Exporter, value: str | None) -> None:
+    assert exporter.update(value, by_change_set=False).status == "UPDATE_COMPLETE"
+    assert exporter.values() == ([value] if value else [])
+
+
+def test_a_stack_with_an_export_in_use_is_not_deleted(scenario: Scenario, exporter: Exporter) -> None:
+    scenario.create(Thing=scenario.thing(Imported={"Fn::ImportValue": exporter.export}))
+    refusal = f"Export {exporter.export} cannot be deleted as it is in use by {scenario.name}"
+
+    with pytest.raises(exporter.client.exceptions.ClientError, match=refusal):
+        exporter.client.delete_stack(StackName=exporter.name)
+
+    assert scenario.delete().status == "DELETE_COMPLETE"
+    assert scenario.cloudformation.delete_stack(exporter.name).status == "DELETE_COMPLETE"
+
+
+def test_a_stack_whose_deletion_failed_still_imports(scenario: Scenario, exporter: Exporter) -> None:
+    scenario.create(Thing=scenario.thing({"Delete": FAILED}, Imported={"Fn::ImportValue": exporter.export}))
+    assert scenario.delete().status == "DELETE_FAILED"
+
+    assert exporter.client.list_imports(ExportName=exporter.export)["Imports"] == [scenario.name]
+    with pytest.raises(exporter.client.exceptions.ClientError, match=f"as it is in use by {scenario.name}"):
+        exporter.client.delete_stack(StackName=exporter.name)
+
+    exporter.client.delete_stack(StackName=scenario.name, RetainResources=["Thing"])
+    stack = scenario.cloudformation.stack
+    scenario.cloudformation.wait(lambda: stack(scenario.stack.id).status == "DELETE_COMPLETE", timeout=60)
+    with pytest.raises(exporter.client.exceptions.ClientError, match="is not imported by any stack"):
+        exporter.client.list_imports(ExportName=exporter.export)
 
 
 # The service

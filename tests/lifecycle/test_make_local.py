@@ -390,7 +390,8 @@ def test_local_delete_reports_an_export_in_use(environment: Terminal, shell: Any
     for name, template in templates.items():
         shell(f"aws cloudformation create-stack --stack-name {name} --template-body '{json.dumps(template)}'")
         environment.wait_for(f"{name:<15} CREATE_COMPLETE")
-    assert "of-exporting is imported by stack importing" in only_line(make("local-delete", "STACK=exporting"))
+    refusal = only_line(make("local-delete", "STACK=exporting"))
+    assert "Export of-exporting cannot be deleted as it is in use by importing" in refusal
     for name in ("importing", "exporting"):
         assert make("local-delete", f"STACK={name}").returncode == 0
 

@@ -263,7 +263,7 @@ def test_sam_delete_of_a_provider_in_use_is_refused_and_the_code_is_uploaded_aga
     assert code_key(account) in uploaded(account)
     refused = account.try_in_terminal(f"sam delete --no-prompts --stack-name {PROVIDER} --region us-east-1")
     assert refused.returncode
-    assert "is imported by stack" in refused.stderr
+    assert "cannot be deleted as it is in use by" in refused.stderr
     assert code_key(account) not in uploaded(account)
     assert consumer.update(**BY_TAG) == "UPDATE_COMPLETE"
     account.terminal(commands(PAGE, "`sam delete` of a provider in use"))
@@ -430,7 +430,7 @@ def test_the_provider_is_removed_when_nothing_imports_it(account: Account) -> No
     script = commands(PAGE, "Remove the provider")
     imports, deletion = script.splitlines()
     assert consumer.name in account.terminal(f"PROVIDER={PROVIDER}; {imports}")
-    assert "is imported by stack" in account.try_in_terminal(f"PROVIDER={PROVIDER}; {deletion}").stderr
+    assert "cannot be deleted as it is in use by" in account.try_in_terminal(f"PROVIDER={PROVIDER}; {deletion}").stderr
     assert consumer.delete() == "DELETE_COMPLETE"
     provider, logs, sqs = account.provider, account.cloudformation.client("logs"), account.cloudformation.client("sqs")
     account.terminal(f"PROVIDER={PROVIDER}; {deletion}")
