@@ -44,6 +44,8 @@ def main() -> int:
     except (Refused, ClientError, BotoCoreError) as error:
         print(f"refused: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
     report = Report([*appfabric.ASSUMPTIONS, *cloudformation.ASSUMPTIONS], {parameters.account: "ACCOUNT"})
     ended = 0
     for number in _SIGNALS:
@@ -59,8 +61,9 @@ def main() -> int:
         _ignore_signals()
         print("deleting everything of the canary", flush=True)
         left = account.clean_up()
-    today = datetime.now(UTC).date().isoformat()
-    print(f"\n{report.text(version=_version(), region=parameters.region, date=today)}\n")
+    if ended != 130:  # what an interrupted run saw has a line each, and most was not seen
+        today = datetime.now(UTC).date().isoformat()
+        print(f"\n{report.text(version=_version(), region=parameters.region, date=today)}\n")
     for each in left:
         print(f"left behind: {each}", file=sys.stderr)
     print("everything of the canary was deleted" if not left else "delete what is left, or run the canary again")
