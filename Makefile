@@ -112,7 +112,7 @@ local-deploy: .venv/.ready .venv-sam/.ready ## Deploy TEMPLATE=my.yaml there [ST
 	@$(LOCAL) deploy
 
 .PHONY: local-delete
-local-delete: .venv/.ready ## Delete STACK=name there
+local-delete: .venv/.ready ## Delete STACK=name there [FAIL=…]
 	@$(LOCAL) delete
 
 .PHONY: local-destinations

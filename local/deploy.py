@@ -94,8 +94,7 @@ class Deployment:
         if rehearsal and error and stack.status.endswith("ROLLBACK_COMPLETE"):
             return self._say(True, f"{self._name} was rolled back, as rehearsed. {reason}", stack)
         if rehearsal:
-            called = any(each.get("operation") == rehearsal.operation for each in entries)
-            why = f"although {rehearsal.operation} failed" if called else f"{rehearsal.operation} was not called"
+            why = rehearsal.why_without_effect(entries)
             return self._say(False, f"{self._name} is {stack.status if events else 'up to date'}: {why}", stack)
         if error:
             return self._say(False, f"{self._name} is {stack.status}. {reason}", stack)
