@@ -62,7 +62,7 @@ def main() -> int:
 def _why_it_failed(stack: Stack, entries: Sequence[Mapping[str, Any]], *, prepare: str) -> str:
     """The first failure of a deletion, and how to delete the stack without what failed."""
     failures = [
-        f"{entry['LogicalResourceId']}: {reason_of(entry)}"
+        f"{entry['LogicalResourceId']}: {reason_of(entry).removesuffix('.')}."
         for entry in entries
         if entry["kind"] == "stack_event"
         and entry["ResourceStatus"] == "DELETE_FAILED"
