@@ -12,7 +12,7 @@ from local.cloudformation import Stack
 from local.console import Problem, console
 from local.environment import PROVIDER_STACK, check_is_not_the_provider, running
 from local.rehearsal import Rehearsal
-from local.ways_out import ways_out
+from local.ways_out import reports_what_goes_on, ways_out
 
 
 def main() -> int:
@@ -40,8 +40,9 @@ def main() -> int:
     seen = len(cloudformation.activity.entries())
     with (
         out.status(f"Deleting {name}"),
-        ActivityView(out, cloudformation.activity, region=cloudformation.region, stack=name),
         rehearsal.injected(environment.appfabric_endpoint) if rehearsal else nullcontext(),
+        reports_what_goes_on(cloudformation, name, prepare=environment.prepare),
+        ActivityView(out, cloudformation.activity, region=cloudformation.region, stack=name),
     ):
         stack = cloudformation.delete_stack(name, timeout=3600)
     out.print()

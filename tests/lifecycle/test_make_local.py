@@ -298,18 +298,30 @@ def test_a_create_that_fails_has_to_be_deleted_first(environment: Terminal, tmp_
     assert "✓ fails is deleted" in deleted.stdout
 
 
-def test_ctrl_c_ends_a_deployment_without_a_traceback(environment: Terminal, tmp_path: Path) -> None:
+def test_ctrl_c_ends_a_command_and_says_that_the_stacks_operation_goes_on(
+    environment: Terminal, tmp_path: Path
+) -> None:
     template = tmp_path / "interrupted.yaml"
     template.write_text(EXAMPLE.read_text())
-    deployment = Terminal("make", "local-deploy", f"TEMPLATE={template}", columns=120)
-    deployment.wait_for("AuditLogs                  CREATE_COMPLETE")
+    throttled = "FAIL=CreateIngestionDestination:ThrottlingException"  # until the command ends
+    deployment = Terminal("make", "local-deploy", f"TEMPLATE={template}", throttled, columns=120)
+    deployment.wait_for("CreateIngestionDestination ThrottlingException")
     below = processes_below(deployment.pid)
     deployment.interrupt()
     assert "Traceback" not in deployment.output
+    said = "interrupted is still {}: CloudFormation goes on, as on AWS. `make local` shows it, "
+    assert said.format("CREATE_IN_PROGRESS") in deployment.plain()
+    assert "aws cloudformation describe-stack-events --stack-name interrupted (after eval" in deployment.plain()
     assert len(below) >= 2  # python and sam
     assert all(ends(pid) for pid in below)
-    environment.wait_for("interrupted     CREATE_COMPLETE")  # CloudFormation goes on, as on AWS
-    assert make("local-delete", "STACK=interrupted").returncode == 0
+    environment.wait_for("interrupted     CREATE_COMPLETE")
+    throttled = "FAIL=DeleteIngestionDestination:ThrottlingException"
+    deletion = Terminal("make", "local-delete", "STACK=interrupted", throttled, columns=120)
+    deletion.wait_for("DeleteIngestionDestination ThrottlingException")
+    deletion.interrupt()
+    assert "Traceback" not in deletion.output
+    assert said.format("DELETE_IN_PROGRESS") in deletion.plain()
+    environment.wait_for("interrupted     DELETE_COMPLETE")
 
 
 def test_a_destination_that_no_stack_resource_holds_is_marked(environment: Terminal, shell: Any) -> None:
