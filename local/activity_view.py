@@ -14,6 +14,7 @@ from local.regions import RegionMismatch, region_of
 
 _SOURCE_WIDTH = 15
 _SUBJECT_WIDTH = 26  # the longest name of an operation
+_LEAST_OF_CALL = 8  # characters that describe a call, else its line is wrapped
 _POLL_SECONDS = 0.05
 # CloudFormation's words around a message of the provider's.
 _BEFORE_MESSAGE, _AFTER_MESSAGE = "Message returned: ", " (RequestId: "
@@ -95,7 +96,7 @@ def describe_call(entry: Mapping[str, Any], *, width: int | None = None) -> str:
 
     Args:
         entry: The call.
-        width: How long the text may be: the last word, which is where the logs go, is then cut at its beginning.
+        width: How long the text may be. The last word, which is where the logs go, is kept longest, and its end.
     """
     words = []
     for name, value in entry["parameters"].items():
@@ -107,9 +108,10 @@ def describe_call(entry: Mapping[str, Any], *, width: int | None = None) -> str:
             words.append("/".join([shorten(place), *prefix]))
         elif name in {"ingestionDestinationIdentifier", "resourceArn"}:
             words.append(shorten(value))
-    if words and width is not None and (excess := len(" ".join(words)) - width) > 0:
-        words[-1] = f"…{words[-1][excess + 1 :]}"
-    return " ".join(words)
+    while width is not None and len(words) > 1 and len(" ".join(words)) > width:
+        del words[0]
+    text = " ".join(words)
+    return text if width is None or len(text) <= width else f"…{text[len(text) - width + 1 :]}"
 
 
 def reason_of(event: Mapping[str, Any]) -> str:
@@ -159,11 +161,11 @@ def _stack_event(entry: Mapping[str, Any], mismatch: str) -> Text:
 
 def _call(entry: Mapping[str, Any], mismatch: str, width: int | None) -> Text:
     outcome = str(entry["error"] or entry["status"] or "no response")
-    wraps = bool(mismatch or entry["error"])
     words = (outcome, "yellow" if entry["error"] else ""), (mismatch, "red")
-    text = _columns(entry, "AppFabric", entry["operation"], *words, wraps=wraps)
-    room = None if wraps or width is None else width - len(text) - 1
-    if described := describe_call(entry, width=room):
+    text = _columns(entry, "AppFabric", entry["operation"], *words)
+    room = 0 if mismatch or width is None else width - len(text) - 1
+    text.no_wrap = room >= _LEAST_OF_CALL
+    if described := describe_call(entry, width=room if text.no_wrap else None):
         text.append(f" {' '.join(described.split())}")
     return text
 
