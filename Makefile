@@ -112,7 +112,7 @@ local-deploy: .venv/.ready .venv-sam/.ready ## Deploy TEMPLATE=my.yaml there [ST
 	@$(LOCAL) deploy
 
 .PHONY: local-delete
-local-delete: .venv/.ready ## Delete STACK=name there
+local-delete: .venv/.ready ## Delete STACK=name there [FAIL=…]
 	@$(LOCAL) delete
 
 .PHONY: local-destinations
@@ -147,10 +147,7 @@ test-all: setup lint build ## What is slower too: each Python, a tarball, 50,000
 
 .PHONY: test-aws
 test-aws: .venv/.ready ## Check what is assumed of AWS, with your credentials: make test-aws ACCOUNT=… INGESTION=… (docs/canary.md)
-	@exec env PYTHONPATH=src:. $(RUN) -m canary --account "$(ACCOUNT)" --ingestion "$(INGESTION)" \
-		$(if $(REGION),--region "$(REGION)") $(if $(PROVIDER),--provider "$(PROVIDER)") $(if $(DISPOSABLE),--disposable) \
-		$(if $(ONLY),--only "$(ONLY)") $(if $(POLL),--poll "$(POLL)") $(if $(PATIENCE),--patience "$(PATIENCE)") \
-		$(if $(SERVICE_TIMEOUT),--service-timeout "$(SERVICE_TIMEOUT)")
+	@exec env PYTHONPATH=src:. $(RUN) -m canary
 
 .PHONY: soak
 soak: .venv/.ready ## Play 50,000 random scenarios instead of 2,000: make soak SEED=1

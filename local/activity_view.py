@@ -14,6 +14,7 @@ from local.regions import RegionMismatch, region_of
 
 _SOURCE_WIDTH = 15
 _SUBJECT_WIDTH = 26  # the longest name of an operation
+_LEAST_OF_CALL = 8  # characters that describe a call, else its line is wrapped
 _POLL_SECONDS = 0.05
 # CloudFormation's words around a message of the provider's.
 _BEFORE_MESSAGE, _AFTER_MESSAGE = "Message returned: ", " (RequestId: "
@@ -58,32 +59,45 @@ class ActivityView:
                 return
             self._seen += len(entries)
             for entry in entries:
-                if self._stack in (None, entry.get("StackName", self._stack)) and (text := line(entry, self._region)):
-                    print_line(self._console, text)
+                if self._stack in (None, entry.get("StackName", self._stack)):
+                    width = self._console.width if self._console.is_terminal else None
+                    if text := line(entry, self._region, width=width):
+                        print_line(self._console, text)
 
 
 def print_line(console: Console, text: Text) -> None:
-    """Print one line, cut at the edge of a terminal; a mistake of the user's is wrapped, to be read to its end."""
+    """Print one line, cut at the edge of a terminal; what went wrong is wrapped, to be read to its end."""
     if console.is_terminal:
         console.print(text, no_wrap=text.no_wrap, overflow="ellipsis")
     else:
         console.print(text, soft_wrap=True)
 
 
-def line(entry: Mapping[str, Any], region: str) -> Text | None:
-    """An entry of the activity log as a line; None for one that is not shown."""
+def line(entry: Mapping[str, Any], region: str, *, width: int | None) -> Text | None:
+    """An entry of the activity log as a line; None for one that is not shown.
+
+    Args:
+        entry: The entry.
+        region: The Region of the environment.
+        width: Of the terminal, None for a whole line.
+    """
     match entry["kind"]:
         case "stack_event":
             return _stack_event(entry, _mismatch(entry["StackId"], region))
         case "appfabric_call":
-            return _call(entry, _mismatch(entry["parameters"], region))
+            return _call(entry, _mismatch(entry["parameters"], region), width)
         case "invocation" if entry["error"]:
-            return _columns(entry, "Lambda", "function error", (entry["error"], "red"))
+            return _columns(entry, "Lambda", "function error", (entry["error"], "red"), wraps=True)
     return None
 
 
-def describe_call(entry: Mapping[str, Any]) -> str:
-    """What distinguishes one call from another: the configuration and the destination that it names."""
+def describe_call(entry: Mapping[str, Any], *, width: int | None = None) -> str:
+    """What distinguishes one call from another: the configuration and the destination that it names.
+
+    Args:
+        entry: The call.
+        width: How long the text may be. The last word, which is where the logs go, is kept longest, and its end.
+    """
     words = []
     for name, value in entry["parameters"].items():
         if name == "processingConfiguration":
@@ -94,7 +108,10 @@ def describe_call(entry: Mapping[str, Any]) -> str:
             words.append("/".join([shorten(place), *prefix]))
         elif name in {"ingestionDestinationIdentifier", "resourceArn"}:
             words.append(shorten(value))
-    return " ".join(words)
+    while width is not None and len(words) > 1 and len(" ".join(words)) > width:
+        del words[0]
+    text = " ".join(words)
+    return text if width is None or len(text) <= width else f"…{text[len(text) - width + 1 :]}"
 
 
 def reason_of(event: Mapping[str, Any]) -> str:
@@ -138,21 +155,19 @@ def _stack_event(entry: Mapping[str, Any], mismatch: str) -> Text:
         (mismatch, "red"),
         (reason, ""),
         aligned=not reason,  # a reason needs the room
-        wraps=bool(mismatch),
+        wraps=bool(mismatch or reason),
     )
 
 
-def _call(entry: Mapping[str, Any], mismatch: str) -> Text:
+def _call(entry: Mapping[str, Any], mismatch: str, width: int | None) -> Text:
     outcome = str(entry["error"] or entry["status"] or "no response")
-    return _columns(
-        entry,
-        "AppFabric",
-        entry["operation"],
-        (outcome, "yellow" if entry["error"] else ""),
-        (mismatch, "red"),
-        (describe_call(entry), ""),
-        wraps=bool(mismatch),
-    )
+    words = (outcome, "yellow" if entry["error"] else ""), (mismatch, "red")
+    text = _columns(entry, "AppFabric", entry["operation"], *words)
+    room = 0 if mismatch or width is None else width - len(text) - 1
+    text.no_wrap = room >= _LEAST_OF_CALL
+    if described := describe_call(entry, width=room if text.no_wrap else None):
+        text.append(f" {' '.join(described.split())}")
+    return text
 
 
 def _columns(

@@ -8,7 +8,8 @@ class Problem(Exception):
     """Something that the user can fix; the text is all that they have to read.
 
     Attributes:
-        status: The exit status: 2 when the command cannot be done as asked, 1 when it failed.
+        status: The exit status: 2 when the command cannot be done as asked, 1 when it failed, 130 when it was
+            interrupted.
     """
 
     def __init__(self, text: str, *, status: int = 1) -> None:

@@ -14,7 +14,7 @@ from local.console import Problem, console
 from local.environment import check_is_not_the_provider, running
 from local.rehearsal import EXAMPLE, Rehearsal
 from local.templates import Template, parse_parameters, stack_name
-from local.ways_out import check_takes_a_deployment, ways_out
+from local.ways_out import check_takes_a_deployment, reports_what_goes_on, ways_out
 
 _TEMPLATE_NEEDED = 'usage: make local-deploy TEMPLATE=my.yaml [STACK=name] [PARAMS="Name=value"] [FAIL=…]'
 
@@ -48,7 +48,10 @@ def main() -> int:
     for parameter, value in added.items():
         out.print(Text(f"{parameter} is not given: {value}", style="dim"), soft_wrap=True)
     deployment = Deployment(out, cloudformation, name, prepare=environment.prepare)
-    with rehearsal.injected(environment.appfabric_endpoint) if rehearsal else nullcontext():
+    with (
+        rehearsal.injected(environment.appfabric_endpoint) if rehearsal else nullcontext(),
+        reports_what_goes_on(cloudformation, name, prepare=environment.prepare),
+    ):
         error = deployment.run(template.path, {**parameters, **added})
     return 0 if deployment.report(error, rehearsal) else 1
 
@@ -94,8 +97,7 @@ class Deployment:
         if rehearsal and error and stack.status.endswith("ROLLBACK_COMPLETE"):
             return self._say(True, f"{self._name} was rolled back, as rehearsed. {reason}", stack)
         if rehearsal:
-            called = any(each.get("operation") == rehearsal.operation for each in entries)
-            why = f"although {rehearsal.operation} failed" if called else f"{rehearsal.operation} was not called"
+            why = rehearsal.why_without_effect(entries)
             return self._say(False, f"{self._name} is {stack.status if events else 'up to date'}: {why}", stack)
         if error:
             return self._say(False, f"{self._name} is {stack.status}. {reason}", stack)

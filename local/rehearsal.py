@@ -1,8 +1,8 @@
-"""FAIL: a failure of AppFabric during one deployment, e.g. `UpdateIngestionDestination:Failed:The bucket is full`."""
+"""FAIL: a failure of AppFabric in a deployment or deletion, e.g. `DeleteIngestionDestination:AccessDeniedException`."""
 
 import http.client
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -68,6 +68,11 @@ class Rehearsal:
         finally:
             with suppress(OSError):  # the environment has ended meanwhile
                 _send(endpoint, "DELETE", "faults", None)
+
+    def why_without_effect(self, entries: Iterable[Mapping[str, Any]]) -> str:
+        """Why the stack did not fail, by what the activity log has of its operation."""
+        called = any(entry.get("operation") == self.operation for entry in entries)
+        return f"although {self.operation} failed" if called else f"{self.operation} was not called"
 
 
 def _send(endpoint: str, method: str, name: str, body: list[Mapping[str, Any]] | None) -> None:

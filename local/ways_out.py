@@ -1,8 +1,10 @@
 """What to type next when a stack is in a state that takes no deployment, as docs/operating.md has it."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from local.cloudformation import Stack
+from local.cloudformation import CloudFormation, Stack
 from local.console import Problem
 
 _FAILED = re.compile(r"\[(.+)\]")  # in the stack's reason: The following resource(s) failed to update: [A, B].
@@ -44,6 +46,31 @@ def ways_out(stack: Stack) -> list[tuple[str, str]]:
         case "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED":
             return [delete]
     return []
+
+
+@contextmanager
+def reports_what_goes_on(cloudformation: CloudFormation, name: str, *, prepare: str) -> Iterator[None]:
+    """Report after Ctrl-C that an operation of a stack goes on, if one does.
+
+    Args:
+        cloudformation: The environment's.
+        name: The stack.
+        prepare: The command after which `aws` reaches the local environment.
+
+    Raises:
+        Problem: It goes on; the text has the command that shows how it ends.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        stack = cloudformation.find(name)
+        if stack is None or stack.status == "REVIEW_IN_PROGRESS" or not stack.status.endswith("_IN_PROGRESS"):
+            raise
+        raise Problem(
+            f"{name} is still {stack.status}: CloudFormation goes on, as on AWS. `make local` shows it, and so does "
+            f"aws cloudformation describe-stack-events --stack-name {name} (after {prepare})",
+            status=130,
+        ) from None
 
 
 def _failed(stack: Stack) -> str:

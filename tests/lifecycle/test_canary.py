@@ -171,16 +171,18 @@ def test_an_interrupted_canary_deletes_what_it_created(environment: Environment)
         os.killpg(canary.pid, signal.SIGTERM)  # SIGINT is ignored by what a shell runs in the background
         output, _ = canary.communicate(timeout=60)
     assert canary.returncode
-    assert "everything of the canary was deleted" in output
-    assert results(output)["replacement"] == "not seen"
+    *seen, deleting, last = output.splitlines()
+    assert (deleting, last) == ("deleting everything of the canary", "everything of the canary was deleted")
+    assert any(line.startswith("holds     creation: ") for line in seen)
 
 
 def test_what_a_killed_canary_left_is_deleted_by_the_next_one(environment: Environment) -> None:
     updated = Event()
     environment.appfabric.subscribe(lambda call: updated.set() if call.operation == "TagResource" else None)
-    command = [str(ROOT / ".venv/bin/python"), "-m", "canary", "--account", ACCOUNT, "--ingestion", INGESTION]
-    variables = environment.terminal() | {"PYTHONPATH": "src:."}
-    with subprocess.Popen([*command, "--poll", "0.05"], cwd=ROOT, env=variables) as canary:
+    command = [str(ROOT / ".venv/bin/python"), "-m", "canary"]
+    given = {"ACCOUNT": ACCOUNT, "INGESTION": INGESTION, "POLL": "0.05"}
+    variables = environment.terminal() | {"PYTHONPATH": "src:."} | given
+    with subprocess.Popen(command, cwd=ROOT, env=variables) as canary:
         assert updated.wait(60)
         canary.kill()
     assert len(environment.appfabric.destinations) == 3
@@ -193,7 +195,13 @@ def test_what_a_killed_canary_left_is_deleted_by_the_next_one(environment: Envir
 
 
 REFUSED: list[tuple[dict[str, str], tuple[str, ...], str]] = [
-    ({}, ("ACCOUNT=999999999999",), "INGESTION is not of the account 999999999999"),
+    ({}, ("ACCOUNT=999999999999",), "INGESTION is of the account 111122223333, not of ACCOUNT=999999999999"),
+    ({}, ("REGION=eu-west-1",), "INGESTION is in us-east-1, not in eu-west-1: give REGION=us-east-1"),
+    ({}, ("ONLY=foo",), "ONLY is appfabric or cloudformation, not foo"),
+    ({}, ("POLL=x",), "POLL is a number of seconds above 0, not x"),
+    ({}, ("PATIENCE=-1",), "PATIENCE is a number of seconds above 0, not -1"),
+    ({}, ("SERVICE_TIMEOUT=0.5",), "SERVICE_TIMEOUT is a number of seconds from 1 to 3600, not 0.5"),
+    ({}, ("DISPOSABLE=no",), "DISPOSABLE is 1 or not given, not no"),
     ({"AWS_ACCESS_KEY_ID": "999999999999"}, (), "the credentials are of the account 999999999999, not of ACCOUNT="),
     ({"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, (), "no credentials that work"),
     ({"AWS_PROFILE": "nobodys"}, (), "(nobodys) could not be found"),
@@ -210,7 +218,12 @@ def test_what_is_refused(
 ) -> None:
     refused = environment.canary(*parameters, **variables)
     assert refused.returncode
-    assert why in refused.stderr
+    only, makes_own = refused.stderr.splitlines()
+    assert only.startswith("refused: ")
+    assert why in only
+    assert makes_own.startswith("make: *** ")
+    assert makes_own.endswith("Error 2")
+    assert refused.stdout == ""
     assert {call.operation for call in environment.appfabric.calls} <= {"GetIngestion"}
 
 

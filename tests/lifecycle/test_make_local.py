@@ -270,9 +270,15 @@ def test_a_template_of_the_users_from_its_first_deployment_to_its_deletion(
     assert unheard.returncode == 2
     assert "✗ my-own-1 is up to date: TagResource was not called" in unheard.stdout
 
-    deleted = make("local-delete", "STACK=my-own-1")
-    assert deleted.returncode == 0, deleted.stdout + deleted.stderr
-    assert "✓ my-own-1 is deleted" in deleted.stdout
+    denied = make("local-delete", "STACK=my-own-1", "FAIL=DeleteIngestionDestination:AccessDeniedException:not today")
+    assert denied.returncode == 0, denied.stdout + denied.stderr
+    why = "Destination: AccessDeniedException: not today. To retain it: aws cloudformation delete-stack"
+    assert f"✓ my-own-1 is DELETE_FAILED, as rehearsed. {why} --stack-name my-own-1 --retain" in denied.stdout
+    assert "held by Destination in the stack my-own-1" in make("local-destinations").stdout
+
+    deleted = make("local-delete", "STACK=my-own-1", "FAIL=UntagResource:AccessDeniedException")
+    assert deleted.returncode == 2
+    assert deleted.stderr.splitlines()[0] == "✗ my-own-1 is deleted: UntagResource was not called"
     assert "no ingestion destinations" in make("local-destinations").stdout
     assert "REPORT RequestId: " in make("local-logs").stdout
 
@@ -287,21 +293,35 @@ def test_a_create_that_fails_has_to_be_deleted_first(environment: Terminal, tmp_
     assert "✓ fails was rolled back, as rehearsed. Destination: ServiceQuotaExceededException: full" in denied.stdout
     stuck = only_line(make("local-deploy", f"TEMPLATE={template}"))
     assert stuck == "fails is ROLLBACK_COMPLETE: delete it first, as on AWS: make local-delete STACK=fails"
-    assert make("local-delete", "STACK=fails").returncode == 0
+    deleted = make("local-delete", "STACK=fails")
+    assert deleted.returncode == 0, deleted.stdout + deleted.stderr
+    assert "✓ fails is deleted" in deleted.stdout
 
 
-def test_ctrl_c_ends_a_deployment_without_a_traceback(environment: Terminal, tmp_path: Path) -> None:
+def test_ctrl_c_ends_a_command_and_says_that_the_stacks_operation_goes_on(
+    environment: Terminal, tmp_path: Path
+) -> None:
     template = tmp_path / "interrupted.yaml"
     template.write_text(EXAMPLE.read_text())
-    deployment = Terminal("make", "local-deploy", f"TEMPLATE={template}", columns=120)
-    deployment.wait_for("AuditLogs                  CREATE_COMPLETE")
+    throttled = "FAIL=CreateIngestionDestination:ThrottlingException"  # until the command ends
+    deployment = Terminal("make", "local-deploy", f"TEMPLATE={template}", throttled, columns=120)
+    deployment.wait_for("CreateIngestionDestination ThrottlingException")
     below = processes_below(deployment.pid)
     deployment.interrupt()
     assert "Traceback" not in deployment.output
+    said = "interrupted is still {}: CloudFormation goes on, as on AWS. `make local` shows it, "
+    assert said.format("CREATE_IN_PROGRESS") in deployment.plain()
+    assert "aws cloudformation describe-stack-events --stack-name interrupted (after eval" in deployment.plain()
     assert len(below) >= 2  # python and sam
     assert all(ends(pid) for pid in below)
-    environment.wait_for("interrupted     CREATE_COMPLETE")  # CloudFormation goes on, as on AWS
-    assert make("local-delete", "STACK=interrupted").returncode == 0
+    environment.wait_for("interrupted     CREATE_COMPLETE")
+    throttled = "FAIL=DeleteIngestionDestination:ThrottlingException"
+    deletion = Terminal("make", "local-delete", "STACK=interrupted", throttled, columns=120)
+    deletion.wait_for("DeleteIngestionDestination ThrottlingException")
+    deletion.interrupt()
+    assert "Traceback" not in deletion.output
+    assert said.format("DELETE_IN_PROGRESS") in deletion.plain()
+    environment.wait_for("interrupted     DELETE_COMPLETE")
 
 
 def test_a_destination_that_no_stack_resource_holds_is_marked(environment: Terminal, shell: Any) -> None:
@@ -398,7 +418,10 @@ def test_local_delete_reports_an_export_in_use(environment: Terminal, shell: Any
 
 def test_what_is_missing_is_named(environment: Terminal) -> None:
     assert "usage: make local-deploy TEMPLATE=" in only_line(make("local-deploy"))
-    assert only_line(make("local-delete")) == "usage: make local-delete STACK=name"
+    assert only_line(make("local-delete")) == "usage: make local-delete STACK=name [FAIL=…]"
+    assert "FAIL is Operation:Failed:reason or " in only_line(make("local-delete", "STACK=nowhere", "FAIL=TagResource"))
+    of_an_update = make("local-delete", "STACK=nowhere", "FAIL=UpdateIngestionDestination:Failed")
+    assert "a deletion calls no UpdateIngestionDestination" in only_line(of_an_update)
     assert "there is no stack nowhere: " in only_line(make("local-delete", "STACK=nowhere"))
     assert "there is no provider nowhere: " in only_line(make("local-logs", "STACK=nowhere"))
 
