@@ -127,6 +127,8 @@ def _is_decided(name: Any, value: str) -> bool:
     """Whether no value can match the pattern of a property, whatever its holes are."""
     if name in _NAMES:  # every character must be one of a name's
         return True
+    if name == "Key" and value.lower().startswith("aws:"):
+        return True
     parts = known_parts(value)
     is_another = len(parts) > 2 and parts[2] != "appfabric"
     return name in _ARNS and (

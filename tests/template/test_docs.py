@@ -79,6 +79,10 @@ def test_the_decisions_are_numbered_and_listed() -> None:
         assert (headings[0], headings[1], headings[-1]) == ("Context", "Decision", "Consequences"), name
 
 
+def test_the_readme_is_read_in_two_minutes() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 130
+
+
 def test_the_pages_have_one_version() -> None:
     """The template's, which the wheel has too."""
     (one_version,) = re.findall(r"^ +SemanticVersion: (.+)$", (ROOT / "template.yaml").read_text(), re.MULTILINE)

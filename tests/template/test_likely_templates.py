@@ -200,6 +200,12 @@ WRONG = (
         "AppBundleArn must be the ARN of an app bundle",
         "AppBundleArn: ",
     ),
+    Case(
+        "a tag of AWS's own, with Fn::Sub",
+        {"Key: team,": "Key: !Sub 'aws:${AWS::StackName}',"},
+        "E9701",
+        "Tags[0].Key must not begin with aws:",
+    ),
     Case("a name that is a Boolean", {"Prefix: saas": "on: saas"}, "E9701", "S3Bucket.true is unknown", "S3Bucket:"),
     bucket("too short", "ab", "must have 3 to 63 characters (has 2)"),
     bucket("capitals", "Audit-Logs", "only buckets of before March 2018", "W9703"),
