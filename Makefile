@@ -120,7 +120,7 @@ local-destinations: .venv/.ready ## List what is in AppFabric there, with its ow
 	@$(LOCAL) destinations
 
 .PHONY: local-logs
-local-logs: .venv/.ready ## Print the log of the provider there [STACK=of another one]
+local-logs: .venv/.ready ## Print the log of the provider there [STACK=another-provider]
 	@$(LOCAL) logs
 
 # Everything in one run, each module's tests in one process. One process more than there are processors: the tests under

@@ -61,7 +61,7 @@ def main() -> int:
         _ignore_signals()
         print("deleting everything of the canary", flush=True)
         left = account.clean_up()
-    if ended != 130:  # what an interrupted run saw has a line each, and most was not seen
+    if ended != 130:  # each thing seen has its line above, and most was not seen
         today = datetime.now(UTC).date().isoformat()
         print(f"\n{report.text(version=_version(), region=parameters.region, date=today)}\n")
     for each in left:

@@ -1,4 +1,4 @@
-"""The variables of `make test-aws`, each checked before anything of AWS is called."""
+"""The variables of `make test-aws`, each checked before any call to AWS."""
 
 import math
 import re
@@ -16,7 +16,7 @@ _INGESTION = re.compile(
 
 @dataclass(frozen=True)
 class Parameters:
-    """What the user gives; docs/canary.md has the meaning of each variable."""
+    """What the user gives; docs/canary.md explains each variable."""
 
     account: str
     ingestion: str
@@ -40,13 +40,13 @@ class Parameters:
             raise Refused("give ACCOUNT= and INGESTION=, as docs/canary.md says")
         only = variables.get("ONLY", "")
         if only not in ("", "appfabric", "cloudformation"):
-            raise Refused(f"ONLY is appfabric or cloudformation, not {only}")
+            raise Refused(f"ONLY must be appfabric or cloudformation, not {only}")
         disposable = variables.get("DISPOSABLE", "")
         if disposable not in ("", "1"):
-            raise Refused(f"DISPOSABLE is 1 or not given, not {disposable}")
+            raise Refused(f"DISPOSABLE must be 1 or unset, not {disposable}")
         timeout = variables.get("SERVICE_TIMEOUT") or "30"
         if not (timeout.isdecimal() and 1 <= int(timeout) <= 3600):
-            raise Refused(f"SERVICE_TIMEOUT is a number of seconds from 1 to 3600, not {timeout}")
+            raise Refused(f"SERVICE_TIMEOUT must be a number of seconds from 1 to 3600, not {timeout}")
         return cls(
             account=account,
             ingestion=ingestion,
@@ -61,12 +61,12 @@ class Parameters:
 
 
 def _region(variables: Mapping[str, str], account: str, ingestion: str) -> str:
-    """The Region, which the ingestion must be in, as it must be of the account."""
+    """Return the Region, after checking that the ingestion is in it and belongs to the account."""
     arn = _INGESTION.fullmatch(ingestion)
     if arn is None:
         raise Refused(f"INGESTION is not the ARN of an ingestion: {ingestion}")
     if arn["account"] != account:
-        raise Refused(f"INGESTION is of the account {arn['account']}, not of ACCOUNT={account}")
+        raise Refused(f"INGESTION belongs to account {arn['account']}, not to ACCOUNT={account}")
     # boto3 does not read AWS_REGION, which the AWS CLI takes before the profile's Region.
     region = variables.get("REGION") or variables.get("AWS_REGION") or boto3.Session().region_name
     if not region:
@@ -82,5 +82,5 @@ def _seconds(name: str, text: str) -> float:
     except ValueError:
         seconds = math.nan
     if not 0 < seconds < math.inf:
-        raise Refused(f"{name} is a number of seconds above 0, not {text}")
+        raise Refused(f"{name} must be a number of seconds above 0, not {text}")
     return seconds

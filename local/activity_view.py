@@ -14,7 +14,7 @@ from local.regions import RegionMismatch, region_of
 
 _SOURCE_WIDTH = 15
 _SUBJECT_WIDTH = 26  # the longest name of an operation
-_LEAST_OF_CALL = 8  # characters that describe a call, else its line is wrapped
+_LEAST_OF_CALL = 8  # characters for a call's description; with fewer, its line is wrapped
 _POLL_SECONDS = 0.05
 # CloudFormation's words around a message of the provider's.
 _BEFORE_MESSAGE, _AFTER_MESSAGE = "Message returned: ", " (RequestId: "
@@ -66,7 +66,7 @@ class ActivityView:
 
 
 def print_line(console: Console, text: Text) -> None:
-    """Print one line, cut at the edge of a terminal; what went wrong is wrapped, to be read to its end."""
+    """Print one line, cut at the edge of a terminal; a failure is wrapped, so that all of it can be read."""
     if console.is_terminal:
         console.print(text, no_wrap=text.no_wrap, overflow="ellipsis")
     else:
@@ -79,7 +79,7 @@ def line(entry: Mapping[str, Any], region: str, *, width: int | None) -> Text | 
     Args:
         entry: The entry.
         region: The Region of the environment.
-        width: Of the terminal, None for a whole line.
+        width: The terminal's, None for a whole line.
     """
     match entry["kind"]:
         case "stack_event":
@@ -96,7 +96,7 @@ def describe_call(entry: Mapping[str, Any], *, width: int | None = None) -> str:
 
     Args:
         entry: The call.
-        width: How long the text may be. The last word, which is where the logs go, is kept longest, and its end.
+        width: How long the text may be. The last word, where the logs go, is kept longest, and loses its head.
     """
     words = []
     for name, value in entry["parameters"].items():

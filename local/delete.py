@@ -19,10 +19,10 @@ def main() -> int:
     """Delete the stack that the variable STACK names, or rehearse the failure that FAIL describes.
 
     Returns:
-        0 when it is gone, or could not be deleted as rehearsed.
+        0 when it is gone, or when its deletion failed as rehearsed.
 
     Raises:
-        Problem: It could not be deleted, or was although a failure was rehearsed.
+        Problem: Its deletion failed, or succeeded although a failure was rehearsed.
     """
     name = os.environ.get("STACK", "")
     if not name:
@@ -30,7 +30,7 @@ def main() -> int:
     check_is_not_the_provider(name)
     rehearsal = Rehearsal.parse(fail) if (fail := os.environ.get("FAIL", "")) else None
     if rehearsal and rehearsal.operation.startswith(("Create", "Update")):
-        raise Problem(f"a deletion calls no {rehearsal.operation}, so FAIL has nothing to rehearse", status=2)
+        raise Problem(f"a deletion does not call {rehearsal.operation}, so FAIL has nothing to rehearse", status=2)
     environment = running()
     cloudformation = environment.cloudformation()
     if cloudformation.find(name) is None:
@@ -53,7 +53,7 @@ def main() -> int:
             raise Problem(f"✗ {name} is {stack.status}. {why}")
         done = f"{name} is {stack.status}, as rehearsed. {why}"
     elif rehearsal:
-        raise Problem(f"✗ {name} is deleted: {rehearsal.why_without_effect(entries)}")
+        raise Problem(f"✗ {name} is deleted{rehearsal.why_without_effect(entries)}")
     else:
         done = f"{name} is deleted"
     out.print(Text.assemble(("✓ ", "green"), done), soft_wrap=True)

@@ -98,7 +98,7 @@ class Deployment:
             return self._say(True, f"{self._name} was rolled back, as rehearsed. {reason}", stack)
         if rehearsal:
             why = rehearsal.why_without_effect(entries)
-            return self._say(False, f"{self._name} is {stack.status if events else 'up to date'}: {why}", stack)
+            return self._say(False, f"{self._name} is {stack.status if events else 'up to date'}{why}", stack)
         if error:
             return self._say(False, f"{self._name} is {stack.status}. {reason}", stack)
         done = stack.status if events else "up to date: there was nothing to change"

@@ -7,7 +7,7 @@ from local.environment import PROVIDER_STACK, running
 
 
 def main() -> int:
-    """Print the log so far of the provider that the variable STACK names, `make local`'s own without it."""
+    """Print the log so far of the provider that the variable STACK names, or else of `make local`'s own."""
     name = os.environ.get("STACK") or PROVIDER_STACK
     cloudformation = running().cloudformation()
     stack = cloudformation.find(name)

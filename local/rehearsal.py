@@ -70,9 +70,9 @@ class Rehearsal:
                 _send(endpoint, "DELETE", "faults", None)
 
     def why_without_effect(self, entries: Iterable[Mapping[str, Any]]) -> str:
-        """Why the stack did not fail, by what the activity log has of its operation."""
+        """Why the stack did not fail, with its leading punctuation, according to the activity log of the operation."""
         called = any(entry.get("operation") == self.operation for entry in entries)
-        return f"although {self.operation} failed" if called else f"{self.operation} was not called"
+        return f", although {self.operation} failed" if called else f": {self.operation} was not called"
 
 
 def _send(endpoint: str, method: str, name: str, body: list[Mapping[str, Any]] | None) -> None:

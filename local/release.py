@@ -46,7 +46,7 @@ _ARCHIVED = re.compile(r"node: ([0-9a-f]{40})\nnode-date: (\S+)\n")
 
 @dataclass(frozen=True)
 class Commit:
-    """What a release is made of; `modified` when the working tree would release something else."""
+    """What a release is made from; `modified` if the working tree would release something else."""
 
     id: str
     time: datetime
@@ -63,7 +63,9 @@ def main(directory: Path) -> None:
         )
     commit = find_commit(ROOT)
     if commit.modified:
-        raise SystemExit(f"This is not commit {commit.id[:12]} alone: commit or remove what `git status` shows")
+        raise SystemExit(
+            f"The working tree differs from commit {commit.id[:12]}: commit or remove what `git status` shows"
+        )
     template, code = release(directory)
     described = describe(template, code, commit)
     for path in (template, code, *described):

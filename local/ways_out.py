@@ -1,4 +1,4 @@
-"""What to type next when a stack is in a state that takes no deployment, as docs/operating.md has it."""
+"""What to run next when a stack's state allows no deployment, as in docs/operating.md."""
 
 import re
 from collections.abc import Iterator
@@ -50,7 +50,7 @@ def ways_out(stack: Stack) -> list[tuple[str, str]]:
 
 @contextmanager
 def reports_what_goes_on(cloudformation: CloudFormation, name: str, *, prepare: str) -> Iterator[None]:
-    """Report after Ctrl-C that an operation of a stack goes on, if one does.
+    """Report after Ctrl-C that a stack's operation continues, if it does.
 
     Args:
         cloudformation: The environment's.
@@ -58,7 +58,7 @@ def reports_what_goes_on(cloudformation: CloudFormation, name: str, *, prepare: 
         prepare: The command after which `aws` reaches the local environment.
 
     Raises:
-        Problem: It goes on; the text has the command that shows how it ends.
+        Problem: It continues; the text has the command that shows how it ends.
     """
     try:
         yield
@@ -67,7 +67,7 @@ def reports_what_goes_on(cloudformation: CloudFormation, name: str, *, prepare: 
         if stack is None or stack.status == "REVIEW_IN_PROGRESS" or not stack.status.endswith("_IN_PROGRESS"):
             raise
         raise Problem(
-            f"{name} is still {stack.status}: CloudFormation goes on, as on AWS. `make local` shows it, and so does "
+            f"{name} is still {stack.status}: CloudFormation continues, as on AWS. `make local` shows it, and so does "
             f"aws cloudformation describe-stack-events --stack-name {name} (after {prepare})",
             status=130,
         ) from None

@@ -34,7 +34,7 @@ NO_BYTE_CODE = (
 OF_METADATA = re.compile(r"METADATA|(LICEN[CS]E|NOTICE|COPYING|AUTHORS).*", re.IGNORECASE)
 # What type checkers and browsers read, and a copy of the system's time zones.
 NOT_FOR_LAMBDA = ("*.pyi", "py.typed", "*.js", "*.css", "dateutil-zoneinfo.tar.gz")
-# The sources of Powertools' web framework and utilities stay, because others import them; their byte code is weight.
+# The sources of Powertools' web framework and utilities stay: others import them. Their byte code is dead weight.
 NOT_LOADED = r"aws_lambda_powertools/(event_handler|utilities/(?!__init__|jmespath_utils))"
 # One of these signs for each of AWS's endpoints: https://www.amazontrust.com/repository
 AMAZON_ROOTS = (

@@ -124,8 +124,8 @@ def _text(schema: Mapping[str, Any], value: Any, at: At) -> Iterator[Mistake]:
 
 
 def _is_decided(name: Any, value: str) -> bool:
-    """Whether no value can match the pattern of a property, whatever its holes are."""
-    if name in _NAMES:  # every character must be one of a name's
+    """Whether no value can match the pattern of a property, whatever fills its holes."""
+    if name in _NAMES:  # every known character must be one that a name may have
         return True
     if name == "Key" and value.lower().startswith("aws:"):
         return True
@@ -170,7 +170,7 @@ def _duplicates(properties: Mapping[str, Any]) -> Iterator[Mistake]:
 
 
 def _is_right(name: str, value: Any) -> bool:
-    """Whether the value of a property matches its pattern, or may do so."""
+    """Whether the value of a property matches its pattern, or may match it."""
     return isinstance(value, str) and (HOLE in value or bool(re.search(SCHEMA["properties"][name]["pattern"], value)))
 
 

@@ -82,13 +82,13 @@ class Resolution:
 
     def _attribute(self, argument: Any) -> Any:
         name, _, attribute = dotted(argument).partition(".")
-        # What a custom resource, a macro's or a nested stack calls an ARN may be anything.
+        # What a custom resource, a macro's resource or a nested stack calls an ARN may be anything.
         kind = self.types.get(name, "")
         if not kind.startswith("AWS::") or "." in attribute or kind.startswith(_OF_ANYTHING):
             return UNKNOWN
         if attribute.endswith("Arn"):
             return self._arn(name)
-        # A domain name has only characters of a bucket's name. It is as little one as a URL.
+        # A domain name has only characters that a bucket's name may have, but like a URL it is not one.
         is_domain = kind == "AWS::S3::Bucket" and attribute.endswith(("DomainName", "URL"))
         return Partial(f"https://{HOLE}") if is_domain else UNKNOWN
 

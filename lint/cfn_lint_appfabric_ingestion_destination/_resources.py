@@ -12,9 +12,9 @@ from ._functions import At, Resolution, children, function_of, is_if, variables
 from ._values import Scalar, canonical, is_known
 
 MAX_CONDITIONS = 7
-"""Of how many conditions every combination is looked at: cfn-lint gives up after 128."""
+"""The most conditions of which every combination is checked: cfn-lint gives up after 128."""
 _FOUND: MutableMapping[Any, dict[Any, list[Any]]] = WeakKeyDictionary()
-"""What has been found in a template, by its conditions' object: every rule asks for the same."""
+"""What has been found in a template, by its conditions object, because every rule asks for the same."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Variant:
         properties: As CloudFormation sends them.
         where: The place in the template of each place in the properties.
         is_chosen: Whether somebody has to choose a value of a parameter that is not its default.
-        by: Which value of which parameter it has, in parentheses; "" whatever the parameters.
+        by: Which value of which parameter leads to it, in parentheses; "" if no parameter matters.
     """
 
     properties: Any
@@ -63,7 +63,7 @@ class Resource:
     def variants(self) -> list[Variant]:
         """Return one for each possible combination of conditions, and for each value of a parameter.
 
-        Of more than MAX_CONDITIONS the combinations contain every pair, and not every three.
+        With more than MAX_CONDITIONS, the combinations contain every pair, but not every three.
         """
         found = _FOUND.setdefault(self.cfn.conditions, {})
         if self.name not in found:
@@ -81,10 +81,10 @@ class Resource:
             for value, is_default in _values(declared.get(name)):
                 # A default is a mistake only where the resource is created with the defaults.
                 is_created = self._is_created(_defaults(declared) if is_default else {name: value})
-                # Where that is not known, somebody can choose the value unless the condition looks at it.
+                # Where that is not known, somebody can choose the value unless the condition tests it.
                 may_choose = not is_default and name not in self._parameters_of_its_condition()
                 if is_created or (is_created is None and may_choose):
-                    by = f" (by {'the default' if is_default else 'an allowed value'} of parameter {name})"
+                    by = f" (from {'the default' if is_default else 'an allowed value'} of parameter {name})"
                     yield replace(self._under({}, {name: value}), is_chosen=not is_default, by=by)
 
     def service_token(self) -> str:
@@ -133,7 +133,7 @@ class Resource:
 
 
 def _shown(name: str) -> str:
-    """Return a name short enough for a message and on one line, as the function does."""
+    """Return a name as the function shows it: short enough for a message, and on one line."""
     text = "".join(character if character.isprintable() else " " for character in name) or '""'
     return text if len(text) <= 64 else f"{text[:63]}…"
 
@@ -201,7 +201,7 @@ def _declared_conditions(cfn: Any) -> Mapping[str, Any]:
 
 
 def _defaults(declared: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what is known of the parameters by default: not that of one whose default is the name of its value."""
+    """Return the parameters' defaults, except where the default is only the name of the value."""
     return {
         name: canonical(each["Default"]) for name, each in declared.items() if "Default" in each and _is_plain(each)
     }

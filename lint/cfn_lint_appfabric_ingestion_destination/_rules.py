@@ -68,7 +68,7 @@ class ServiceToken(_OfTheType):
         token = variant.properties.get("ServiceToken") if isinstance(variant.properties, dict) else None
         if isinstance(token, str) and not _may_be_a_function(token):
             is_what = (
-                "the ARN of the provider's function, not that of an SNS topic, a layer or anything else, and no name"
+                "the ARN of the provider's function, not a name or the ARN of an SNS topic, a layer or anything else"
             )
             yield ("ServiceToken",), f"ServiceToken must be {is_what}: Fn::ImportValue {EXPORT} gives it"
 
@@ -84,18 +84,18 @@ def _may_be_a_function(token: str) -> bool:
 
 
 class ServiceTimeoutRange(_OfTheType):
-    """What CloudFormation refuses as a time."""
+    """A timeout that CloudFormation refuses."""
 
     id = "E9704"
     shortdesc = f"Range of the ServiceTimeout of {TYPE}"
-    description = "CloudFormation refuses a ServiceTimeout that is no whole number of seconds up to an hour"
+    description = "CloudFormation refuses a ServiceTimeout that is not a whole number of seconds up to an hour"
 
     def found_in(self, variant: Variant) -> Iterator[tuple[At, str]]:
-        """Yield a time that is known to be out of range, or not to be a number."""
+        """Yield a timeout that is known to be out of range, or not a number."""
         value = _service_timeout(variant)
         if isinstance(value, str) and HOLE not in value and _seconds(value) is None:
-            words = f"must be a whole number from {_RANGE['minimum']} to {_RANGE['maximum']}, the seconds"
-            yield ("ServiceTimeout",), f"ServiceTimeout {words} that CloudFormation waits"
+            words = f"must be a whole number of seconds from {_RANGE['minimum']} to {_RANGE['maximum']}"
+            yield ("ServiceTimeout",), f"ServiceTimeout {words}"
 
 
 class ServiceTimeout(_OfTheType):
@@ -106,7 +106,7 @@ class ServiceTimeout(_OfTheType):
     description = "CloudFormation waits an hour for a response that never comes, unless ServiceTimeout says less"
 
     def found_in(self, variant: Variant) -> Iterator[tuple[At, str]]:
-        """Yield a time that is missing or too short."""
+        """Yield a timeout that is missing or too short."""
         value = _service_timeout(variant)
         seconds = _seconds(value) if isinstance(value, str) else None
         message = ""
@@ -122,12 +122,12 @@ class ServiceTimeout(_OfTheType):
 
 
 def _service_timeout(variant: Variant) -> Any:
-    """Return the value that properties have, None if it is missing."""
+    """Return the value of the property, None if it is missing."""
     return variant.properties.get("ServiceTimeout") if isinstance(variant.properties, dict) else UNKNOWN
 
 
 def _seconds(text: str) -> int | None:
-    """Return the time that CloudFormation waits, None when it refuses the text."""
+    """Return how many seconds CloudFormation waits, None when it refuses the text."""
     seconds = int(text) if re.fullmatch("[0-9]{1,4}", text) else 0
     return seconds if _RANGE["minimum"] <= seconds <= _RANGE["maximum"] else None
 

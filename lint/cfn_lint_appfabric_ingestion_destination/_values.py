@@ -22,12 +22,12 @@ class Partial(str):
 
 
 class Scalar(Partial):
-    """The canonical text of a number, truth value or date."""
+    """The canonical text of a number, Boolean or date."""
 
 
 UNKNOWN = Unknown()
 MAYBE = Unknown()
-"""A value that may be AWS::NoValue as well: a Fn::If whose condition is not known."""
+"""A value that may also be AWS::NoValue: an Fn::If whose condition is not known."""
 SAMPLES = {
     "AWS::AccountId": Partial("111122223333"),
     "AWS::Partition": Partial("aws"),
@@ -54,10 +54,11 @@ def text_of(scalar: Any) -> Any:
 
 
 def canonical(scalar: Any) -> Any:
-    """Return the one text of a number, truth value or date; anything else as it is.
+    """Return the canonical text of a number, Boolean or date; anything else as it is.
 
-    YAML's loader makes these of what CloudFormation takes for texts, and several texts give the same: `0x1F` and 31,
-    `yes` and true. No pattern or list of values separates them, but their lengths differ, and so may two equal keys.
+    YAML's loader turns what CloudFormation takes for text into these, and several texts give the same one: `0x1F` and
+    31, `yes` and true. No pattern or list of values distinguishes them, but their lengths differ, and so may two equal
+    keys.
     """
     if isinstance(scalar, bool):
         return str(scalar).lower()
@@ -72,14 +73,14 @@ def is_known(value: Any) -> TypeGuard[str]:
 
 
 def least_length(text: str) -> int:
-    """Return how many characters a text has at least."""
+    """Return the least number of characters that a text can have."""
     if isinstance(text, Scalar):
         return 0
     return len(_NOT_KNOWN.sub("", text) if isinstance(text, Partial) else text)
 
 
 def known_parts(arn: str) -> list[str]:
-    """Return the parts of an ARN, of one that is not known to its end those before that."""
+    """Return the parts of an ARN, or if it has a hole, those that end before it."""
     known, hole, _ = arn.partition(HOLE)
     parts = known.split(":")
     return parts[:-1] if hole else parts

@@ -87,7 +87,7 @@ class Functions:
         task_root = self._directory / key
         with self._lock:
             earlier = self._newest.get(config["FunctionArn"], key)
-            if earlier != key:  # Lambda ends what is idle of it; what is in use ends when it is returned
+            if earlier != key:  # as on Lambda, what is idle ends; what is in use ends when it is returned
                 for environment in self._idle.pop(earlier, []):
                     self._end(environment)
             self._newest[config["FunctionArn"]] = key

@@ -14,8 +14,8 @@ in memory only:
 | `stacks._validation_errors` (wrapped)       | lets a custom resource change its type                       |
 | `_custom_named_replacement_error` (wrapped) | lets a custom resource change its ServiceToken               |
 | `stacks._resolve_stack_outputs` (wrapped)   | changes an export in use, and keeps one that was removed     |
-| `DeleteStack` (wrapped)                     | says in words of its own that an export is in use            |
-| `ListImports` (wrapped)                     | names no stack that is at work or has failed                 |
+| `DeleteStack` (wrapped)                     | says in its own words that an export is in use               |
+| `ListImports` (wrapped)                     | omits a stack that is in progress or has failed              |
 | `UpdateStack` (wrapped)                     | refuses a stack that failed and was not rolled back          |
 | `CreateChangeSet` (wrapped)                 | takes an update in every state of the stack                  |
 | `ExecuteChangeSet` (wrapped)                | the same                                                     |
@@ -241,7 +241,7 @@ def _wrap_exports() -> None:
                 continue
             if reason := problem(name, "updated" if kept else "deleted"):
                 raise ValueError(reason)
-        for name in before.keys() - exports.keys():  # nothing fails an update after its outputs
+        for name in before.keys() - exports.keys():  # nothing can fail an update after its outputs
             _exports.pop(name)
         return outputs, exports
 
@@ -326,7 +326,7 @@ def _wrap_change_sets() -> None:
 
 
 def _wrap_deletions() -> None:
-    """Keep what a resource depends on whose Delete failed: it is set aside until the deletion has ended."""
+    """Keep what a resource whose Delete failed depends on: set it aside until the deletion has ended."""
     delete, add = stacks._delete_stack_async, stacks._add_event
 
     def add_event(
@@ -350,7 +350,7 @@ def _wrap_deletions() -> None:
 
 
 def _wrap_rollbacks() -> None:
-    """Keep a resource in its stack whose Delete failed in a rollback, so that it gets another with the stack's."""
+    """Keep a resource whose Delete failed in a rollback, so that deleting the stack sends it another one."""
     roll_back = stacks._roll_back_operation
 
     async def roll_back_operation(

@@ -89,7 +89,10 @@ class Adoption:
         self._refuse_after_a_later_adoption(recorded)
 
     def _drop_claim(self, arn: DestinationArn) -> bool:
-        """Whether it could be dropped. One that is left keeps others from adopting it; their error says what to do."""
+        """Drop the claim, and return whether that succeeded.
+
+        A claim that is left keeps others from adopting the destination; their error says what to do.
+        """
         afterwards = self.invocation.appfabric.until(self.invocation.deadline.rollback_ends)
         try:
             afterwards.untag(arn, [self.ownership.owner.claim])

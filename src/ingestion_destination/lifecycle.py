@@ -78,7 +78,7 @@ class Lifecycle:
                 desired, result=destination, started_from=observed.destination.arn if observed else None
             )
         except BaseException:  # sys.exit as well
-            # Before the response, as far as no duplicate may rely on it.
+            # Before the response, except for what a duplicate may rely on.
             roll_back(self.invocation)
             raise
         return self._succeed(destination)

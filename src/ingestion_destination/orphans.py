@@ -79,19 +79,19 @@ class Orphans:
             )
 
     def _sweep_after_a_create(self, found: list[Owned], old: Desired, desired: Desired) -> None:
-        """Look for what the Create before this id left: the Delete that follows may come with the new properties."""
+        """Search for what the Create before this id left: the Delete that follows may come with the new properties."""
         there = [owned for owned in found if old.parents.contain(owned.arn)]
         adopts_another = desired.adopt_arn is not None and desired.adopt_arn != old.adopt_arn
         made_up = self.owner.has_made_up(self.id)
         if old.parents != desired.parents or adopts_another:
             left = self._dispose_of_what_the_create_left(old, there, set(), dispose_of=self._try_to_dispose_of)
-            if made_up and not left:  # to wait for it would take minutes
+            if made_up and not left:  # waiting for it would take minutes
                 report_possible_orphan(old.adopt_arn, "a canceled Create may still create, or adopt, a destination")
         elif made_up:
             self._report_what_the_delete_may_overlook(there, old, desired)
 
     def _report_what_the_delete_may_overlook(self, there: list[Owned], old: Desired, desired: Desired) -> None:
-        """Report what is neither recent nor as the new properties describe it."""
+        """Report what is not recent and matches the old properties but not the new ones."""
         for owned in there:
             recent = owned.ownership.age_at(self.request) <= LEFT_WITHIN
             equal = old.matches(owned.destination) and not desired.matches(owned.destination)

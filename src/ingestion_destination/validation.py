@@ -11,10 +11,10 @@ from typing import Any
 
 from ingestion_destination.exceptions import printable, shorten
 
-# Of a name that a user wrote, in a message.
+# A longer name that a user wrote is cut in a message.
 MAX_NAME_LENGTH = 64
 
-# In the place of an object that is missing, which is noted already.
+# Stands for an object that is missing, which has already been noted.
 _MISSING: Any = object()
 
 

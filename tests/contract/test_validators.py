@@ -163,7 +163,7 @@ def test_cfn_lint_and_the_provider_report_the_same_messages(tmp_path: Path) -> N
 
 def without_guesses(messages: Any) -> set[str]:
     """And without the parameter that a value is of, which the function does not know."""
-    return {re.split(r", did you mean| \(by the default of ", message)[0] for message in messages}
+    return {re.split(r", did you mean| \(from the default of ", message)[0] for message in messages}
 
 
 # The schemas themselves

@@ -195,13 +195,13 @@ def test_what_a_killed_canary_left_is_deleted_by_the_next_one(environment: Envir
 
 
 REFUSED: list[tuple[dict[str, str], tuple[str, ...], str]] = [
-    ({}, ("ACCOUNT=999999999999",), "INGESTION is of the account 111122223333, not of ACCOUNT=999999999999"),
+    ({}, ("ACCOUNT=999999999999",), "INGESTION belongs to account 111122223333, not to ACCOUNT=999999999999"),
     ({}, ("REGION=eu-west-1",), "INGESTION is in us-east-1, not in eu-west-1: give REGION=us-east-1"),
-    ({}, ("ONLY=foo",), "ONLY is appfabric or cloudformation, not foo"),
-    ({}, ("POLL=x",), "POLL is a number of seconds above 0, not x"),
-    ({}, ("PATIENCE=-1",), "PATIENCE is a number of seconds above 0, not -1"),
-    ({}, ("SERVICE_TIMEOUT=0.5",), "SERVICE_TIMEOUT is a number of seconds from 1 to 3600, not 0.5"),
-    ({}, ("DISPOSABLE=no",), "DISPOSABLE is 1 or not given, not no"),
+    ({}, ("ONLY=foo",), "ONLY must be appfabric or cloudformation, not foo"),
+    ({}, ("POLL=x",), "POLL must be a number of seconds above 0, not x"),
+    ({}, ("PATIENCE=-1",), "PATIENCE must be a number of seconds above 0, not -1"),
+    ({}, ("SERVICE_TIMEOUT=0.5",), "SERVICE_TIMEOUT must be a number of seconds from 1 to 3600, not 0.5"),
+    ({}, ("DISPOSABLE=no",), "DISPOSABLE must be 1 or unset, not no"),
     ({"AWS_ACCESS_KEY_ID": "999999999999"}, (), "the credentials are of the account 999999999999, not of ACCOUNT="),
     ({"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, (), "no credentials that work"),
     ({"AWS_PROFILE": "nobodys"}, (), "(nobodys) could not be found"),

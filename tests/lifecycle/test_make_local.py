@@ -309,7 +309,7 @@ def test_ctrl_c_ends_a_command_and_says_that_the_stacks_operation_goes_on(
     below = processes_below(deployment.pid)
     deployment.interrupt()
     assert "Traceback" not in deployment.output
-    said = "interrupted is still {}: CloudFormation goes on, as on AWS. `make local` shows it, "
+    said = "interrupted is still {}: CloudFormation continues, as on AWS. `make local` shows it, "
     assert said.format("CREATE_IN_PROGRESS") in deployment.plain()
     assert "aws cloudformation describe-stack-events --stack-name interrupted (after eval" in deployment.plain()
     assert len(below) >= 2  # python and sam
@@ -421,7 +421,7 @@ def test_what_is_missing_is_named(environment: Terminal) -> None:
     assert only_line(make("local-delete")) == "usage: make local-delete STACK=name [FAIL=…]"
     assert "FAIL is Operation:Failed:reason or " in only_line(make("local-delete", "STACK=nowhere", "FAIL=TagResource"))
     of_an_update = make("local-delete", "STACK=nowhere", "FAIL=UpdateIngestionDestination:Failed")
-    assert "a deletion calls no UpdateIngestionDestination" in only_line(of_an_update)
+    assert "a deletion does not call UpdateIngestionDestination" in only_line(of_an_update)
     assert "there is no stack nowhere: " in only_line(make("local-delete", "STACK=nowhere"))
     assert "there is no provider nowhere: " in only_line(make("local-logs", "STACK=nowhere"))
 

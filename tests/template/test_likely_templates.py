@@ -138,7 +138,7 @@ def default(name: str, value: str) -> Case:
 def mapped(name: str, key: str, rule: str = "") -> Case:
     mappings = "Mappings: { Stages: { prod: { Schema: cef }, dev: { Schema: raw } } }\nConditions:\n"
     changes = {"Conditions:\n": mappings, "Schema: ocsf": f"Schema: !FindInMap [Stages, {key}, Schema]"}
-    words = "of ocsf, raw (by an allowed value of parameter Stage)" if "Stage" in key else "must be one of ocsf, raw"
+    words = "of ocsf, raw (from an allowed value of parameter Stage)" if "Stage" in key else "must be one of ocsf, raw"
     return Case(f"a schema of a mapping: {name}", changes, rule, words, "Schema: !FindInMap")
 
 

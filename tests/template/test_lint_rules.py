@@ -197,7 +197,7 @@ def test_nothing_is_reported_for_a_template_full_of_functions(version: str, tmp_
     assert [each for each in found if each.rule[1:].startswith("97") or each.rule == "E0002"] == []
 
 
-WHOLE = "E9704 ServiceTimeout must be a whole number from 1 to 3600"
+WHOLE = "E9704 ServiceTimeout must be a whole number of seconds from 1 to 3600"
 SERVICE_TIMEOUTS = {
     "720": "",
     '"720"': "",

@@ -1,7 +1,7 @@
-"""Sends one response to a request, whatever happens: crhelper's subclass.
+"""Sends one response to a request, whatever happens: a subclass of crhelper's CfnResource.
 
 What crhelper 2.0.12 does by itself and this does not: retry a response forever, take any HTTP status for success, send
-a second response after its timer's, send an empty PhysicalResourceId, keep the end of a long reason in place of its
+a second response after its timer's, send an empty PhysicalResourceId, keep the end of a long reason instead of its
 head.
 """
 
@@ -55,7 +55,7 @@ class Responder(CfnResource):
 
     def _run(self, _event: Any, _context: Any) -> str:
         self._response = self._callbacks.fulfill()
-        return "the response has the id"  # for none crhelper would make one of the event, and may fail at it
+        return "the response has the id"  # without one crhelper would make one from the event, which may fail
 
     def _send(self, status: str | None = None, _reason: str = "", _send_response: object = None) -> None:
         # There is a status only when crhelper itself failed.

@@ -1,4 +1,4 @@
-"""The response to a request: its members, and the 4096 bytes that it may have. Standard library only.
+"""The response to a request: its members, and its limit of 4096 bytes. Standard library only.
 
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-responses.html
 """
