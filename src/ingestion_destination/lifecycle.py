@@ -138,10 +138,13 @@ class Lifecycle:
     def _replace(self, observed: Observed, desired: Desired) -> Destination:
         """Create another destination in place of the old one, which CloudFormation then deletes; or roll back to it."""
         predecessor = self._predecessor_wanted_again(observed.ownership, desired)
-        self._refuse_adoption(desired, besides=predecessor)
-        return predecessor or self._create(desired)
+        self._refuse_adoption(desired, besides=predecessor.destination if predecessor else None)
+        if predecessor is None:
+            return self._create(desired)
+        self._update_tags(predecessor, desired)
+        return predecessor.destination
 
-    def _predecessor_wanted_again(self, ownership: Ownership | None, desired: Desired) -> Destination | None:
+    def _predecessor_wanted_again(self, ownership: Ownership | None, desired: Desired) -> Observed | None:
         """The destination that was replaced just now, when it is what is wanted again: this is a rollback."""
         if ownership is None or not self.owner.is_unique or ownership.age_at(self.request) > ROLLED_BACK_WITHIN:
             return None
@@ -150,10 +153,10 @@ class Lifecycle:
             return None
         if not self._is_wanted_again(read(arn, self.appfabric), desired):
             return None
-        # Nothing of it will be changed, and no later call would reveal that the reading was old: read again.
+        # Hardly anything of it will be changed, and no later call would reveal an old reading: read again.
         self.appfabric.clock.sleep(CONSISTENT_AFTER)
         before = read(arn, self.appfabric)
-        return before.destination if before and self._is_wanted_again(before, desired) else None
+        return before if before and self._is_wanted_again(before, desired) else None
 
     def _is_wanted_again(self, before: Observed | None, desired: Desired) -> bool:
         if before is None or before.ownership is None or before.ownership.owner != self.owner:

@@ -631,3 +631,13 @@ def test_a_tag_of_the_destination_that_an_update_goes_back_to_stays(deployment: 
     deployment.update(wanted=raw, fails_at=0.07, preserve=True)
     deployment.update(wanted=properties())
     assert deployment.scenario.excused == {15}
+
+
+def test_a_tag_that_goes_with_the_replacement_is_removed_from_the_destination_that_an_update_goes_back_to(
+    deployment: Deployment,
+) -> None:
+    raw = properties(ProcessingConfiguration=processing("raw", "json"), Tags=tag_list({"a": "1"}))
+    deployment.create(wanted=properties(Tags=tag_list({"a": "1"})))
+    deployment.update(wanted=raw, fails_at=5, preserve=True)
+    deployment.update(wanted=properties())
+    assert "a" not in deployment.scenario.facts.destinations[deployment.id].tags
