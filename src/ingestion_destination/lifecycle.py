@@ -153,7 +153,7 @@ class Lifecycle:
             return None
         if not self._is_wanted_again(read(arn, self.appfabric), desired):
             return None
-        # Hardly anything of it will be changed, and no later call would reveal an old reading: read again.
+        # At most its tags will change, and no later call would reveal an old reading: read again.
         self.appfabric.clock.sleep(CONSISTENT_AFTER)
         before = read(arn, self.appfabric)
         return before if before and self._is_wanted_again(before, desired) else None

@@ -93,9 +93,8 @@ class Orphans:
     def _report_what_the_delete_may_overlook(self, there: list[Owned], old: Desired, desired: Desired) -> None:
         """Report what is not recent and matches the old properties but not the new ones."""
         for owned in there:
-            recent = owned.ownership.age_at(self.request) <= LEFT_WITHIN
             equal = old.matches(owned.destination) and not desired.matches(owned.destination)
-            if equal and not recent and self._may_be_of_the_create(owned.ownership):
+            if equal and not self._is_recent(owned) and self._may_be_of_the_create(owned.ownership):
                 report_possible_orphan(owned.arn, MAY_BE_LEFT)
 
     def _report_unreadable(self, result: Destination) -> None:
@@ -117,8 +116,11 @@ class Orphans:
         for owned in found:
             if owned.arn == result.arn or not self._replaced_this_id(owned.ownership):
                 continue
-            recent = owned.ownership.age_at(self.request) <= LEFT_WITHIN
-            if recent and old.matches(owned.destination) and owned.ownership.is_earlier_than(self.request):
+            if (
+                self._is_recent(owned)
+                and old.matches(owned.destination)
+                and owned.ownership.is_earlier_than(self.request)
+            ):
                 self._try_to_dispose_of(owned)
             else:
                 report_possible_orphan(owned.arn, "created by an earlier update of this resource")
@@ -202,7 +204,7 @@ class Orphans:
         self, left: list[Owned], desired: Desired, reported: set[DestinationArn]
     ) -> list[Owned]:
         """A made-up id does not name its Create: what is old, or of several requests, or differs, is only reported."""
-        recent = [each for each in left if each.ownership.age_at(self.request) <= LEFT_WITHIN]
+        recent = [each for each in left if self._is_recent(each)]
         equal = [each for each in left if desired.matches(each.destination)]
         certain = [each for each in recent if each in equal]
         if len({each.ownership.token for each in certain}) > 1:
@@ -213,6 +215,11 @@ class Orphans:
                 reported.add(each.arn)
                 report_possible_orphan(each.arn, MAY_BE_LEFT)
         return certain
+
+    # After both
+
+    def _is_recent(self, owned: Owned) -> bool:
+        return owned.ownership.age_at(self.request) <= LEFT_WITHIN
 
     def _try_to_dispose_of(self, owned: Owned) -> None:
         try:

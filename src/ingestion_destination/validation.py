@@ -50,9 +50,9 @@ class Reader:
 
     def object(self, name: str, *, allowed: Sequence[str]) -> Reader:
         """An object that must be there."""
-        if not self.has(name):
-            self._missing(name)
         value = self._value(name) if self.has(name) else _MISSING
+        if value is _MISSING:
+            self._missing(name)
         return Reader(value, path=self._at(name), allowed=allowed, problems=self._problems)
 
     def objects(self, name: str, *, allowed: Sequence[str], most: int) -> list[Reader]:
