@@ -145,6 +145,10 @@ def test_the_hardened_deployment(account: Account) -> None:
     )["Attributes"]
     assert queue["KmsMasterKeyId"] == given["KEY_ARN"]
     assert reader in queue["Policy"]
+    emptied = """'FailureQueueReaderArn=""'"""
+    assert f"`{emptied}`" in (ROOT / "docs" / "deploying.md").read_text()
+    account.terminal(f'sam deploy --s3-bucket "$BUCKET" --parameter-overrides {emptied}')
+    assert account.provider.parameters["FailureQueueReaderArn"] == ""
     alarms = account.cloudformation.client("cloudwatch").describe_alarms()["MetricAlarms"]
     assert [alarm["AlarmActions"] for alarm in alarms] == 3 * [[given["TOPIC_ARN"]]]
     consumer = Consumer(account, IMPORTED)
