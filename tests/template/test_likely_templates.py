@@ -155,6 +155,7 @@ WRONG = (
     bucket("Fn::Join that makes an ARN", '!Join ["", ["arn:aws:s3:::", !Ref Logs]]'),
     bucket("an ARN", "arn:aws:s3:::audit-logs"),
     bucket("a URL", "s3://audit-logs"),
+    bucket("a URL with capitals", "s3://Audit-Logs"),
     bucket("a path", "audit-logs/saas"),
     bucket("a path with Fn::Sub", "!Sub ${Logs}/saas"),
     bucket("a block that ends in a newline", "!Sub |\n                ${AWS::AccountId}-audit-logs"),
@@ -493,7 +494,7 @@ RIGHT = (
         {
             "  Name: {": "  Disabled: { Type: 'AWS::SSM::Parameter::Value<String>', Default: /off }\n"
             "  Bundle: { Type: String, Default: '' }\n  Name: {",
-            "!Equals [!Ref Stage, prod]": "!And [!Not [!Equals [!Ref Disabled, 'true']], !Equals [!Ref Stage, prod]]",
+            "!Equals [!Ref Stage, prod]": "!Not [!Equals [!Ref Disabled, 'true']]",
             f"{BUNDLE}\n": "!Ref Bundle\n",
         },
     ),
@@ -517,8 +518,8 @@ RIGHT = (
     Case(
         "an allowed value that a condition may turn off",
         {
-            "Conditions:\n": "Mappings: { Stages: { prod: { B: my-logs }, dev: { B: '' } } }\nConditions:\n",
-            "!Equals [!Ref Stage, prod]": "!Equals [!Sub '${Stage}-${Name}', prod-saas]",
+            "Conditions:\n": "Mappings: { Stages: { dev: { B: my-logs }, prod: { B: '' } } }\nConditions:\n",
+            "!Equals [!Ref Stage, prod]": "!Equals [!Sub '${Stage}-${Name}', dev-saas]",
             BUCKET: "BucketName: !FindInMap [Stages, !Ref Stage, B]",
         },
     ),
