@@ -208,6 +208,18 @@ WRONG = (
         "Tags[0].Key must not begin with aws:",
     ),
     Case("a name that is a Boolean", {"Prefix: saas": "on: saas"}, "E9701", "S3Bucket.true is unknown", "S3Bucket:"),
+    Case(
+        "an allowed value that a mapping turns on",
+        {
+            "Conditions:\n": "Mappings: { Stages: { prod: { Enabled: true, B: '' }, "
+            "dev: { Enabled: false, B: my-logs } } }\nConditions:\n",
+            "!Equals [!Ref Stage, prod]": "!Equals [!FindInMap [Stages, !Ref Stage, Enabled], 'true']",
+            BUCKET: "BucketName: !FindInMap [Stages, !Ref Stage, B]",
+        },
+        "E9701",
+        "(has 0) (from an allowed value of parameter Stage)",
+        "BucketName: !FindInMap",
+    ),
     bucket("too short", "ab", "must have 3 to 63 characters (has 2)"),
     bucket("capitals", "Audit-Logs", "only buckets of before March 2018", "W9703"),
     bucket("an underscore with Fn::Sub", "!Sub ${AWS::AccountId}_logs", "only buckets of before March 2018", "W9703"),
