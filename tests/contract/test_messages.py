@@ -277,7 +277,6 @@ PROVOCATIONS: dict[str, Provocation] = {
     "InternalFailure: the function cannot start: …": startup_failure,
     "InternalFailure: … could not be called: …": connecting_from("us-east-1"),
     "InternalFailure: …: see the function's log for the stack trace": on("before-call", exits),
-    "InternalFailure: botocore rejected the parameters of …": on("provide-client-params", lambda **_: {}),
     "InternalFailure: … failed with …": on("before-call", fails),
     "ServiceInternalError: the response to … cannot be read": on(
         "after-call", lambda parsed, **_: parsed.update(ingestionDestination={})

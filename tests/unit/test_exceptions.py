@@ -9,7 +9,6 @@ from botocore.exceptions import (
     EndpointConnectionError,
     NoCredentialsError,
     NoRegionError,
-    ParamValidationError,
     ReadTimeoutError,
     SSLError,
 )
@@ -37,10 +36,6 @@ UNKNOWN_HOST = NameResolutionError("appfabric.eu-central-1.amazonaws.com", None,
         ),
         (ReadTimeoutError(endpoint_url="https://x"), "NetworkFailure: no response to Op (ReadTimeoutError)"),
         (TimeoutError("cut"), "NetworkFailure: no response to Op (TimeoutError)"),
-        (
-            ParamValidationError(report="Invalid type for parameter x, value: s3cr3t"),
-            "InternalFailure: botocore rejected the parameters of Op",
-        ),
         (NoRegionError(), "InternalFailure: Op could not be called: You must specify a region."),
         (ValueError("s3cr3t"), "InternalFailure: Op failed with ValueError"),
         (
@@ -94,7 +89,6 @@ def test_retry_after_is_read_in_seconds(value: object, seconds: float) -> None:
         (SSLError(endpoint_url="https://x", error=ssl.SSLError("decryption failed")), True),
         (EndpointConnectionError(endpoint_url="https://x"), False),
         (NoCredentialsError(), False),
-        (ParamValidationError(report=""), False),
         (ReadTimeoutError(endpoint_url="https://x"), True),
         (TimeoutError(), True),
         (ValueError(), True),

@@ -10,11 +10,13 @@ import json
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import boto3
 from botocore.config import Config
 from botocore.session import get_session
+from botocore.utils import parse_timestamp as parse_any_timestamp
 
 from ingestion_destination.appfabric.destination import Destination, DestinationArn, Parents, Processing, Target
 from ingestion_destination.appfabric.errors import UnreadableResponse, is_refused_certificate, translate
@@ -27,7 +29,7 @@ from ingestion_destination.exceptions import (
     NotFound,
     NotStabilized,
 )
-from ingestion_destination.observability import logger
+from ingestion_destination.observability import SERVICE, logger
 from ingestion_destination.trust_store import amazon_roots
 
 if TYPE_CHECKING:
@@ -71,10 +73,16 @@ class Connection:
         botocore = get_session()
         # A bundle that AWS_CA_BUNDLE or a profile names takes the place of all roots: botocore's way.
         verify = None if botocore.get_config_variable("ca_bundle") else self._amazon_roots
+        botocore.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=parse_timestamp)
         client: AppFabricClient = boto3.Session(botocore_session=botocore).client(
             "appfabric",
             config=Config(
-                connect_timeout=5, read_timeout=CALL_TIMEOUT, retries={"mode": "standard", "total_max_attempts": 1}
+                connect_timeout=5,
+                read_timeout=CALL_TIMEOUT,
+                retries={"mode": "standard", "total_max_attempts": 1},
+                parameter_validation=False,  # what a template says was validated, and the tests' clients do validate
+                # botocore's own, of the whole environment, is composed twice a call.
+                user_agent=f"{SERVICE} Boto3/{boto3.__version__}",
             ),
             verify=verify,
         )
@@ -86,6 +94,22 @@ class Connection:
         """The next attempt is made by a client that trusts all roots, as do all that follow in this process."""
         if self._amazon_roots and is_refused_certificate(exception):
             self._amazon_roots = self._client = None
+
+
+def parse_timestamp(value: Any) -> datetime:
+    """A moment that AppFabric returned, with a time zone: UTC where it names none.
+
+    The model's format is ISO 8601, which the standard library parses many times faster than botocore. Any other is left
+    to botocore.
+
+    Raises:
+        ValueError: It is not a moment.
+    """
+    try:
+        moment = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        moment = parse_any_timestamp(value)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def refuse_unreadable(http_response: Any, model: Any, **_: Any) -> None:

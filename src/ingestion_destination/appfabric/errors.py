@@ -17,7 +17,6 @@ from botocore.exceptions import (
     EndpointConnectionError,
     HTTPClientError,
     NoCredentialsError,
-    ParamValidationError,
     ProxyConnectionError,
 )
 from botocore.exceptions import ConnectionError as NoConnectionError
@@ -107,7 +106,6 @@ def may_have_taken_effect(error: Exception) -> bool:
             ConnectTimeoutError,
             EndpointConnectionError,
             NoCredentialsError,
-            ParamValidationError,
             ProxyConnectionError,
         ),
     )
@@ -136,8 +134,6 @@ def _translate(error: Exception, operation: str, region: str) -> HandlerError:
         return _unresolved(region)
     if isinstance(error, (NoConnectionError, HTTPClientError, TimeoutError)):
         return NetworkFailure(f"no response to {operation} ({type(error).__name__})")
-    if isinstance(error, ParamValidationError):  # its text says the values
-        return InternalFailure(f"botocore rejected the parameters of {operation}")
     if isinstance(error, BotoCoreError):
         return InternalFailure(f"{operation} could not be called: {error}")
     return InternalFailure(f"{operation} failed with {type(error).__name__}")
