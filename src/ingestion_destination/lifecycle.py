@@ -74,9 +74,7 @@ class Lifecycle:
             else:
                 destination = self._update_in_place(observed, desired)
             # Of a failure to search it is only reported; it raises when a later request has been here.
-            Orphans(self.invocation.within(SWEEP_WITHIN)).sweep(
-                desired, result=destination, started_from=observed.destination.arn if observed else None
-            )
+            Orphans(self.invocation.within(SWEEP_WITHIN)).sweep(desired, result=destination, started_from=observed)
         except BaseException:  # sys.exit as well
             # Before the response, except for what a duplicate may rely on.
             roll_back(self.invocation)
@@ -139,9 +137,10 @@ class Lifecycle:
         """Create another destination in place of the old one, which CloudFormation then deletes; or roll back to it."""
         predecessor = self._predecessor_wanted_again(observed.ownership, desired)
         self._refuse_adoption(desired, besides=predecessor.destination if predecessor else None)
-        if predecessor is None:
+        if predecessor is None or predecessor.ownership is None:
             return self._create(desired)
-        self._update_tags(predecessor, desired)
+        # What was created in its place until now, CloudFormation knew, and may retain: no later sweep is to take it.
+        self._update_tags(predecessor, desired, ownership=predecessor.ownership.as_of(self.request))
         return predecessor.destination
 
     def _predecessor_wanted_again(self, ownership: Ownership | None, desired: Desired) -> Observed | None:
@@ -191,12 +190,13 @@ class Lifecycle:
                 self.journal.record(before_move=None)
             raise
 
-    def _update_tags(self, observed: Observed, desired: Desired) -> None:
+    def _update_tags(self, observed: Observed, desired: Desired, *, ownership: Ownership | None = None) -> None:
         """Tags of others stay; so does one that the template no longer has, if others gave it another value."""
         old = self.invocation.old.tags if self.invocation.old else {}
         dropped = {key: value for key, value in old.items() if key not in desired.tags}
         to_remove = sorted(key for key, value in dropped.items() if observed.tags.get(key) == value)
-        to_set = {key: value for key, value in desired.tags.items() if observed.tags.get(key) != value}
+        wanted = {**desired.tags, **(ownership.tags if ownership else {})}
+        to_set = {key: value for key, value in wanted.items() if observed.tags.get(key) != value}
         if to_remove:
             self.appfabric.untag(observed.destination.arn, to_remove)
         if to_set:

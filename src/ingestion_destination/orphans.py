@@ -10,6 +10,7 @@ from ingestion_destination.appfabric.destination import Destination, Destination
 from ingestion_destination.exceptions import HandlerError
 from ingestion_destination.invocation import Invocation
 from ingestion_destination.observability import count, logger, report_possible_orphan
+from ingestion_destination.observation import Observed
 from ingestion_destination.ownership import UNCONFIRMED, Ownership
 from ingestion_destination.properties import Desired
 from ingestion_destination.search import Owned, Search
@@ -41,7 +42,7 @@ class Orphans:
 
     # After an Update
 
-    def sweep(self, desired: Desired, *, result: Destination, started_from: DestinationArn | None) -> None:
+    def sweep(self, desired: Desired, *, result: Destination, started_from: Observed | None) -> None:
         """Delete what replaced the request's id in an earlier update that CloudFormation never had a response to.
 
         Args:
@@ -60,7 +61,7 @@ class Orphans:
             found = self.search.find(self.appfabric, desired.parents, *([old.parents] if old else []))
             overtaken = any(owned.ownership.is_later_than(self.request) for owned in found)
             if old and not overtaken:
-                self._delete_what_replaced_this_id(found, old, result)
+                self._delete_what_replaced_this_id(found, old, result, started_from)
                 if follows_a_failed_create and old != desired:
                     self._sweep_after_a_create(found, old, desired)
         except HandlerError as failure:  # the update itself is done
@@ -73,7 +74,7 @@ class Orphans:
             raise self.invocation.record_overtaken()
         self._report_unreadable(result)
         live = {owned.arn for owned in found} | self.search.unreadable.keys() | {result.arn}
-        if started_from and started_from not in live:
+        if started_from and started_from.destination.arn not in live:
             report_possible_orphan(
                 result.arn, "it replaces what was deleted before this update had ended: is it in its stack?"
             )
@@ -112,7 +113,12 @@ class Orphans:
         if others:
             report_possible_orphan(None, f"what an earlier request may have left cannot be read: {others[0].reason}")
 
-    def _delete_what_replaced_this_id(self, found: list[Owned], old: Desired, result: Destination) -> None:
+    def _delete_what_replaced_this_id(
+        self, found: list[Owned], old: Desired, result: Destination, started_from: Observed | None
+    ) -> None:
+        replaced = next((owned.ownership for owned in found if str(owned.arn) == self.id), None)
+        if replaced is None and started_from:
+            replaced = started_from.ownership
         for owned in found:
             if owned.arn == result.arn or not self._replaced_this_id(owned.ownership):
                 continue
@@ -120,6 +126,8 @@ class Orphans:
                 self._is_recent(owned)
                 and old.matches(owned.destination)
                 and owned.ownership.is_earlier_than(self.request)
+                # Else CloudFormation knew it, and may have retained it, before an update went back to this id.
+                and (replaced is None or owned.ownership.follows(replaced))
             ):
                 self._try_to_dispose_of(owned)
             else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 
@@ -75,7 +75,8 @@ class Ownership:
 
     Attributes:
         token: The client token of the request that created or adopted the destination.
-        requested_at: When CloudFormation made that request; None when it is not known.
+        requested_at: When CloudFormation made that request, or the last one that went back to the destination. None
+            when it is not known.
         replaces: The PhysicalResourceId that it was created in place of, `none` for a Create.
         adopted: Whether the request adopted the destination, so that it is released and never deleted as an orphan.
     """
@@ -122,9 +123,17 @@ class Ownership:
             REPLACES: self.replaces,
         }
 
+    def as_of(self, request: Request) -> Ownership:
+        """The same for a destination that a later request of its resource goes back to."""
+        return replace(self, requested_at=request.signed_at)
+
     def is_in_place_of(self, physical_resource_id: str) -> bool:
         """Whether the destination was created in place of this id."""
         return self.replaces == _tag_value(physical_resource_id)
+
+    def follows(self, other: Ownership) -> bool:
+        """Whether its request was made after that of another destination, in whole seconds."""
+        return bool(self.requested_at and other.requested_at and self.requested_at > other.requested_at)
 
     def is_earlier_than(self, request: Request) -> bool:
         """Whether its request was made before another one, by CloudFormation's clock and in whole seconds."""

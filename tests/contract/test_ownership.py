@@ -88,6 +88,41 @@ def test_a_destination_retained_by_update_replace_policy_is_not_reused_a_month_l
     assert "audit-logs" in str(resource.appfabric.destinations[retained.id].destination)
 
 
+@pytest.mark.parametrize("how", ["an Update that goes back to it", "an adoption"])
+def test_a_rollback_leaves_what_was_retained_before_its_own_destination_was_used_again(
+    resource: CustomResource, logs: Logs, how: str
+) -> None:
+    """It was created in place of this very destination, but CloudFormation knew it."""
+    first = resource.create(RAW)
+    resource.time.sleep(60)
+    retained = resource.update(first.id, properties(), RAW)
+    resource.time.sleep(60)
+    if how == "an adoption":  # what the stack had was retained, and the resource taken out of the template
+        adopts = {**RAW, "AdoptArn": first.id}
+        again = resource.create(adopts)
+    else:
+        adopts = RAW
+        again = resource.update(retained.id, RAW, properties())
+    assert again.id == first.id
+    resource.time.sleep(60)
+    rolled_back = resource.update(first.id, adopts, properties())
+    assert (rolled_back.status, rolled_back.id) == ("SUCCESS", first.id)
+    assert list(resource.appfabric.destinations) == [first.id, retained.id]
+    assert retained.id in reported(logs)
+
+
+def test_an_update_that_goes_back_to_a_destination_records_when(resource: CustomResource) -> None:
+    event = resource.event("Create", ResourceProperties=RAW)
+    first = resource.send(event)
+    resource.time.sleep(60)
+    second = resource.update(first.id, properties(), RAW)
+    resource.time.sleep(60)
+    back = resource.time.now()
+    resource.update(second.id, RAW, properties())
+    tags = resource.appfabric.destinations[first.id].tags
+    assert tags == resource.ownership_tags(event["RequestId"], requested_at=back)
+
+
 def test_destinations_of_several_requests_are_reported_and_not_deleted(resource: CustomResource, logs: Logs) -> None:
     """An id made up by CloudFormation does not say which of them its Create created."""
     both = {resource.create().id, resource.create().id}

@@ -142,6 +142,7 @@ def test_a_create_whose_response_is_rejected_makes_no_more_changes(resource: Cus
 
 def test_a_replacement_whose_response_is_rejected_is_deleted_by_the_rollback(resource: CustomResource) -> None:
     created = resource.create()
+    resource.time.sleep(1)  # by CloudFormation's times, which are whole seconds
     event = resource.event(
         "Update",
         PhysicalResourceId=created.id,

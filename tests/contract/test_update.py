@@ -400,6 +400,7 @@ def test_a_failed_cleanup_does_not_fail_the_rollback(impatient: CustomResource, 
 
 def test_a_replacement_created_by_an_earlier_invocation_must_be_active(resource: CustomResource) -> None:
     created = resource.create()
+    resource.time.sleep(1)  # by CloudFormation's times, which are whole seconds
     event = resource.event(
         "Update",
         PhysicalResourceId=created.id,

@@ -36,7 +36,7 @@ def explain(violation: Violation, facts: Facts) -> int | None:
 
 @_residual(1)
 def equal_destination_retained_beside_a_made_up_id(violation: Violation, facts: Facts) -> bool:
-    """A made-up id is deleted beside an equal own destination that was retained less than 3 h after its creation."""
+    """A made-up id is deleted beside an equal own destination, retained within 3 h of its creation or of going back."""
     removal, creation = facts.removal(violation.arn), facts.creation(violation.arn)
     if violation.kind not in {"retained", "adopted"} or removal is None or removal.before is None:
         return False
@@ -46,7 +46,8 @@ def equal_destination_retained_beside_a_made_up_id(violation: Violation, facts: 
     for retained in facts.retained:
         origin = creation.request if creation else retained.since  # for an adopted destination, the adoption
         if retained.id == violation.arn and (retained.stack_id, retained.logical_id) == request.resource and origin:
-            return request.at - origin.at <= 3 * HOUR + SECOND
+            went_back = [r for r in facts.requests if violation.arn in results_of(r) and r.id != violation.arn]
+            return any(request.at - each.at <= 3 * HOUR + SECOND for each in [origin, *went_back])
     return False
 
 
@@ -68,7 +69,12 @@ def switching_back_under_retain(violation: Violation, facts: Facts) -> bool:
             calls = [facts.removal(violation.arn), *changes]
             deleted = any(call and call.request.type == "Delete" and call.request.id == violation.arn for call in calls)
             return violation.kind in {"lost", "retained", "ownership"} and deleted
-    return False
+    removal = facts.removal(violation.arn)
+    if violation.kind != "retained" or removal is None or not facts.by_hand(removal.request.id, "deleted"):
+        return False
+    # A rollback of what was gone back to, from the violation's destination.
+    went_back = [r for r in facts.requests if r.id == violation.arn and removal.request.id in results_of(r)]
+    return removal.request.type == "Update" and bool(went_back)
 
 
 @_residual(3)

@@ -250,18 +250,21 @@ class Scenario(RuleBasedStateMachine):
     @rule(data=st.data(), resources=resources, options=options, plans=plans, outcomes=outcomes, wait=waits)
     def update_a_stack(self, data: Any, resources: Any, options: Options, plans: Any, outcomes: Any, wait: str) -> None:
         stack = self._one(data, "complete", "failed")
+        self.time_passes(1)  # nobody is quicker
         self.go(lambda: stack.update(self._resolve(stack, resources), options), plans, outcomes, wait)
 
     @precondition(lambda self: self._any("complete", "failed", "stuck", "stuck to delete"))
     @rule(data=st.data(), options=options, plans=plans, wait=waits)
     def delete_a_stack(self, data: Any, options: Options, plans: Any, wait: str) -> None:
         stack = self._one(data, "complete", "failed", "stuck", "stuck to delete")
+        self.time_passes(1)  # nobody is quicker
         self.go(lambda: stack.delete(options), plans, [], wait)
 
     @precondition(lambda self: self._any("failed", "stuck"))
     @rule(data=st.data(), options=options, plans=plans, outcomes=outcomes, wait=waits)
     def resume_a_stack(self, data: Any, options: Options, plans: Any, outcomes: Any, wait: str) -> None:
         stack = self._one(data, "failed", "stuck")
+        self.time_passes(1)  # nobody is quicker
         self.go(lambda: stack.resume(options), plans, outcomes, wait)
 
     @rule(seconds=st.sampled_from([4 * 3600, 5, 70, 700, 1800]))

@@ -50,6 +50,7 @@ class Step:
         stack = scenario.stacks[0]
         if not self.creates:
             scenario.go(lambda: stack.create({"Destination": OLD}, Options()))
+            scenario.time_passes(1)
         plans = [NOTHING_WRONG] * self.number + [plan]
         kind, _, how = self.name.partition(", ")
         rolled_back = Options(fails_at=LATER) if "rolled back" in how else Options()
@@ -165,6 +166,7 @@ def test_an_update_whose_url_rejects_every_response_is_rolled_back(new: dict[str
     scenario.begin()
     stack = scenario.stacks[0]
     scenario.go(lambda: stack.create({"Destination": OLD}, Options()))
+    scenario.time_passes(1)
     before = set(scenario.simulation.appfabric.destinations)
     scenario.go(lambda: stack.update({"Destination": OLD, **new}, Options(refused=frozenset({0}))))
     assert set(scenario.simulation.appfabric.destinations) == before

@@ -641,3 +641,30 @@ def test_a_tag_that_goes_with_the_replacement_is_removed_from_the_destination_th
     deployment.update(wanted=raw, fails_at=5, preserve=True)
     deployment.update(wanted=properties())
     assert "a" not in deployment.scenario.facts.destinations[deployment.id].tags
+
+
+def test_a_rollback_leaves_what_was_retained_when_an_update_went_back_to_its_destination(
+    deployment: Deployment,
+) -> None:
+    """It was created in place of this very destination, but CloudFormation knew it."""
+    deployment.stack.retains_replaced = True
+    deployment.create(wanted=RAW)
+    deployment.update(wanted=properties())
+    retained = deployment.id
+    deployment.update(wanted=RAW)
+    deployment.update(Plan(calls=(Fault(2, "403"),)), wanted=properties())
+    assert retained in deployment.own_destinations() - {deployment.id}
+    assert deployment.stack.state == "complete"
+
+
+def test_what_was_retained_is_deleted_when_the_destination_that_an_update_went_back_to_is_gone(
+    deployment: Deployment,
+) -> None:
+    """Residual 2, counted and excused."""
+    deployment.stack.retains_replaced = True
+    deployment.create(wanted=RAW)
+    deployment.update(wanted=properties())
+    deployment.update(wanted=RAW)
+    deployment.scenario.change_by_hand(deployment.id, "deleted")
+    deployment.update(Plan(calls=(Fault(0, "403", 99),)), wanted=properties())
+    assert deployment.scenario.excused == {2}
