@@ -135,6 +135,8 @@ class Adoption:
         recorded = Ownership.read(tags)
         if recorded is None or recorded.owner != self.ownership.owner:
             return False
+        if recorded.is_later_than(self.invocation.request):  # a later request has adopted it: this is a duplicate
+            return False
         return only_if is None or only_if(recorded)
 
     def _refuse_after_a_later_adoption(self, recorded: Ownership | None) -> None:

@@ -228,6 +228,17 @@ def test_a_delete_with_adopt_arn_releases_the_destination(adopter: CustomResourc
     assert tags == TAGS
 
 
+def test_a_retried_delete_leaves_a_destination_that_was_adopted_again(adopter: CustomResource) -> None:
+    adopter.create(adopting())
+    event = adopter.event("Delete", PhysicalResourceId=EXISTING, ResourceProperties=adopting())
+    adopter.send(event)
+    adopter.time.sleep(1)
+    adopter.create(adopting())
+    before = str(state(adopter))
+    assert adopter.send(event).status == "SUCCESS"
+    assert str(state(adopter)) == before
+
+
 def test_a_delete_with_adopt_arn_succeeds_when_the_destination_is_gone(adopter: CustomResource) -> None:
     adopter.create(adopting())
     adopter.appfabric.destinations.clear()
