@@ -160,6 +160,8 @@ class Lifecycle:
     def _is_wanted_again(self, before: Observed | None, desired: Desired) -> bool:
         if before is None or before.ownership is None or before.ownership.owner != self.owner:
             return False
+        if before.ownership.is_later_than(self.request):
+            raise self.invocation.record_overtaken()
         return desired.matches(before.destination) and desired.tags.items() <= before.tags.items()
 
     def _update_in_place(self, observed: Observed, desired: Desired) -> Destination:

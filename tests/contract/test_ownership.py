@@ -123,6 +123,20 @@ def test_an_update_that_goes_back_to_a_destination_records_when(resource: Custom
     assert tags == resource.ownership_tags(event["RequestId"], requested_at=back)
 
 
+def test_the_retry_of_an_update_that_went_back_leaves_what_was_adopted_since(resource: CustomResource) -> None:
+    first = resource.create(RAW)
+    resource.time.sleep(60)
+    second = resource.update(first.id, properties(), RAW)
+    resource.time.sleep(60)
+    back = update(resource, second.id, RAW, properties())
+    assert resource.send(back).id == first.id
+    resource.time.sleep(60)  # the resource is taken out of the template, and comes back; both were retained
+    assert resource.create({**RAW, "AdoptArn": first.id}).status == "SUCCESS"
+    before = str(resource.appfabric.destinations)
+    assert resource.send(back).reason.startswith("ResourceConflict: superseded by a later request")
+    assert str(resource.appfabric.destinations) == before
+
+
 def test_destinations_of_several_requests_are_reported_and_not_deleted(resource: CustomResource, logs: Logs) -> None:
     """An id made up by CloudFormation does not say which of them its Create created."""
     both = {resource.create().id, resource.create().id}
