@@ -120,6 +120,8 @@ class Lifecycle:
                 "the destination's tags name another owner: resource"
                 f" {ownership.owner.logical_resource_id} in stack {ownership.owner.stack_id}"
             )
+        if ownership and ownership.is_later_than(self.request):
+            raise self.invocation.record_overtaken()
         return observed
 
     def _create_in_place_of_marker(self, desired: Desired) -> Destination:
@@ -216,6 +218,8 @@ class Lifecycle:
         ownership = Ownership.read(self.appfabric.get_tags(arn) or {})
         if ownership and ownership.owner != self.owner:
             report_possible_orphan(arn, "not deleted: its tags name another owner")
+        elif ownership and ownership.is_later_than(self.request):
+            logger.warning("not deleted: a later request has adopted it or gone back to it", arn=str(arn))
         else:
             self.appfabric.delete(arn)
 

@@ -137,6 +137,34 @@ def test_the_retry_of_an_update_that_went_back_leaves_what_was_adopted_since(res
     assert str(resource.appfabric.destinations) == before
 
 
+def test_the_retry_of_a_delete_leaves_what_an_update_went_back_to_since(resource: CustomResource) -> None:
+    """The first one failed, in the clean-up after an update, and CloudFormation left the destination."""
+    first = resource.create(RAW)
+    resource.time.sleep(60)
+    second = resource.update(first.id, properties(), RAW)
+    clean_up = resource.event("Delete", PhysicalResourceId=first.id, ResourceProperties=RAW)
+    resource.appfabric.inject(Fault(operation="DeleteIngestionDestination", error="AccessDeniedException", times=99))
+    assert resource.send(clean_up).status == "FAILED"
+    resource.appfabric.clear_injections()
+    resource.time.sleep(60)
+    assert resource.update(second.id, RAW, properties()).id == first.id
+    assert resource.send(clean_up).status == "SUCCESS"
+    assert first.id in resource.appfabric.destinations
+
+
+def test_the_retry_of_an_update_leaves_what_was_adopted_since(resource: CustomResource) -> None:
+    first, tagged = resource.create(), properties(Tags=[{"Key": "a", "Value": "1"}])
+    tagging = update(resource, first.id, tagged, properties())
+    send_and_lose_response(resource, tagging)
+    resource.time.sleep(60)
+    resource.update(first.id, properties(), tagged)
+    resource.time.sleep(60)  # retained, and taken out of the template for a while
+    assert resource.create(properties(AdoptArn=first.id)).status == "SUCCESS"
+    before = str(resource.appfabric.destinations)
+    assert resource.send(tagging).reason.startswith("ResourceConflict: superseded by a later request")
+    assert str(resource.appfabric.destinations) == before
+
+
 def test_destinations_of_several_requests_are_reported_and_not_deleted(resource: CustomResource, logs: Logs) -> None:
     """An id made up by CloudFormation does not say which of them its Create created."""
     both = {resource.create().id, resource.create().id}
