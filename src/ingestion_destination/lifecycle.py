@@ -25,14 +25,15 @@ from ingestion_destination.invocation import Invocation
 from ingestion_destination.observability import logger, report_possible_orphan
 from ingestion_destination.observation import Observed, may_have_been_touched, observe, read
 from ingestion_destination.orphans import Orphans
-from ingestion_destination.ownership import NOT_CREATED, Ownership
+from ingestion_destination.ownership import NOT_CREATED, REQUEST, Ownership
 from ingestion_destination.properties import Desired, attributes_of
 from ingestion_destination.rollback import roll_back
 
 # An Update this soon after a replacement that wants the old configuration again is taken for a rollback.
 ROLLED_BACK_WITHIN = 3600.0
-# Sweeping up after earlier updates must not delay the response for longer.
+# Neither sweeping up after earlier updates nor recording a return must delay the response for longer.
 SWEEP_WITHIN = 120.0
+RECORD_WITHIN = 20.0
 
 
 class Lifecycle:
@@ -141,9 +142,20 @@ class Lifecycle:
         self._refuse_adoption(desired, besides=predecessor.destination if predecessor else None)
         if predecessor is None or predecessor.ownership is None:
             return self._create(desired)
-        # What was created in its place until now, CloudFormation knew, and may retain: no later sweep is to take it.
-        self._update_tags(predecessor, desired, ownership=predecessor.ownership.as_of(self.request))
+        self._update_tags(predecessor, desired)
+        self._record_return_to(predecessor.destination.arn, predecessor.ownership)
         return predecessor.destination
+
+    def _record_return_to(self, arn: DestinationArn, ownership: Ownership) -> None:
+        """Record when a destination was gone back to: what was created in its place before then, CloudFormation knew.
+
+        It may have been retained, and later sweeps are to leave it. A rollback must not fail for that.
+        """
+        tags = ownership.as_of(self.request).tags
+        try:
+            self.appfabric.within(RECORD_WITHIN).tag(arn, {REQUEST: tags[REQUEST]})
+        except HandlerError as failure:
+            logger.warning("the return to a destination could not be recorded", arn=str(arn), reason=failure.reason)
 
     def _predecessor_wanted_again(self, ownership: Ownership | None, desired: Desired) -> Observed | None:
         """The destination that was replaced just now, when it is what is wanted again: this is a rollback."""
@@ -194,13 +206,12 @@ class Lifecycle:
                 self.journal.record(before_move=None)
             raise
 
-    def _update_tags(self, observed: Observed, desired: Desired, *, ownership: Ownership | None = None) -> None:
+    def _update_tags(self, observed: Observed, desired: Desired) -> None:
         """Tags of others stay; so does one that the template no longer has, if others gave it another value."""
         old = self.invocation.old.tags if self.invocation.old else {}
         dropped = {key: value for key, value in old.items() if key not in desired.tags}
         to_remove = sorted(key for key, value in dropped.items() if observed.tags.get(key) == value)
-        wanted = {**desired.tags, **(ownership.tags if ownership else {})}
-        to_set = {key: value for key, value in wanted.items() if observed.tags.get(key) != value}
+        to_set = {key: value for key, value in desired.tags.items() if observed.tags.get(key) != value}
         if to_remove:
             self.appfabric.untag(observed.destination.arn, to_remove)
         if to_set:

@@ -137,6 +137,18 @@ def test_the_retry_of_an_update_that_went_back_leaves_what_was_adopted_since(res
     assert str(resource.appfabric.destinations) == before
 
 
+def test_a_rollback_to_a_destination_does_not_fail_when_that_cannot_be_recorded(
+    resource: CustomResource, logs: Logs
+) -> None:
+    first = resource.create(RAW)
+    resource.time.sleep(60)
+    second = resource.update(first.id, properties(), RAW)
+    resource.appfabric.inject(Fault(operation="TagResource", error="AccessDeniedException", times=99))
+    rolled_back = resource.update(second.id, RAW, properties())
+    assert (rolled_back.status, rolled_back.id) == ("SUCCESS", first.id)
+    assert "the return to a destination could not be recorded" in {line["message"] for line in logs.lines}
+
+
 def test_the_retry_of_a_delete_leaves_what_an_update_went_back_to_since(resource: CustomResource) -> None:
     """The first one failed, in the clean-up after an update, and CloudFormation left the destination."""
     first = resource.create(RAW)

@@ -70,11 +70,13 @@ def switching_back_under_retain(violation: Violation, facts: Facts) -> bool:
             deleted = any(call and call.request.type == "Delete" and call.request.id == violation.arn for call in calls)
             return violation.kind in {"lost", "retained", "ownership"} and deleted
     removal = facts.removal(violation.arn)
-    if violation.kind != "retained" or removal is None or not facts.by_hand(removal.request.id, "deleted"):
+    if violation.kind != "retained" or removal is None or removal.request.type != "Update":
         return False
     # A rollback of what was gone back to, from the violation's destination.
-    went_back = [r for r in facts.requests if r.id == violation.arn and removal.request.id in results_of(r)]
-    return removal.request.type == "Update" and bool(went_back)
+    live = removal.request.id
+    went_back = [r for r in facts.requests if r.id == violation.arn and live in results_of(r)]
+    recorded = [c for c in facts.changes(live) if c.operation == "TagResource" and c.request in went_back]
+    return bool(went_back) and (not recorded or bool(facts.by_hand(live, "deleted")))
 
 
 @_residual(3)

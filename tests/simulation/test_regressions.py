@@ -35,9 +35,11 @@ class Deployment:
         self._go(lambda: self.stack.create(new, Options(**how)), plans, wait=wait)
 
     def update(self, *plans: Plan, wanted: Mapping[str, Any], outcomes: Any = (), **how: Any) -> None:
+        self.scenario.time_passes(1)  # nobody is quicker
         self._go(lambda: self.stack.update({"Destination": wanted}, Options(**how)), plans, outcomes)
 
     def delete(self, *plans: Plan, **how: Any) -> None:
+        self.scenario.time_passes(1)
         self._go(lambda: self.stack.delete(Options(**how)), plans)
 
     def _go(self, operation: Any, plans: Any, outcomes: Any = (), *, wait: str = TO_THE_END) -> None:
@@ -540,7 +542,8 @@ def test_of_two_adoptions_requested_within_one_second_the_canceled_one_may_win()
     """Residual 16, counted and excused."""
     deployment = Deployment()
     deployment.create(Plan(queued=6), wanted=ADOPTS, fails_at=0.07, preserve=True, wait=FOR_THE_STACK)
-    deployment.update(wanted=ADOPTS, continues=UPDATE_IT)
+    options = Options(continues=UPDATE_IT)
+    deployment.scenario.go(lambda: deployment.stack.update({"Destination": ADOPTS}, options))  # at once
     assert 16 in deployment.scenario.excused
 
 
@@ -657,14 +660,17 @@ def test_a_rollback_leaves_what_was_retained_when_an_update_went_back_to_its_des
     assert deployment.stack.state == "complete"
 
 
-def test_what_was_retained_is_deleted_when_the_destination_that_an_update_went_back_to_is_gone(
-    deployment: Deployment,
+@pytest.mark.parametrize("why", ["gone", "not tagged"])
+def test_what_was_retained_is_deleted_when_nothing_records_that_an_update_went_back(
+    deployment: Deployment, why: str
 ) -> None:
     """Residual 2, counted and excused."""
+    refused = Plan(calls=(Fault(6, "403"),))
     deployment.stack.retains_replaced = True
     deployment.create(wanted=RAW)
     deployment.update(wanted=properties())
-    deployment.update(wanted=RAW)
-    deployment.scenario.change_by_hand(deployment.id, "deleted")
-    deployment.update(Plan(calls=(Fault(0, "403", 99),)), wanted=properties())
+    deployment.update(refused if why == "not tagged" else NOTHING_WRONG, wanted=RAW)
+    if why == "gone":
+        deployment.scenario.change_by_hand(deployment.id, "deleted")
+    deployment.update(Plan(calls=(Fault(2, "403", 99),)), wanted=properties())
     assert deployment.scenario.excused == {2}
