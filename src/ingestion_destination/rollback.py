@@ -27,7 +27,7 @@ def roll_back(invocation: Invocation) -> None:
     if done.before_move:
         _restore(done.before_move, appfabric)
     if done.created and not invocation.request.may_be_duplicate:
-        _delete(done.created, appfabric)
+        _delete(done.created, appfabric, unless_active=invocation.is_late)
     else:
         report_unfinished(done)
 
@@ -49,8 +49,13 @@ def _restore(before: Destination, appfabric: AppFabric) -> None:
         logger.error("could not restore the destination", destination=str(before.arn), reason=failure.reason)
 
 
-def _delete(arn: DestinationArn, appfabric: AppFabric) -> None:
+def _delete(arn: DestinationArn, appfabric: AppFabric, *, unless_active: bool) -> None:
+    """Delete what was created, unless a duplicate may have found it Active meanwhile: the rollback finds it as well."""
     try:
-        delete_orphan(arn, appfabric)
+        destination = appfabric.get(arn) if unless_active else None
+        if destination and destination.status == "Active":
+            report_possible_orphan(arn, "created by a request that failed, and Active: is it in its stack?")
+        else:
+            delete_orphan(arn, appfabric)
     except HandlerError as failure:
         report_possible_orphan(arn, failure.reason)

@@ -360,6 +360,21 @@ def test_a_replacement_that_may_have_been_created_is_reported(resource: CustomRe
     assert logs.counted("PossibleOrphans") == 1
 
 
+def test_a_replacement_that_cannot_be_read_is_left_to_the_rollback(resource: CustomResource, logs: Logs) -> None:
+    """A duplicate may have seen that it is Active, and responded with it."""
+    current = resource.create()
+    resource.time.sleep(60)
+    resource.appfabric.inject(Outcome(operation="CreateIngestionDestination", pending_gets=1))
+    resource.appfabric.inject(Fault(operation="GetIngestionDestination", hang=60, skip=2, times=999))
+    response = resource.update(current.id, RAW, properties())
+    assert (response.status, response.id) == ("FAILED", current.id)
+    (replacement,) = set(resource.appfabric.destinations) - {current.id}
+    assert replacement in reported(logs)
+    resource.appfabric.clear_injections()
+    assert resource.update(current.id, properties(), RAW).status == "SUCCESS"
+    assert list(resource.appfabric.destinations) == [current.id]
+
+
 def test_a_replacement_is_deleted_whatever_is_raised_after_its_creation(
     resource: CustomResource, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -674,3 +674,16 @@ def test_what_was_retained_is_deleted_when_nothing_records_that_an_update_went_b
         deployment.scenario.change_by_hand(deployment.id, "deleted")
     deployment.update(Plan(calls=(Fault(2, "403", 99),)), wanted=properties())
     assert deployment.scenario.excused == {2}
+
+
+@pytest.mark.parametrize(("hanging", "then"), [(12, "Active"), (99, "not readable")])
+def test_an_update_that_fails_late_leaves_what_a_duplicate_has_responded_with(
+    hanging: int, then: str, deployment: Deployment
+) -> None:
+    """The first invocation cannot read whether its replacement is Active, and the second one can."""
+    deployment.create()
+    slow = Plan(calls=(Fault(4, "hangs before the effect", hanging),), duplicate_after=130)
+    pending = Outcome(operation="CreateIngestionDestination", pending_gets=1)
+    deployment.update(slow, wanted=RAW, outcomes=[pending])
+    assert [len(invocation.errors) for invocation in deployment.invocations[1:3]] == [2, 0]
+    assert deployment.own_destinations() == {deployment.id}
