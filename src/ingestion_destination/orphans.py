@@ -60,9 +60,9 @@ class Orphans:
         try:
             found = self.search.find(self.appfabric, desired.parents, *([old.parents] if old else []))
             overtaken = any(owned.ownership.is_later_than(self.request) for owned in found)
-            if old and not overtaken:
+            if not overtaken:
                 self._delete_what_replaced_this_id(found, old, result, started_from)
-                if follows_a_failed_create and old != desired:
+                if follows_a_failed_create and old and old != desired:
                     self._sweep_after_a_create(found, old, desired)
         except HandlerError as failure:  # the update itself is done
             # What the Create before a marker adopted is known; what it created is not.
@@ -114,7 +114,7 @@ class Orphans:
             report_possible_orphan(None, f"what an earlier request may have left cannot be read: {others[0].reason}")
 
     def _delete_what_replaced_this_id(
-        self, found: list[Owned], old: Desired, result: Destination, started_from: Observed | None
+        self, found: list[Owned], old: Desired | None, result: Destination, started_from: Observed | None
     ) -> None:
         replaced = next((owned.ownership for owned in found if str(owned.arn) == self.id), None)
         if replaced is None and started_from:
@@ -124,6 +124,7 @@ class Orphans:
                 continue
             if (
                 self._is_recent(owned)
+                and old
                 and old.matches(owned.destination)
                 and owned.ownership.is_earlier_than(self.request)
                 # Else CloudFormation knew it, and may have retained it, before an update went back to this id.
@@ -132,7 +133,7 @@ class Orphans:
                 self._try_to_dispose_of(owned)
             else:
                 report_possible_orphan(owned.arn, "created by an earlier update of this resource")
-        if old.adopt_arn and old.adopt_arn != result.arn and str(old.adopt_arn) != self.id:
+        if old and old.adopt_arn and old.adopt_arn != result.arn and str(old.adopt_arn) != self.id:
             Adoption(self.invocation).release(old.adopt_arn, only_if=self._replaced_this_id)
 
     def _replaced_this_id(self, ownership: Ownership) -> bool:

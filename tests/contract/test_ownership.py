@@ -339,6 +339,18 @@ def test_a_replacement_of_no_destination_whose_response_was_lost_is_deleted(reso
     assert list(resource.appfabric.destinations) == [rolled_back.id]
 
 
+def test_an_orphan_is_reported_when_the_old_properties_are_invalid(resource: CustomResource, logs: Logs) -> None:
+    """They are those of an update that failed because of them, after another one that CloudFormation canceled."""
+    current = resource.create()
+    resource.time.sleep(60)
+    send_and_lose_response(resource, update(resource, current.id, RAW, properties()))
+    (orphan,) = set(resource.appfabric.destinations) - {current.id}
+    resource.time.sleep(720)
+    assert resource.update(current.id, properties(), properties(Tags="invalid")).status == "SUCCESS"
+    assert orphan in resource.appfabric.destinations
+    assert logs.counted("PossibleOrphans") == 1
+
+
 def test_an_orphan_that_differs_from_the_old_properties_is_reported(resource: CustomResource, logs: Logs) -> None:
     current = resource.create()
     resource.time.sleep(60)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 from tests.simulation.aws import Call, Request
 from tests.simulation.invariants import LAG, PREFIX, Facts, Violation, equal, ownership_tags, results_of, tags_of
@@ -127,12 +128,17 @@ def replacement_in_doubt_then_delete(violation: Violation, facts: Facts) -> bool
 def _is_swept(facts: Facts, earlier: Request, effect_at: float) -> bool:
     """Whether an Update of the same id, and with its ingestion, succeeded after an earlier one took effect."""
     ingestion = earlier.properties["IngestionIdentifier"]
+
+    def named(update: Request) -> set[Any]:
+        valid = [update.properties, *([] if _had_invalid_old_properties(update, facts) else [update.old_properties])]
+        return {each.get("IngestionIdentifier") for each in valid}
+
     return any(
         request.type == "Update"
         and request.succeeded
         and request.number > earlier.number
         and request.id == earlier.id
-        and ingestion in {each.get("IngestionIdentifier") for each in (request.properties, request.old_properties)}
+        and ingestion in named(request)
         and (request.over or 0) > effect_at + LAG
         for request in facts.requests
     )
@@ -329,11 +335,7 @@ def tag_that_no_valid_old_properties_name(violation: Violation, facts: Facts) ->
     if not updates or not updates[-1].succeeded:
         return False
     last = updates[-1]
-    invalid = any(
-        request.properties == last.old_properties and request.response["Reason"].startswith("InvalidRequest")
-        for request in facts.requests
-        if request.response and request.resource == last.resource
-    )
+    invalid = _had_invalid_old_properties(last, facts)
     named = {*tags_of(last.properties), *(() if invalid else tags_of(last.old_properties))}
     earlier = [request for request in requests if request.number < last.number]
     return violation.key not in named and any(violation.key in tags_of(each.properties) for each in earlier)
@@ -365,6 +367,15 @@ def _is_made_up(request: Request) -> bool:
 def _is_marker_of(create: Request, update: Request) -> bool:
     """Whether an Update has an id that CloudFormation made up, or this function did, for a Create that failed."""
     return update.resource == create.resource and not update.id.startswith("arn:")
+
+
+def _had_invalid_old_properties(update: Request, facts: Facts) -> bool:
+    """Whether the old properties of an Update are those of a request that failed because of them."""
+    return any(
+        request.properties == update.old_properties and request.response["Reason"].startswith("InvalidRequest")
+        for request in facts.requests
+        if request.response and request.resource == update.resource
+    )
 
 
 def _is_late(call: Call) -> bool:

@@ -12,7 +12,7 @@ from tests.simulation.aws import NOTHING_WRONG, Behavior, Fault, Invocation, Pla
 from tests.simulation.cloudformation import CREATE_FIRST, UPDATE_IT, Options
 from tests.simulation.invariants import ownership_tags
 from tests.simulation.scenarios import FOR_THE_STACK, HAND_MADE, NOT, TO_THE_END, Scenario, properties
-from tests.support.properties import OTHER_INGESTION, processing, tag_list, to_bucket, to_stream
+from tests.support.properties import INGESTION, OTHER_INGESTION, processing, tag_list, to_bucket, to_stream
 
 NO_RESPONSE_ARRIVES = Plan(puts=(Fault(0, "500", 999),))
 DIES_BEFORE_ITS_RESPONSE = Plan(puts=(Fault(0, "the container dies before it is stored"),))
@@ -687,3 +687,15 @@ def test_an_update_that_fails_late_leaves_what_a_duplicate_has_responded_with(
     deployment.update(slow, wanted=RAW, outcomes=[pending])
     assert [len(invocation.errors) for invocation in deployment.invocations[1:3]] == [2, 0]
     assert deployment.own_destinations() == {deployment.id}
+
+
+@pytest.mark.parametrize("ingestion", [INGESTION, OTHER_INGESTION])
+def test_the_rollback_of_an_invalid_update_reports_what_a_canceled_one_created(
+    ingestion: str, deployment: Deployment
+) -> None:
+    """The canceled one is followed by the invalid one after --disable-rollback; elsewhere, nothing is searched."""
+    deployment.create()
+    raw = {**RAW, "IngestionIdentifier": ingestion}
+    deployment.update(wanted=raw, fails_at=0.07, preserve=True, cancels_updates=True)
+    deployment.update(wanted={**raw, "Tags": "invalid"})
+    assert deployment.scenario.excused == (set() if ingestion == INGESTION else {4})
