@@ -13,9 +13,8 @@ from ingestion_destination.appfabric.errors import IdempotentParameterMismatch
 from ingestion_destination.exceptions import HandlerError, ResourceConflict, ServiceLimitExceeded
 from ingestion_destination.invocation import Invocation
 from ingestion_destination.observability import report_possible_orphan
-from ingestion_destination.ownership import is_ownership_tag
 from ingestion_destination.properties import Desired
-from ingestion_destination.search import Owned, Search
+from ingestion_destination.search import Search
 
 
 class Creation:
@@ -24,12 +23,10 @@ class Creation:
     Args:
         invocation: Whose request it is.
         desired: What to create.
-        may_reuse_equal: Whether an equal destination of this resource serves an invocation that may be a duplicate: one
-            that was deleted by hand is re-created once, however often the Update is retried.
     """
 
-    def __init__(self, invocation: Invocation, desired: Desired, *, may_reuse_equal: bool = False) -> None:
-        self.invocation, self.desired, self.may_reuse_equal = invocation, desired, may_reuse_equal
+    def __init__(self, invocation: Invocation, desired: Desired) -> None:
+        self.invocation, self.desired = invocation, desired
         self.request, self.appfabric, self.journal = invocation.request, invocation.appfabric, invocation.journal
         self.search = Search(owner=invocation.owner)
 
@@ -42,7 +39,7 @@ class Creation:
         """
         doubt = self.request.may_be_duplicate
         self.journal.record(create_in_doubt=doubt)
-        if doubt and (earlier := self._created_before(may_reuse_equal=self.may_reuse_equal)):
+        if doubt and (earlier := self._created_before()):
             return earlier
         try:
             created = self._call_until_certain(doubt=doubt)
@@ -101,7 +98,7 @@ class Creation:
         except HandlerError:
             raise failure from None
 
-    def _created_before(self, *, may_reuse_equal: bool = False) -> Destination | None:
+    def _created_before(self) -> Destination | None:
         """What this request created, whichever invocation of it did.
 
         Raises:
@@ -123,16 +120,10 @@ class Creation:
             return created[0].destination
         if failure := next(iter(self.search.may_be_own.values()), None):
             raise failure
-        if not self.invocation.owner.is_unique:
-            return None
-        if any(each.ownership.is_later_than(self.request) for each in owned):
+        is_unique = self.invocation.owner.is_unique
+        if is_unique and any(each.ownership.is_later_than(self.request) for each in owned):
             raise self.invocation.record_overtaken()
-        return next((each.destination for each in owned if may_reuse_equal and self._is_equal(each)), None)
-
-    def _is_equal(self, owned: Owned) -> bool:
-        tags = {key: value for key, value in owned.tags.items() if not is_ownership_tag(key)}
-        is_old_one = str(owned.arn) == self.request.physical_resource_id
-        return not is_old_one and tags == self.desired.tags and self.desired.matches(owned.destination)
+        return None
 
     def _advise(self, failure: HandlerError) -> HandlerError:
         """Say why there may be one destination too many: CloudFormation creates first, and deletes afterwards."""

@@ -105,8 +105,8 @@ class Lifecycle:
             return Adoption(self.invocation).adopt(desired.adopt_arn, desired)
         return self._create(desired)
 
-    def _create(self, desired: Desired, *, may_reuse_equal: bool = False) -> Destination:
-        created = Creation(self.invocation, desired, may_reuse_equal=may_reuse_equal).create()
+    def _create(self, desired: Desired) -> Destination:
+        created = Creation(self.invocation, desired).create()
         return self.appfabric.stabilize(created)
 
     # Update
@@ -134,7 +134,7 @@ class Lifecycle:
     def _create_again(self, desired: Desired) -> Destination:
         """Create what was deleted by hand; CloudFormation then deletes the old id, which succeeds."""
         self._refuse_adoption(desired)
-        return self._create(desired, may_reuse_equal=True)
+        return self._create(desired)
 
     def _replace(self, observed: Observed, desired: Desired) -> Destination:
         """Create another destination in place of the old one, which CloudFormation then deletes; or roll back to it."""

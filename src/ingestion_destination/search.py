@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ingestion_destination.appfabric.client import AppFabric
@@ -20,7 +19,6 @@ class Owned:
     """A destination with what its ownership tags say."""
 
     destination: Destination
-    tags: Mapping[str, str]
     ownership: Ownership
 
     @property
@@ -66,8 +64,7 @@ class Search:
         for arn in dict.fromkeys(arn for each in dict.fromkeys(parents) for arn in appfabric.list_destinations(each)):
             ownership = None
             try:
-                tags = appfabric.within(READ_WITHIN).get_tags(arn) or {}
-                ownership = Ownership.read(tags)
+                ownership = Ownership.read(appfabric.within(READ_WITHIN).get_tags(arn) or {})
                 if ownership is None or ownership.owner != self.owner:
                     continue
                 destination = appfabric.get(arn)
@@ -79,5 +76,5 @@ class Search:
                     logger.warning("skipping an unreadable destination", arn=str(arn), reason=failure.reason)
                 continue
             if destination:
-                found.append(Owned(destination=destination, tags=tags, ownership=ownership))
+                found.append(Owned(destination=destination, ownership=ownership))
         return found

@@ -79,6 +79,17 @@ def test_a_replacement_does_not_reuse_a_retained_destination(resource: CustomRes
     assert "now-somebody-elses" in str(resource.appfabric.destinations[retained.id].destination)
 
 
+def test_an_update_that_arrives_late_does_not_reuse_a_retained_destination(resource: CustomResource) -> None:
+    retained = resource.create()
+    resource.time.sleep(60)
+    current = resource.update(retained.id, RAW, properties())
+    resource.time.sleep(2 * HOUR)
+    del resource.appfabric.destinations[current.id]  # by hand
+    late = update(resource, current.id, properties(), RAW)
+    resource.time.sleep(20)
+    assert resource.send(late).id not in {retained.id, current.id}
+
+
 def test_a_destination_retained_by_update_replace_policy_is_not_reused_a_month_later(resource: CustomResource) -> None:
     retained = resource.create()
     current = resource.update(retained.id, RAW, properties())
