@@ -118,6 +118,11 @@ class Creation:
                         each.arn, "AppFabric forgot the client token: one of several that a single request created"
                     )
             return created[0].destination
+        for each in owned:
+            if each.ownership.returned_at and each.ownership.returned_at == self.request.signed_at:
+                return (
+                    each.destination
+                )  # an earlier invocation went back to it, and CloudFormation deleted the id since
         if failure := next(iter(self.search.may_be_own.values()), None):
             raise failure
         is_unique = self.invocation.owner.is_unique

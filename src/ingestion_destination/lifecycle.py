@@ -63,7 +63,7 @@ class Lifecycle:
 
     def update(self) -> Response:
         """Update the destination in place, or replace what cannot be updated; then sweep up after earlier updates."""
-        desired = Desired.parse(self.request.properties)
+        desired, observed = Desired.parse(self.request.properties), None
         try:
             observed = self._observe_own(self.arn, desired) if self.arn else None
             if self.arn is None:
@@ -78,7 +78,7 @@ class Lifecycle:
             Orphans(self.invocation.within(SWEEP_WITHIN)).sweep(desired, result=destination, started_from=observed)
         except BaseException:  # sys.exit as well
             # Before the response, except for what a duplicate may rely on.
-            roll_back(self.invocation)
+            roll_back(self.invocation, is_id_live=observed is not None)
             raise
         return self._succeed(destination)
 
@@ -151,9 +151,16 @@ class Lifecycle:
 
         It may have been retained, and later sweeps are to leave it. A rollback must not fail for that.
         """
-        tags = ownership.as_of(self.request).tags
+        returned_to = ownership.returned_to_by(self.request)
+
+        def expect_ownership() -> None:
+            if Ownership.read(self.appfabric.get_tags(arn) or {}) not in {ownership, returned_to}:
+                raise ResourceConflict("its ownership tags have changed")
+
+        left = self.appfabric.ends - self.appfabric.clock.monotonic()
         try:
-            self.appfabric.within(RECORD_WITHIN).tag(arn, {REQUEST: tags[REQUEST]})
+            appfabric = self.appfabric.within(min(RECORD_WITHIN, left / 3))
+            appfabric.tag(arn, {REQUEST: returned_to.tags[REQUEST]}, before_retry=expect_ownership)
         except HandlerError as failure:
             logger.warning("the return to a destination could not be recorded", arn=str(arn), reason=failure.reason)
 

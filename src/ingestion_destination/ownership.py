@@ -26,7 +26,7 @@ CLAIM = f"{PREFIX}Claim."
 NOT_CREATED = "not-created:"
 UNCONFIRMED = "unconfirmed:"
 NOTHING = "none"
-ADOPTED = "adopted"
+ADOPTED, RETURNED = "adopted", "returned="
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,8 +75,8 @@ class Ownership:
 
     Attributes:
         token: The client token of the request that created or adopted the destination.
-        requested_at: When CloudFormation made that request, or the last one that went back to the destination. None
-            when it is not known.
+        requested_at: When CloudFormation made that request; None when it is not known.
+        returned_at: When CloudFormation made the last request that went back to the destination; None for never.
         replaces: The PhysicalResourceId that it was created in place of, `none` for a Create.
         adopted: Whether the request adopted the destination, so that it is released and never deleted as an orphan.
     """
@@ -86,6 +86,7 @@ class Ownership:
     requested_at: datetime | None
     replaces: str
     adopted: bool = False
+    returned_at: datetime | None = None
 
     @classmethod
     def of(cls, request: Request) -> Ownership:
@@ -103,45 +104,53 @@ class Ownership:
         if STACK_ID not in tags or LOGICAL_ID not in tags:
             return None
         token, _, rest = tags.get(REQUEST, "").partition("@")
-        requested_at, _, how = rest.partition("/")
+        requested_at, *how = rest.split("/")
         return cls(
             owner=Owner(stack_id=tags[STACK_ID], logical_resource_id=tags[LOGICAL_ID]),
             token=token,
             requested_at=_parse_time(requested_at),
             replaces=tags.get(REPLACES, ""),
-            adopted=how == ADOPTED,
+            adopted=ADOPTED in how,
+            returned_at=_parse_time(how[-1].removeprefix(RETURNED)) if how else None,
         )
 
     @property
     def tags(self) -> dict[str, str]:
         """The four tags."""
-        requested_at = f"{self.requested_at:%Y%m%dT%H%M%SZ}" if self.requested_at else "unknown"
+        request = f"{self.token}@{_time_text(self.requested_at)}"
+        request += f"/{ADOPTED}" if self.adopted else ""
+        request += f"/{RETURNED}{_time_text(self.returned_at)}" if self.returned_at else ""
         return {
             STACK_ID: self.owner.stack_id,
             LOGICAL_ID: self.owner.logical_resource_id,
-            REQUEST: f"{self.token}@{requested_at}{f'/{ADOPTED}' if self.adopted else ''}",
+            REQUEST: request,
             REPLACES: self.replaces,
         }
 
-    def as_of(self, request: Request) -> Ownership:
+    def returned_to_by(self, request: Request) -> Ownership:
         """The same for a destination that a later request of its resource goes back to."""
-        return replace(self, requested_at=request.signed_at)
+        return replace(self, returned_at=request.signed_at)
+
+    @property
+    def held_since(self) -> datetime | None:
+        """When CloudFormation made the last request that made the destination the resource's."""
+        return self.returned_at or self.requested_at
 
     def is_in_place_of(self, physical_resource_id: str) -> bool:
         """Whether the destination was created in place of this id."""
         return self.replaces == _tag_value(physical_resource_id)
 
     def follows(self, other: Ownership) -> bool:
-        """Whether its request was made after that of another destination, in whole seconds."""
-        return bool(self.requested_at and other.requested_at and self.requested_at > other.requested_at)
+        """Whether its request was made after another destination was created, adopted or gone back to."""
+        return bool(self.requested_at and other.held_since and self.requested_at > other.held_since)
 
     def is_earlier_than(self, request: Request) -> bool:
         """Whether its request was made before another one, by CloudFormation's clock and in whole seconds."""
         return bool(self.requested_at and request.signed_at and self.requested_at < request.signed_at)
 
     def is_later_than(self, request: Request) -> bool:
-        """Whether its request was made after another one, by CloudFormation's clock and in whole seconds."""
-        return bool(self.requested_at and request.signed_at and self.requested_at > request.signed_at)
+        """Whether another request got it after this one, by CloudFormation's clock and in whole seconds."""
+        return bool(self.held_since and request.signed_at and self.held_since > request.signed_at)
 
     def age_at(self, request: Request) -> float:
         """Seconds from its request to another one; infinite when either time is not known."""
@@ -160,6 +169,10 @@ def _tag_value(physical_resource_id: str) -> str:
     if len(physical_resource_id) <= 256:
         return physical_resource_id
     return f"sha256:{sha256(physical_resource_id.encode()).hexdigest()}"
+
+
+def _time_text(moment: datetime | None) -> str:
+    return f"{moment:%Y%m%dT%H%M%SZ}" if moment else "unknown"
 
 
 def _parse_time(text: str) -> datetime | None:

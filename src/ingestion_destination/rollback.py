@@ -11,7 +11,7 @@ from ingestion_destination.observability import logger, report_possible_orphan
 from ingestion_destination.orphans import delete_orphan
 
 
-def roll_back(invocation: Invocation) -> None:
+def roll_back(invocation: Invocation, *, is_id_live: bool) -> None:
     """Restore what this invocation moved, and delete what it created, unless another one may have responded with it.
 
     Nothing is undone once a later request has been here: it may rest on what another invocation responded with. What
@@ -19,6 +19,8 @@ def roll_back(invocation: Invocation) -> None:
 
     Args:
         invocation: With the journal of what it did.
+        is_id_live: Whether the request's id is that of a live destination, so that the rollback changes nothing but
+            that one, and sweeps up what was created in its place.
     """
     done, appfabric = invocation.journal.entry, invocation.appfabric.until(invocation.deadline.rollback_ends)
     if done.overtaken:
@@ -27,7 +29,8 @@ def roll_back(invocation: Invocation) -> None:
     if done.before_move:
         _restore(done.before_move, appfabric)
     if done.created and not invocation.request.may_be_duplicate:
-        _delete(done.created, appfabric, unless_active=invocation.is_late)
+        is_swept = is_id_live and invocation.owner.is_unique
+        _delete(done.created, appfabric, unless_active=is_swept and invocation.is_late)
     else:
         report_unfinished(done)
 

@@ -131,7 +131,8 @@ def test_an_update_that_goes_back_to_a_destination_records_when(resource: Custom
     back = resource.time.now()
     resource.update(second.id, RAW, properties())
     tags = resource.appfabric.destinations[first.id].tags
-    assert tags == resource.ownership_tags(event["RequestId"], requested_at=back)
+    how = f"/returned={back:%Y%m%dT%H%M%SZ}"
+    assert tags == resource.ownership_tags(event["RequestId"], requested_at=resource.time.began, how=how)
 
 
 def test_the_retry_of_an_update_that_went_back_leaves_what_was_adopted_since(resource: CustomResource) -> None:
@@ -158,6 +159,56 @@ def test_a_rollback_to_a_destination_does_not_fail_when_that_cannot_be_recorded(
     rolled_back = resource.update(second.id, RAW, properties())
     assert (rolled_back.status, rolled_back.id) == ("SUCCESS", first.id)
     assert "the return to a destination could not be recorded" in {line["message"] for line in logs.lines}
+
+
+def test_a_return_is_not_recorded_on_what_was_released_meanwhile(
+    resource: CustomResource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A duplicate of the rollback is throttled, and until it sends the call again nobody owns the destination."""
+    first = resource.create(RAW)
+    resource.time.sleep(60)
+    second = resource.update(first.id, properties(), RAW)
+    resource.time.sleep(60)
+    back, released = update(resource, second.id, RAW, properties()), resource.appfabric.destinations[first.id]
+    sleep, throttled = resource.time.sleep, len(resource.calls("TagResource")) + 1
+    resource.appfabric.inject(Fault(operation="TagResource", error="ThrottlingException"))
+
+    def release_and_sleep(seconds: float) -> None:
+        if len(resource.calls("TagResource")) == throttled:
+            released.tags = {}
+        sleep(seconds)
+
+    monkeypatch.setattr(resource.time, "sleep", release_and_sleep)
+    resource.cold_start()
+    resource.send(back)
+    assert released.tags == {}
+
+
+def test_a_duplicate_of_a_rollback_finds_what_it_went_back_to(resource: CustomResource) -> None:
+    """CloudFormation has deleted the replacement since, so that nothing else says what to go back to."""
+    first = resource.create()
+    resource.time.sleep(60)
+    second = resource.update(first.id, RAW, properties())
+    resource.time.sleep(60)
+    back = update(resource, second.id, properties(), RAW)
+    assert resource.send(back).id == first.id
+    resource.delete(second.id, RAW)
+    resource.time.sleep(60)
+    assert resource.send(back).id == first.id
+    assert list(resource.appfabric.destinations) == [first.id]
+
+
+def test_a_return_does_not_make_a_replacement_recent(resource: CustomResource) -> None:
+    """What was replaced more than an hour ago was retained, whatever has become of its replacement since."""
+    retained, parquet = resource.create(), properties(ProcessingConfiguration=processing("ocsf", "parquet"))
+    resource.time.sleep(60)
+    current = resource.update(retained.id, RAW, properties())
+    resource.time.sleep(50 * 60)
+    failed = resource.update(current.id, parquet, RAW)
+    resource.time.sleep(60)
+    assert resource.update(failed.id, RAW, parquet).id == current.id
+    resource.time.sleep(50 * 60)
+    assert resource.update(current.id, properties(), RAW).id not in {retained.id, current.id, failed.id}
 
 
 def test_the_retry_of_a_delete_leaves_what_an_update_went_back_to_since(resource: CustomResource) -> None:
@@ -396,6 +447,17 @@ def test_a_replacement_that_cannot_be_read_is_left_to_the_rollback(resource: Cus
     resource.appfabric.clear_injections()
     assert resource.update(current.id, properties(), RAW).status == "SUCCESS"
     assert list(resource.appfabric.destinations) == [current.id]
+
+
+def test_what_cannot_be_read_is_deleted_when_no_rollback_would_find_it_in_time(resource: CustomResource) -> None:
+    """The rollback would create another one first, for which there may be no room."""
+    deleted = resource.create().id
+    resource.appfabric.destinations.clear()  # by hand
+    resource.time.sleep(60)
+    resource.appfabric.inject(Outcome(operation="CreateIngestionDestination", pending_gets=1))
+    resource.appfabric.inject(Fault(operation="GetIngestionDestination", hang=60, skip=3, times=999))
+    assert resource.update(deleted, properties(), RAW).status == "FAILED"
+    assert resource.appfabric.destinations == {}
 
 
 def test_a_replacement_is_deleted_whatever_is_raised_after_its_creation(

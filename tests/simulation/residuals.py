@@ -37,7 +37,7 @@ def explain(violation: Violation, facts: Facts) -> int | None:
 
 @_residual(1)
 def equal_destination_retained_beside_a_made_up_id(violation: Violation, facts: Facts) -> bool:
-    """A made-up id is deleted beside an equal own destination, retained within 3 h of its creation or of going back."""
+    """A made-up id is deleted beside an equal own destination that was retained less than 3 h after its creation."""
     removal, creation = facts.removal(violation.arn), facts.creation(violation.arn)
     if violation.kind not in {"retained", "adopted"} or removal is None or removal.before is None:
         return False
@@ -47,8 +47,7 @@ def equal_destination_retained_beside_a_made_up_id(violation: Violation, facts: 
     for retained in facts.retained:
         origin = creation.request if creation else retained.since  # for an adopted destination, the adoption
         if retained.id == violation.arn and (retained.stack_id, retained.logical_id) == request.resource and origin:
-            went_back = [r for r in facts.requests if violation.arn in results_of(r) and r.id != violation.arn]
-            return any(request.at - each.at <= 3 * HOUR + SECOND for each in [origin, *went_back])
+            return request.at - origin.at <= 3 * HOUR + SECOND
     return False
 
 
@@ -284,7 +283,12 @@ def duplicate_that_counts_as_the_first(violation: Violation, facts: Facts) -> bo
     if removal is None or removal.request is not creation.request:
         return False
     several = len({call.invocation for call in facts.simulation.created[violation.arn]}) > 1
-    return several and removal.invocation.age <= FIRST_WITHIN + SECOND
+    if several and removal.invocation.age <= FIRST_WITHIN + SECOND:
+        return True
+    id, deletion = removal.request.id, facts.removal(removal.request.id)
+    gone = deletion is not None and (deletion.effect_at or 0) <= removal.invocation.began
+    nothing_live = not id.startswith("arn:") or gone or bool(facts.by_hand(id, "deleted"))
+    return nothing_live and removal.request.responded_by not in {None, removal.invocation}
 
 
 @_residual(13)
