@@ -99,7 +99,7 @@ class Creation:
             raise failure from None
 
     def _created_before(self) -> Destination | None:
-        """What this request created, whichever invocation of it did.
+        """What this request created or went back to, whichever invocation of it did.
 
         Raises:
             ResourceConflict: A later request created something: this one is over.
@@ -119,10 +119,9 @@ class Creation:
                     )
             return created[0].destination
         for each in owned:
-            if each.ownership.returned_at and each.ownership.returned_at == self.request.signed_at:
-                return (
-                    each.destination
-                )  # an earlier invocation went back to it, and CloudFormation deleted the id since
+            if each.ownership.was_returned_to_by(self.request):  # and CloudFormation has deleted the id since
+                self.journal.record(create_in_doubt=False)
+                return each.destination
         if failure := next(iter(self.search.may_be_own.values()), None):
             raise failure
         is_unique = self.invocation.owner.is_unique

@@ -152,14 +152,15 @@ class Lifecycle:
         It may have been retained, and later sweeps are to leave it. A rollback must not fail for that.
         """
         returned_to = ownership.returned_to_by(self.request)
+        left = self.appfabric.ends - self.appfabric.clock.monotonic()
+        appfabric = self.appfabric.within(min(RECORD_WITHIN, left / 3))
 
         def expect_ownership() -> None:
-            if Ownership.read(self.appfabric.get_tags(arn) or {}) not in {ownership, returned_to}:
+            if Ownership.read(appfabric.get_tags(arn) or {}) not in {ownership, returned_to}:
                 raise ResourceConflict("its ownership tags have changed")
 
-        left = self.appfabric.ends - self.appfabric.clock.monotonic()
         try:
-            appfabric = self.appfabric.within(min(RECORD_WITHIN, left / 3))
+            expect_ownership()
             appfabric.tag(arn, {REQUEST: returned_to.tags[REQUEST]}, before_retry=expect_ownership)
         except HandlerError as failure:
             logger.warning("the return to a destination could not be recorded", arn=str(arn), reason=failure.reason)

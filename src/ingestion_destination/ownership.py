@@ -131,6 +131,10 @@ class Ownership:
         """The same for a destination that a later request of its resource goes back to."""
         return replace(self, returned_at=request.signed_at)
 
+    def was_returned_to_by(self, request: Request) -> bool:
+        """Whether it was this request that last went back to the destination."""
+        return self.returned_at is not None and self.returned_at == request.signed_at
+
     @property
     def held_since(self) -> datetime | None:
         """When CloudFormation made the last request that made the destination the resource's."""

@@ -19,8 +19,8 @@ def roll_back(invocation: Invocation, *, is_id_live: bool) -> None:
 
     Args:
         invocation: With the journal of what it did.
-        is_id_live: Whether the request's id is that of a live destination, so that the rollback changes nothing but
-            that one, and sweeps up what was created in its place.
+        is_id_live: Whether the request's id is that of a live destination, so that its rollback has nothing to create,
+            and sweeps up what was created in place of the id.
     """
     done, appfabric = invocation.journal.entry, invocation.appfabric.until(invocation.deadline.rollback_ends)
     if done.overtaken:

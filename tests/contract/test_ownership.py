@@ -184,6 +184,31 @@ def test_a_return_is_not_recorded_on_what_was_released_meanwhile(
     assert released.tags == {}
 
 
+def test_a_return_is_not_recorded_on_what_was_released_before_the_call(
+    resource: CustomResource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As above, but it is the removal of a tag, just before, that is throttled."""
+    tagged = properties(Tags=[{"Key": "a", "Value": "1"}])
+    first = resource.create(RAW)
+    released = resource.appfabric.destinations[first.id]
+    released.tags["a"] = "1"  # by hand
+    resource.time.sleep(60)
+    second = resource.update(first.id, tagged, RAW)
+    resource.time.sleep(60)
+    sleep = resource.time.sleep
+    resource.appfabric.inject(Fault(operation="UntagResource", error="ThrottlingException"))
+
+    def release_and_sleep(seconds: float) -> None:
+        if resource.calls("UntagResource"):
+            released.tags = {}
+        sleep(seconds)
+
+    monkeypatch.setattr(resource.time, "sleep", release_and_sleep)
+    resource.cold_start()
+    resource.update(second.id, RAW, tagged)
+    assert released.tags == {}
+
+
 def test_a_duplicate_of_a_rollback_finds_what_it_went_back_to(resource: CustomResource) -> None:
     """CloudFormation has deleted the replacement since, so that nothing else says what to go back to."""
     first = resource.create()

@@ -281,11 +281,16 @@ def _adopted(facts: Facts, before: Destination, adopters: list[Request]) -> Iter
         not owners
         and not pending
         and not reported(facts, arn)
-        and ownership_tags(live) not in ({}, ownership_tags(before))
+        and _without_return(ownership_tags(live)) not in ({}, _without_return(ownership_tags(before)))
     ):
         retained = [each for each in facts.retained if each.at > adopters[0].at]
         if not any(_stands_for(each, arn, adopters) for each in retained):
             yield Violation("adopted", f"{name} still has {ownership_tags(live)}", arn, whose)
+
+
+def _without_return(tags: dict[str, str]) -> dict[str, str]:
+    """Ownership tags but for when an Update, canceled perhaps, went back to the destination."""
+    return {key: value.partition("/returned=")[0] for key, value in tags.items()}
 
 
 def _is_pending(facts: Facts, request: Request) -> bool:

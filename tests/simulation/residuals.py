@@ -279,7 +279,10 @@ def duplicate_that_counts_as_the_first(violation: Violation, facts: Facts) -> bo
         twice = any(
             call.created and call.request is request and call.arn != violation.arn for call in facts.simulation.calls
         )
-        return young and (denied or twice) and response is not None and response is not creation.invocation
+        other = response is not None and response is not creation.invocation
+        at_the_same_time = other and (response.ended or float("inf")) > creation.invocation.began
+        without_arn = any(error["arn"] is None for error in creation.invocation.errors)
+        return other and ((young and (denied or twice)) or (denied and at_the_same_time and without_arn))
     if removal is None or removal.request is not creation.request:
         return False
     several = len({call.invocation for call in facts.simulation.created[violation.arn]}) > 1

@@ -699,3 +699,20 @@ def test_the_rollback_of_an_invalid_update_reports_what_a_canceled_one_created(
     deployment.update(wanted=raw, fails_at=0.07, preserve=True, cancels_updates=True)
     deployment.update(wanted={**raw, "Tags": "invalid"})
     assert deployment.scenario.excused == (set() if ingestion == INGESTION else {4})
+
+
+def test_a_canceled_update_may_record_a_return_to_a_retained_destination(deployment: Deployment) -> None:
+    """It names it as AdoptArn too, and its rollback changes nothing."""
+    deployment.stack.retains_replaced = True
+    deployment.create()
+    retained = deployment.id
+    deployment.update(wanted=RAW)
+    deployment.update(wanted=properties(AdoptArn=retained), fails_at=5, cancels_updates=True)
+    assert "/returned=" in ownership_tags(deployment.scenario.facts.destinations[retained])["Request"]
+
+
+def test_a_late_duplicate_may_create_what_the_first_invocation_denies(deployment: Deployment) -> None:
+    """Residual 12, counted and excused."""
+    throttled = Plan(calls=(Fault(0, "throttled", 999),), duplicate_after=250)
+    deployment.create(throttled, Plan(calls=(Fault(3, "hangs after the effect", 9),), latency=3))
+    assert deployment.scenario.excused == {12}
