@@ -11,7 +11,7 @@ from ingestion_destination.exceptions import HandlerError
 from ingestion_destination.invocation import Invocation
 from ingestion_destination.observability import count, logger, report_possible_orphan
 from ingestion_destination.observation import Observed
-from ingestion_destination.ownership import UNCONFIRMED, Ownership
+from ingestion_destination.ownership import NOTHING, UNCONFIRMED, Ownership
 from ingestion_destination.properties import Desired
 from ingestion_destination.search import Owned, Search
 
@@ -205,7 +205,7 @@ class Orphans:
             return ownership.token == self.id.removeprefix(UNCONFIRMED)
         return (
             self.owner.is_unique
-            and not ownership.is_in_place_of(self.id)  # the successor that an update created
+            and ownership.replaces == NOTHING  # else an update created it: the successor, or one of that
             and not ownership.is_later_than(self.request)
         )
 

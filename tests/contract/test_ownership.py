@@ -264,6 +264,17 @@ def test_the_retry_of_an_update_leaves_what_was_adopted_since(resource: CustomRe
     assert str(resource.appfabric.destinations) == before
 
 
+def test_the_delete_of_a_canceled_create_leaves_what_updates_created_since(resource: CustomResource) -> None:
+    """After --disable-rollback the made-up id is deleted when an update has succeeded, perhaps after several."""
+    resource.time.sleep(60)
+    first = resource.update(MADE_UP, RAW, properties())
+    resource.time.sleep(60)
+    live = resource.update(first.id, properties(), RAW)
+    resource.time.sleep(1)
+    assert resource.delete(MADE_UP, properties()).status == "SUCCESS"
+    assert live.id in resource.appfabric.destinations
+
+
 def test_destinations_of_several_requests_are_reported_and_not_deleted(resource: CustomResource, logs: Logs) -> None:
     """An id made up by CloudFormation does not say which of them its Create created."""
     both = {resource.create().id, resource.create().id}

@@ -74,7 +74,7 @@ def switching_back_under_retain(violation: Violation, facts: Facts) -> bool:
         return False
     # A rollback of what was gone back to, from the violation's destination.
     live = removal.request.id
-    went_back = [r for r in facts.requests if r.id == violation.arn and live in results_of(r)]
+    went_back = [r for r in facts.requests if r.id in {violation.arn, ""} and live in results_of(r)]
     recorded = [c for c in facts.changes(live) if c.operation == "TagResource" and c.request in went_back]
     return bool(went_back) and (not recorded or bool(facts.by_hand(live, "deleted")))
 
