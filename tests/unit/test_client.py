@@ -66,7 +66,7 @@ def test_what_is_not_a_timestamp_is_refused(returned: str) -> None:
         parse_timestamp(returned)
 
 
-def test_the_client_reads_timestamps_so_and_names_what_sends_its_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_client_uses_this_parser_and_names_this_function(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret-key-of-the-role")
     client, agents = Connection()(), []
