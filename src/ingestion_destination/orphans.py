@@ -205,7 +205,7 @@ class Orphans:
             return ownership.token == self.id.removeprefix(UNCONFIRMED)
         return (
             self.owner.is_unique
-            and ownership.replaces == NOTHING  # else an update created it: the successor, or one of that
+            and ownership.replaces == NOTHING  # else an update created it, after this id
             and not ownership.is_later_than(self.request)
         )
 

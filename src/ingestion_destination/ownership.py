@@ -153,7 +153,7 @@ class Ownership:
         return bool(self.requested_at and request.signed_at and self.requested_at < request.signed_at)
 
     def is_later_than(self, request: Request) -> bool:
-        """Whether another request got it after this one, by CloudFormation's clock and in whole seconds."""
+        """Whether a request made after this one created it, adopted it or went back to it, in whole seconds."""
         return bool(self.held_since and request.signed_at and self.held_since > request.signed_at)
 
     def age_at(self, request: Request) -> float:

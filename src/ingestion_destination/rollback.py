@@ -19,8 +19,8 @@ def roll_back(invocation: Invocation, *, is_id_live: bool) -> None:
 
     Args:
         invocation: With the journal of what it did.
-        is_id_live: Whether the request's id is that of a live destination, so that its rollback has nothing to create,
-            and sweeps up what was created in place of the id.
+        is_id_live: Whether the request's id is that of a live destination. Its rollback then hardly ever has to create
+            one, for which there may be no room, before it sweeps up what was created in place of the id.
     """
     done, appfabric = invocation.journal.entry, invocation.appfabric.until(invocation.deadline.rollback_ends)
     if done.overtaken:

@@ -80,8 +80,8 @@ class Connection:
                 connect_timeout=5,
                 read_timeout=CALL_TIMEOUT,
                 retries={"mode": "standard", "total_max_attempts": 1},
-                parameter_validation=False,  # what a template says was validated, and the tests' clients do validate
-                # botocore's own, of the whole environment, is composed twice a call.
+                parameter_validation=False,  # ours came first, and the tests' clients validate
+                # botocore composes its own twice a call, from the whole environment.
                 user_agent=f"{SERVICE} Boto3/{boto3.__version__}",
             ),
             verify=verify,
