@@ -45,6 +45,15 @@ def test_a_validation_exception_for_a_deleted_destination_is_success(resource: C
     assert resource.delete(NEVER_CREATED).status == "SUCCESS"
 
 
+def test_a_validation_exception_for_everything_in_a_deleted_ingestion_is_success(resource: CustomResource) -> None:
+    created = resource.create()
+    resource.appfabric.destinations.clear()
+    for operation in ("ListTagsForResource", "GetIngestionDestination", "DeleteIngestionDestination"):
+        resource.appfabric.inject(Fault(operation=operation, error="ValidationException", times=99))
+    resource.appfabric.inject(Fault(operation="ListIngestionDestinations", error="ValidationException", times=99))
+    assert resource.delete(created.id).status == "SUCCESS"
+
+
 def test_a_validation_exception_for_an_existing_destination_is_reported(resource: CustomResource) -> None:
     created = resource.create()
     resource.appfabric.inject(

@@ -632,12 +632,21 @@ def test_an_update_superseded_by_a_later_request_deletes_nothing(resource: Custo
 
 
 @pytest.mark.parametrize(
-    "operation", ["GetIngestionDestination", "ListTagsForResource", "UntagResource", "DeleteIngestionDestination"]
+    "operation",
+    [
+        "GetIngestionDestination",
+        "ListTagsForResource",
+        "UpdateIngestionDestination",
+        "TagResource",
+        "UntagResource",
+        "DeleteIngestionDestination",
+    ],
 )
 def test_a_listed_destination_is_not_taken_for_deleted(resource: CustomResource, operation: str) -> None:
-    current = resource.create(properties(Tags=[{"Key": "b", "Value": "1"}]))
+    old = properties(Tags=[{"Key": "b", "Value": "1"}])
+    current = resource.create(old)
     resource.appfabric.inject(Fault(operation=operation, error="ResourceNotFoundException", times=2))
-    new, old = (properties(Tags=[{"Key": key, "Value": "1"}]) for key in "ab")
+    new = properties(Tags=[{"Key": "a", "Value": "1"}], DestinationConfiguration=to_bucket("other"))
     response = resource.update(current.id, new, old)
     assert (response.status, response.id) == ("SUCCESS", current.id)
     assert resource.delete(current.id).status == "SUCCESS"

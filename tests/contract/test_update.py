@@ -256,6 +256,31 @@ def test_an_update_does_not_need_old_properties(resource: CustomResource) -> Non
     assert len(resource.calls("UpdateIngestionDestination")) == 1
 
 
+@pytest.mark.parametrize("error", ["ResourceNotFoundException", "ValidationException"])
+def test_an_update_leaves_an_ingestion_that_is_gone(resource: CustomResource, error: str) -> None:
+    created = resource.create()
+    resource.time.sleep(60)
+    resource.appfabric.destinations.clear()
+    resource.appfabric.inject(Fault(operation="GetIngestionDestination", error=error, times=2))
+    resource.appfabric.inject(Fault(operation="ListIngestionDestinations", error=error, times=4))
+    response = resource.update(created.id, properties(IngestionIdentifier=OTHER_INGESTION), properties())
+    assert (response.status, [response.id]) == ("SUCCESS", list(resource.appfabric.destinations))
+
+
+def test_the_next_replacement_needs_no_ingestion_that_is_gone(resource: CustomResource) -> None:
+    """Within the hour it looks whether it is a rollback."""
+    created = resource.create()
+    resource.time.sleep(60)
+    elsewhere = properties(IngestionIdentifier=OTHER_INGESTION)
+    replaced = resource.update(created.id, elsewhere, properties())
+    resource.delete(created.id)
+    resource.time.sleep(60)
+    gone = Fault(operation="GetIngestionDestination", error="ValidationException", skip=1, times=2)
+    resource.appfabric.inject(gone)
+    new = {**elsewhere, "ProcessingConfiguration": processing("raw", "json")}
+    assert resource.update(replaced.id, new, elsewhere).status == "SUCCESS"
+
+
 def test_a_destination_deleted_by_hand_is_re_created(resource: CustomResource) -> None:
     created = resource.create()
     resource.appfabric.destinations.clear()

@@ -191,11 +191,18 @@ class AppFabric:
         return self._unless_gone(arn, lambda: self._get(arn))
 
     def update(self, arn: DestinationArn, target: Target) -> Destination:
-        """Point the destination at another bucket or stream."""
-        return self._call(
-            "UpdateIngestionDestination",
-            lambda client: _destination(
-                client.update_ingestion_destination(**_ids(arn), destinationConfiguration=target.to_configuration())
+        """Point the destination at another bucket or stream.
+
+        Raises:
+            NotFound: It is gone, as with `get`.
+        """
+        return self._if_there(
+            arn,
+            lambda: self._call(
+                "UpdateIngestionDestination",
+                lambda client: _destination(
+                    client.update_ingestion_destination(**_ids(arn), destinationConfiguration=target.to_configuration())
+                ),
             ),
         )
 
@@ -204,13 +211,9 @@ class AppFabric:
 
         Just after its creation both a Delete and a List may not know it yet: what is gone has to be so for a while.
         """
-        try:
-            if not self._unless_gone(arn, lambda: self._delete(arn)):
-                self.clock.sleep(CONSISTENT_AFTER)
-                self._unless_gone(arn, lambda: self._delete(arn))
-        except InvalidRequest:  # how AppFabric says that an ingestion is gone is not documented
-            if self.get(arn) is not None:
-                raise
+        if not self._unless_gone(arn, lambda: self._delete(arn)):
+            self.clock.sleep(CONSISTENT_AFTER)
+            self._unless_gone(arn, lambda: self._delete(arn))
 
     def get_tags(self, arn: DestinationArn) -> dict[str, str] | None:
         """The tags of a destination; None when it is gone, as with `get`."""
@@ -225,11 +228,18 @@ class AppFabric:
             arn: The destination's.
             tags: What to set.
             before_retry: Called before each further attempt; raises when what the call rests on no longer holds.
+
+        Raises:
+            NotFound: It is gone, as with `get`.
         """
-        self._call(
-            "TagResource",
-            lambda client: client.tag_resource(resourceArn=str(arn), tags=_to_tag_list(tags)),
-            before_retry=before_retry,
+        self._if_there(
+            arn,
+            lambda: self._call(
+                "TagResource",
+                lambda client: client.tag_resource(resourceArn=str(arn), tags=_to_tag_list(tags)),
+                before_retry=before_retry,
+            ),
+            before_retry,
         )
 
     def untag(
@@ -239,7 +249,7 @@ class AppFabric:
 
         `before_retry`: see `tag`.
         """
-        self._unless_gone(arn, lambda: self._untag(arn, keys, before_retry))
+        self._unless_gone(arn, lambda: self._untag(arn, keys, before_retry), before_retry)
 
     def list_destinations(self, parents: Parents) -> Iterator[DestinationArn]:
         """The destinations of an ingestion; none when the ingestion is gone: AppFabric has to say so twice."""
@@ -321,19 +331,44 @@ class AppFabric:
     def _is_listed(self, arn: DestinationArn) -> bool:
         return arn in self.list_destinations(Parents(app_bundle=arn.app_bundle, ingestion=arn.ingestion))
 
-    def _unless_gone(self, arn: DestinationArn, call: Callable[[], T]) -> T | None:
-        """What a call returns, None when the destination is gone: it is not found, and not listed either."""
+    def _unless_gone(
+        self, arn: DestinationArn, call: Callable[[], T], before_retry: Callable[[], None] | None = None
+    ) -> T | None:
+        """What a call returns, None when the destination is gone, perhaps with its ingestion."""
+        try:
+            returned = self._while_listed(arn, call, before_retry)
+        except InvalidRequest:  # how AppFabric says that an ingestion is gone is not documented
+            if self._is_listed(arn):
+                raise
+            return None
+        return None if isinstance(returned, NotFound) else returned
+
+    def _if_there(
+        self, arn: DestinationArn, call: Callable[[], T], before_retry: Callable[[], None] | None = None
+    ) -> T:
+        """What a call returns for a destination that has to be there."""
+        returned = self._while_listed(arn, call, before_retry)
+        if isinstance(returned, NotFound):
+            raise returned
+        return returned
+
+    def _while_listed(
+        self, arn: DestinationArn, call: Callable[[], T], before_retry: Callable[[], None] | None
+    ) -> T | NotFound:
+        """What a call returns, or how it failed when the destination is not listed either."""
         pause = INITIAL_BACKOFF
         while True:
             try:
                 return call()
-            except NotFound:
+            except NotFound as failure:
                 if not self._is_listed(arn):
-                    return None
+                    return failure
                 if self.clock.monotonic() + pause >= self.ends:
                     raise
             self.clock.sleep(pause)
             pause = min(2 * pause, MAX_PAUSE)
+            if before_retry:
+                before_retry()
 
     def _call(
         self,
