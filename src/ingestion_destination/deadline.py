@@ -126,7 +126,7 @@ class Deadline:
             early_ends=requested + EARLY_WITHIN,
             create_ends=min(work_ends, requested + min(CREATE_WITHIN, timeout / 2)),
             # The last search, and deleting what it finds, are part of the work.
-            search_ends=min(work_ends - min(1.5, left / 8), requested + min(SEARCH_WITHIN, timeout / 2 + 5)),
+            search_ends=min(work_ends - min(3.0, left / 8), requested + min(SEARCH_WITHIN, timeout / 2 + 5)),
             work_ends=work_ends,
             rollback_ends=rollback_ends,
             response_ends=response_ends,

@@ -19,12 +19,12 @@ import pytest
 
 from local.appfabric import AppFabricEmulator, Call, Fault, Outcome, serve
 from local.certificates import Certificates
-from local.cloudformation import CloudFormation, Stack, emulate
+from local.cloudformation import CloudFormation, Stack, StackEvent, emulate
 from local.processes import kill_session
 from tests.support.properties import INGESTION, processing, properties, to_stream
 
 ARTIFACT = Path(__file__).parents[2] / ".aws-sam" / "build" / "ProviderFunction"
-LIMIT = 12
+LIMIT = 20
 HAND_MADE = f"{INGESTION}/ingestiondestination/99999999-9999-4999-8999-999999999991"
 OF_ANOTHER_STACK = f"{INGESTION}/ingestiondestination/99999999-9999-4999-8999-999999999992"
 RAW = {"ProcessingConfiguration": processing("raw", "json")}
@@ -98,6 +98,9 @@ class Scenario:
 
     def ours(self) -> set[str]:
         return self.appfabric.destinations.keys() - {HAND_MADE, OF_ANOTHER_STACK}
+
+    def events(self) -> list[StackEvent]:
+        return self.cloudformation.events(self.name)
 
     def ids(self) -> set[str]:
         described = self.cloudformation.client("cloudformation").describe_stack_resources(StackName=self.stack.id)
@@ -262,12 +265,18 @@ def run(steps: Callable[[Scenario], None], cloudformation: CloudFormation) -> st
     appfabric = AppFabricEmulator()
     with serve(appfabric) as endpoint:
         scenario = Scenario(name, cloudformation, appfabric, _function(cloudformation, name, endpoint))
-        steps(scenario)
-        if cloudformation.stack(scenario.stack.id).status != "DELETE_COMPLETE":
-            assert scenario.ours() <= scenario.ids()
-            assert scenario.delete().status == "DELETE_COMPLETE"
-        assert not scenario.ours()
-        assert {HAND_MADE, OF_ANOTHER_STACK} == appfabric.destinations.keys()
+        try:
+            steps(scenario)
+            if cloudformation.stack(scenario.stack.id).status != "DELETE_COMPLETE":
+                assert scenario.ours() <= scenario.ids()
+                assert scenario.delete().status == "DELETE_COMPLETE"
+            assert not scenario.ours()
+            assert {HAND_MADE, OF_ANOTHER_STACK} == appfabric.destinations.keys()
+        except Exception as error:
+            for event in scenario.events():
+                error.add_note(str(event))
+            error.add_note(scenario.log())
+            raise
         return scenario.log()
 
 
