@@ -23,7 +23,7 @@ from ingestion_destination.creation import Creation
 from ingestion_destination.exceptions import HandlerError, InvalidRequest, ResourceConflict
 from ingestion_destination.invocation import Invocation
 from ingestion_destination.observability import logger, report_possible_orphan
-from ingestion_destination.observation import Observed, may_have_been_touched, observe, read
+from ingestion_destination.observation import Observed, may_have_been_touched, observe, read_until_certain
 from ingestion_destination.orphans import Orphans
 from ingestion_destination.ownership import NOT_CREATED, REQUEST, Ownership
 from ingestion_destination.properties import Desired, attributes_of
@@ -172,11 +172,11 @@ class Lifecycle:
         arn = DestinationArn.parse(ownership.replaces)
         if arn is None or not self.appfabric.is_in_region(arn):
             return None
-        if not self._is_wanted_again(read(arn, self.appfabric), desired):
+        if not self._is_wanted_again(read_until_certain(arn, self.appfabric), desired):
             return None
         # At most its tags will change, and no later call would reveal an old reading: read again.
         self.appfabric.clock.sleep(CONSISTENT_AFTER)
-        before = read(arn, self.appfabric)
+        before = read_until_certain(arn, self.appfabric)
         return before if before and self._is_wanted_again(before, desired) else None
 
     def _is_wanted_again(self, before: Observed | None, desired: Desired) -> bool:

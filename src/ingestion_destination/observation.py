@@ -39,6 +39,15 @@ def read(arn: DestinationArn, appfabric: AppFabric) -> Observed | None:
     return None if tags is None else Observed(destination=destination, tags=tags)
 
 
+def read_until_certain(arn: DestinationArn, appfabric: AppFabric) -> Observed | None:
+    """The destination as it seems to be now; one that seems to be gone is read again after a while."""
+    observed = read(arn, appfabric)
+    if observed is None:
+        appfabric.clock.sleep(CONSISTENT_AFTER)
+        observed = read(arn, appfabric)
+    return observed
+
+
 def observe(arn: DestinationArn, desired: Desired, invocation: Invocation) -> Observed | None:
     """The destination that an Update is about, None when it is gone.
 
@@ -46,21 +55,19 @@ def observe(arn: DestinationArn, desired: Desired, invocation: Invocation) -> Ob
     under way, or the reading may be old.
     """
     appfabric, old = invocation.appfabric, invocation.old
-    observed = read(arn, appfabric)
-    if observed is None:
-        appfabric.clock.sleep(CONSISTENT_AFTER)
-        observed = read(arn, appfabric)
+    observed = read_until_certain(arn, appfabric)
     if observed is None or old is None or _is_as_left(observed, old, desired):
         return observed
     _settle(observed.destination, desired, invocation)
-    return read(arn, appfabric)
+    return read_until_certain(arn, appfabric)
 
 
 def _is_as_left(observed: Observed, old: Desired, desired: Desired) -> bool:
     """Whether a destination is as a request with the old properties leaves it, and not yet as the new ones want."""
     new = {key: value for key, value in desired.tags.items() if old.tags.get(key) != value}
     return (
-        old.matches(observed.destination)
+        observed.ownership is not None  # else what was created just now may not have its tags yet
+        and old.matches(observed.destination)
         and old.tags.items() <= observed.tags.items()
         and not new.items() & observed.tags.items()
     )

@@ -244,6 +244,20 @@ def test_invalid_old_tags_are_ignored(resource: CustomResource) -> None:
         assert resource.update(created.id, properties(), properties(Tags=old)).status == "SUCCESS"
 
 
+def test_an_update_does_not_believe_a_single_reading_that_what_was_changed_by_hand_is_gone(
+    resource: CustomResource,
+) -> None:
+    before, after = (properties(Tags=[{"Key": "a", "Value": value}]) for value in "12")
+    created = resource.create(before)
+    resource.time.sleep(100)
+    resource.appfabric.destinations[created.id].tags["a"] = "by hand"
+    gone = Fault(operation="GetIngestionDestination", error="ResourceNotFoundException", skip=1)
+    resource.appfabric.inject(gone)
+    listed = Fault(operation="ListIngestionDestinations", error="ResourceNotFoundException", times=2)
+    resource.appfabric.inject(listed)
+    assert resource.update(created.id, after, before).id == created.id
+
+
 def test_an_update_does_not_need_old_properties(resource: CustomResource) -> None:
     created = resource.create()
     event = resource.event(
@@ -373,6 +387,42 @@ def test_the_rollback_of_a_replacement_returns_to_the_old_destination(resource: 
     assert (response.status, response.id) == ("SUCCESS", created.id)
     resource.delete(replaced.id)
     assert list(resource.appfabric.destinations) == [created.id]
+
+
+@pytest.mark.parametrize("skip", [1, 2], ids=["first reading", "second reading"])
+def test_a_rollback_does_not_believe_a_single_reading_that_the_old_destination_is_gone(
+    resource: CustomResource, skip: int
+) -> None:
+    created = resource.create()
+    resource.time.sleep(60)
+    replaced = resource.update(created.id, properties(**REPLACING["schema"]), properties())
+    gone = Fault(operation="GetIngestionDestination", error="ResourceNotFoundException", skip=skip)
+    resource.appfabric.inject(gone)
+    listed = Fault(operation="ListIngestionDestinations", error="ResourceNotFoundException", times=2)
+    resource.appfabric.inject(listed)
+    resource.time.sleep(60)
+    assert resource.update(replaced.id, properties(), properties(**REPLACING["schema"])).id == created.id
+
+
+def test_a_rollback_waits_for_the_tags_of_what_was_created_just_now(
+    resource: CustomResource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tag list may be as old as anything else that is read."""
+    created = resource.create()
+    resource.time.sleep(60)
+    replaced = resource.update(created.id, properties(**REPLACING["schema"]), properties())
+    resource.time.sleep(1)
+    client, visible_at = resource.provider.client(), resource.time.passed + 2
+    list_tags = client.list_tags_for_resource
+
+    def list_tags_as_they_were(**parameters: Any) -> Any:
+        returned = list_tags(**parameters)
+        if parameters["resourceArn"] == replaced.id and resource.time.passed < visible_at:
+            returned["tags"] = []
+        return returned
+
+    monkeypatch.setattr(client, "list_tags_for_resource", list_tags_as_they_were)
+    assert resource.update(replaced.id, properties(), properties(**REPLACING["schema"])).id == created.id
 
 
 def test_a_rollback_returns_to_an_old_destination_that_has_failed_since(resource: CustomResource) -> None:
