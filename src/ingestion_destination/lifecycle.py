@@ -15,6 +15,8 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requestt
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ingestion_destination.adoption import Adoption
 from ingestion_destination.appfabric.client import CONSISTENT_AFTER
 from ingestion_destination.appfabric.destination import Destination, DestinationArn
@@ -85,10 +87,11 @@ class Lifecycle:
     def delete(self) -> Response:
         """Delete what the id stands for; for one that CloudFormation made up, only what its Create certainly left.
 
-        The properties are not validated: they may be what failed the Create.
+        What AdoptArn names, or did when the last Update succeeded, is released instead: which properties CloudFormation
+        sends after an Update that failed is not documented. They are not validated: they may be what failed the Create.
         """
         if self.arn and self.appfabric.is_in_region(self.arn):
-            if self.request.properties.get("AdoptArn") == self.id:  # adopted: released, not deleted
+            if self.request.properties.get("AdoptArn") == self.id:
                 self._release(self.arn)
             else:
                 self._delete_own(self.arn)
@@ -133,13 +136,14 @@ class Lifecycle:
 
     def _create_again(self, desired: Desired) -> Destination:
         """Create what was deleted by hand; CloudFormation then deletes the old id, which succeeds."""
-        self._refuse_adoption(desired)
+        self._refuse_adoption(desired, None)
         return self._create(desired)
 
     def _replace(self, observed: Observed, desired: Desired) -> Destination:
         """Create another destination in place of the old one, which CloudFormation then deletes; or roll back to it."""
         predecessor = self._predecessor_wanted_again(observed.ownership, desired)
-        self._refuse_adoption(desired, besides=predecessor.destination if predecessor else None)
+        if predecessor is None or predecessor.destination.arn != desired.adopt_arn:
+            self._refuse_adoption(desired, observed.ownership)
         if predecessor is None or predecessor.ownership is None:
             return self._create(desired)
         self._update_tags(predecessor, desired)
@@ -167,10 +171,10 @@ class Lifecycle:
 
     def _predecessor_wanted_again(self, ownership: Ownership | None, desired: Desired) -> Observed | None:
         """The destination that was replaced just now, when it is what is wanted again: this is a rollback."""
-        if ownership is None or not self.owner.is_unique or ownership.age_at(self.request) > ROLLED_BACK_WITHIN:
+        arn = DestinationArn.parse(ownership.replaces) if ownership and self.owner.is_unique else None
+        if ownership is None or arn is None or not self.appfabric.is_in_region(arn):
             return None
-        arn = DestinationArn.parse(ownership.replaces)
-        if arn is None or not self.appfabric.is_in_region(arn):
+        if ownership.age_at(self.request) > ROLLED_BACK_WITHIN and arn != desired.adopt_arn:
             return None
         if not self._is_wanted_again(read_until_certain(arn, self.appfabric), desired):
             return None
@@ -191,7 +195,7 @@ class Lifecycle:
 
         Only what this request moved is waited for: a bucket that filled up last week must not block an update of tags.
         """
-        self._refuse_adoption(desired)
+        self._refuse_adoption(desired, observed.ownership)
         destination, moves = observed.destination, observed.destination.target != desired.target
         # By an earlier invocation of this request, whose move is waited for then, or by a later request.
         touched = may_have_been_touched(destination, self.invocation)
@@ -203,7 +207,10 @@ class Lifecycle:
         if moves:
             destination = self._move(destination, desired)
         self._update_tags(observed, desired)
-        return self.appfabric.stabilize(destination) if moves or touched else destination
+        if moves or touched:
+            destination = self.appfabric.stabilize(destination)
+        self._record_adoption(observed, desired)
+        return destination
 
     def _move(self, destination: Destination, desired: Desired) -> Destination:
         self.journal.record(before_move=destination)
@@ -225,10 +232,22 @@ class Lifecycle:
         if to_set:
             self.appfabric.tag(observed.destination.arn, to_set)
 
-    def _refuse_adoption(self, desired: Desired, *, besides: Destination | None = None) -> None:
-        """A resource that has a destination adopts no other one; what a rollback returns to may have been adopted."""
-        allowed = ["", self.id, self.request.old_properties.get("AdoptArn"), str(besides.arn) if besides else ""]
-        if str(desired.adopt_arn or "") not in allowed:
+    def _record_adoption(self, observed: Observed, desired: Desired) -> None:
+        """Record that AdoptArn was taken out, or put in for the resource's own destination: see `delete`."""
+        arn, ownership = observed.destination.arn, observed.ownership
+        adopted = arn == desired.adopt_arn
+        if ownership and ownership.adopted != adopted:
+            self.appfabric.tag(arn, {REQUEST: replace(ownership, adopted=adopted).tags[REQUEST]})
+
+    def _refuse_adoption(self, desired: Desired, ownership: Ownership | None) -> None:
+        """A resource that has a destination adopts no other one; AdoptArn may go on naming what that replaced."""
+        if desired.adopt_arn is None or str(desired.adopt_arn) == self.id:
+            return
+        if ownership:
+            replaced = ownership.adopt_arn == desired.adopt_arn.uuid
+        else:
+            replaced = self.request.old_properties.get("AdoptArn") == str(desired.adopt_arn)
+        if not replaced:
             raise InvalidRequest("AdoptArn: this resource already has a destination; AdoptArn is for a new resource")
 
     # Delete
@@ -239,6 +258,8 @@ class Lifecycle:
             report_possible_orphan(arn, "not deleted: its tags name another owner")
         elif ownership and ownership.is_later_than(self.request):
             logger.warning("not deleted: a later request has adopted it or gone back to it", arn=str(arn))
+        elif ownership and ownership.adopted:
+            self._release(arn)
         else:
             self.appfabric.delete(arn)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 
+from ingestion_destination.appfabric.destination import DestinationArn
 from ingestion_destination.cloudformation.request import Request
 
 PREFIX = "custom-appfabric-ingestion-destination:"
@@ -26,7 +27,8 @@ CLAIM = f"{PREFIX}Claim."
 NOT_CREATED = "not-created:"
 UNCONFIRMED = "unconfirmed:"
 NOTHING = "none"
-ADOPTED, RETURNED = "adopted", "returned="
+# What may follow the time in the Request tag, each after a slash.
+ADOPTED, ADOPT_ARN, RETURNED = "adopted", "AdoptArn", "returned"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +80,9 @@ class Ownership:
         requested_at: When CloudFormation made that request; None when it is not known.
         returned_at: When CloudFormation made the last request that went back to the destination; None for never.
         replaces: The PhysicalResourceId that it was created in place of, `none` for a Create.
-        adopted: Whether the request adopted the destination, so that it is released and never deleted as an orphan.
+        adopted: Whether AdoptArn names the destination, so that it is released and never deleted.
+        adopt_arn: The UUID of another destination, which AdoptArn named when an Update created this one; "" for none.
+            The template may go on naming it, and a rollback may name it again, without effect.
     """
 
     owner: Owner
@@ -86,16 +90,18 @@ class Ownership:
     requested_at: datetime | None
     replaces: str
     adopted: bool = False
+    adopt_arn: str = ""
     returned_at: datetime | None = None
 
     @classmethod
     def of(cls, request: Request) -> Ownership:
-        """What a destination is tagged with that a request creates or adopts."""
+        """What a destination is tagged with that a request creates."""
         return cls(
             owner=Owner.of(request),
             token=request.client_token,
             requested_at=request.signed_at,
             replaces=_tag_value(request.physical_resource_id) or NOTHING,
+            adopt_arn=_adopt_arn(request),
         )
 
     @classmethod
@@ -104,14 +110,16 @@ class Ownership:
         if STACK_ID not in tags or LOGICAL_ID not in tags:
             return None
         token, _, rest = tags.get(REQUEST, "").partition("@")
-        requested_at, *how = rest.split("/")
+        requested_at, *further = rest.split("/")
+        details = dict(each.partition("=")[::2] for each in further)
         return cls(
             owner=Owner(stack_id=tags[STACK_ID], logical_resource_id=tags[LOGICAL_ID]),
             token=token,
             requested_at=_parse_time(requested_at),
             replaces=tags.get(REPLACES, ""),
-            adopted=ADOPTED in how,
-            returned_at=_parse_time(how[-1].removeprefix(RETURNED)) if how else None,
+            adopted=ADOPTED in details,
+            adopt_arn=details.get(ADOPT_ARN, ""),
+            returned_at=_parse_time(details.get(RETURNED, "")),
         )
 
     @property
@@ -119,7 +127,8 @@ class Ownership:
         """The four tags."""
         request = f"{self.token}@{_time_text(self.requested_at)}"
         request += f"/{ADOPTED}" if self.adopted else ""
-        request += f"/{RETURNED}{_time_text(self.returned_at)}" if self.returned_at else ""
+        request += f"/{ADOPT_ARN}={self.adopt_arn}" if self.adopt_arn else ""
+        request += f"/{RETURNED}={_time_text(self.returned_at)}" if self.returned_at else ""
         return {
             STACK_ID: self.owner.stack_id,
             LOGICAL_ID: self.owner.logical_resource_id,
@@ -166,6 +175,15 @@ class Ownership:
 def is_ownership_tag(key: str) -> bool:
     """Whether a tag key is one that this resource writes itself."""
     return key in OWNERSHIP_TAGS or key.startswith(CLAIM)
+
+
+def _adopt_arn(request: Request) -> str:
+    """The UUID in the AdoptArn, the old one if there is one, of a request that may replace a destination."""
+    if DestinationArn.parse(request.physical_resource_id):
+        for properties in (request.old_properties, request.properties):
+            if arn := DestinationArn.parse(str(properties.get("AdoptArn"))):
+                return arn.uuid
+    return ""
 
 
 def _tag_value(physical_resource_id: str) -> str:

@@ -16,6 +16,8 @@ AGE = timedelta(seconds=100_000)
 TAGS = {"by": "the console", "team": "before"}
 PREFIX = "custom-appfabric-ingestion-destination:"
 SAME = {"Tags": [{"Key": "team", "Value": "before"}]}
+RAW = {"ProcessingConfiguration": processing("raw", "json")}
+HOUR = 3600
 ELSEWHERE = {"DestinationConfiguration": to_stream("audit-logs")}
 
 
@@ -259,9 +261,31 @@ def test_once_adopt_arn_is_removed_a_delete_deletes_the_destination(adopter: Cus
     adopter.forget_calls()
     updated = adopter.update(EXISTING, properties(), adopting())
     assert (updated.status, updated.id) == ("SUCCESS", EXISTING)
-    assert not adopter.mutations()
+    assert adopter.mutations() == ["TagResource"]
     adopter.delete(EXISTING)
     assert not adopter.appfabric.destinations
+
+
+def test_a_delete_releases_an_adopted_destination_whatever_properties_it_comes_with(adopter: CustomResource) -> None:
+    """CloudFormation may send those of an update that failed, or of one that replaced the destination."""
+    adopter.create(adopting())
+    adopter.appfabric.inject(Fault(operation="UpdateIngestionDestination", error="AccessDeniedException", times=99))
+    adopter.time.sleep(61)
+    without = properties(**ELSEWHERE)
+    assert adopter.update(EXISTING, without, adopting()).status == "FAILED"
+    assert adopter.delete(EXISTING, without).status == "SUCCESS"
+    _, tags = state(adopter)
+    assert tags == TAGS
+
+
+def test_a_rolled_back_removal_of_adopt_arn_leaves_the_destination_adopted(adopter: CustomResource) -> None:
+    adopter.create(adopting())
+    assert adopter.update(EXISTING, properties(), adopting()).status == "SUCCESS"
+    adopter.time.sleep(60)
+    assert adopter.update(EXISTING, adopting(), properties()).status == "SUCCESS"
+    adopter.delete(EXISTING, properties())
+    _, tags = state(adopter)
+    assert tags == TAGS
 
 
 def test_the_replacement_of_an_adopted_destination_is_created_and_deleted(adopter: CustomResource) -> None:
@@ -282,12 +306,83 @@ def test_the_rollback_of_a_replacement_returns_to_the_adopted_destination(adopte
     assert (response.status, response.id) == ("SUCCESS", EXISTING)
 
 
+@pytest.mark.parametrize("since", ["more than an hour", "changed by hand", "deleted by hand"])
+def test_the_rollback_of_a_replacement_of_an_adopted_destination_creates_one_when_it_cannot_return(
+    adopter: CustomResource, since: str
+) -> None:
+    adopter.create(adopting(**SAME))
+    new = properties(IngestionIdentifier=OTHER_INGESTION)
+    replaced = adopter.update(EXISTING, new, adopting(**SAME))
+    if since == "more than an hour":
+        adopter.delete(EXISTING, adopting(**SAME))
+        adopter.time.sleep(2 * HOUR)
+    elif since == "changed by hand":
+        adopter.appfabric.destinations[EXISTING].tags["team"] = "after"
+    else:
+        del adopter.appfabric.destinations[EXISTING]
+    response = adopter.update(replaced.id, adopting(**SAME), new)
+    assert response.status == "SUCCESS"
+    assert response.id not in {EXISTING, replaced.id}
+    again = adopter.update(response.id, adopting(), adopting(**SAME))
+    assert (again.status, again.id) == ("SUCCESS", response.id)
+
+
+def test_a_rollback_returns_to_what_adopt_arn_names_however_late(adopter: CustomResource) -> None:
+    """It may not be released yet: CloudFormation does that at the end of the update."""
+    adopter.create(adopting())
+    replaced = adopter.update(EXISTING, adopting(**RAW), adopting())
+    adopter.time.sleep(2 * HOUR)
+    assert adopter.update(replaced.id, adopting(), adopting(**RAW)).id == EXISTING
+
+
+@pytest.mark.parametrize("further", [[], ["raw"]], ids=["replaced", "replaced twice"])
+@pytest.mark.parametrize("other", ["", EXISTING.replace("4444", "5555")], ids=["removed", "another"])
+def test_a_rollback_may_name_an_adopted_destination_that_was_replaced_long_ago(
+    adopter: CustomResource, further: list[str], other: str
+) -> None:
+    adopter.create(adopting())
+    old, id = adopting(), EXISTING
+    for schema, format in [("ocsf", "parquet"), *((schema, "json") for schema in further)]:
+        new = adopting(ProcessingConfiguration=processing(schema, format))
+        replaced = adopter.update(id, new, old)
+        adopter.delete(id, old)
+        old, id = new, replaced.id
+        adopter.time.sleep(2 * HOUR)
+    changed = {**old, "AdoptArn": other}
+    assert adopter.update(id, changed, old).status == ("FAILED" if other else "SUCCESS")
+    adopter.time.sleep(60)
+    response = adopter.update(id, old, changed)
+    assert (response.status, response.id) == ("SUCCESS", id)
+
+
+def test_the_rollback_of_a_destination_created_in_place_of_an_adopted_one_that_was_deleted_by_hand(
+    adopter: CustomResource,
+) -> None:
+    adopter.create(adopting())
+    adopter.appfabric.destinations.clear()
+    created = adopter.update(EXISTING, properties(**ELSEWHERE), adopting())
+    adopter.time.sleep(60)
+    response = adopter.update(created.id, adopting(), properties(**ELSEWHERE))
+    assert (response.status, response.id) == ("SUCCESS", created.id)
+
+
 def test_a_resource_with_a_destination_cannot_adopt_another(adopter: CustomResource) -> None:
     created = adopter.create()
     response = adopter.update(created.id, adopting(), properties())
     assert (response.status, response.id) == ("FAILED", created.id)
     assert response.reason.startswith("InvalidRequest: AdoptArn: ")
     assert adopter.update(created.id, properties(), adopting()).status == "SUCCESS"
+
+
+@pytest.mark.parametrize("first", [adopting(), properties()], ids=["adopted", "created"])
+def test_what_cannot_be_adopted_cannot_be_adopted_by_sending_the_update_again(
+    adopter: CustomResource, first: dict[str, Any]
+) -> None:
+    """After --disable-rollback the old properties are perhaps those that were refused."""
+    id = adopter.create(first).id
+    other = properties(AdoptArn=EXISTING.replace("4444", "5555"))
+    assert adopter.update(id, other, first).status == "FAILED"
+    assert adopter.update(id, other, other).status == "FAILED"
 
 
 def test_adopt_arn_can_be_set_to_the_resources_own_destination(adopter: CustomResource) -> None:

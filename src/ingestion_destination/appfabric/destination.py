@@ -51,6 +51,11 @@ class DestinationArn:
         """The ARN of a destination, or of a summary of one, that AppFabric returned."""
         return cls.parse(str(returned.get("arn")))
 
+    @property
+    def uuid(self) -> str:
+        """Its last part."""
+        return self.text.rpartition("/")[2]
+
     def __str__(self) -> str:
         return self.text
 
