@@ -146,8 +146,9 @@ class Lifecycle:
             self._refuse_adoption(desired, observed.ownership)
         if predecessor is None or predecessor.ownership is None:
             return self._create(desired)
-        self._update_tags(predecessor, desired)
-        self._record_return_to(predecessor.destination.arn, predecessor.ownership)
+        if not predecessor.ownership.was_returned_to_by(self.request):  # else this is a duplicate: all has been done
+            self._update_tags(predecessor, desired)
+            self._record_return_to(predecessor.destination.arn, predecessor.ownership)
         return predecessor.destination
 
     def _record_return_to(self, arn: DestinationArn, ownership: Ownership) -> None:
@@ -253,7 +254,11 @@ class Lifecycle:
     # Delete
 
     def _delete_own(self, arn: DestinationArn) -> None:
-        ownership = Ownership.read(self.appfabric.get_tags(arn) or {})
+        tags = self.appfabric.get_tags(arn)
+        if tags is None:  # gone, it seems: if it is not, the tags have to say whose it is
+            self.appfabric.clock.sleep(CONSISTENT_AFTER)
+            tags = self.appfabric.get_tags(arn)
+        ownership = Ownership.read(tags or {})
         if ownership and ownership.owner != self.owner:
             report_possible_orphan(arn, "not deleted: its tags name another owner")
         elif ownership and ownership.is_later_than(self.request):

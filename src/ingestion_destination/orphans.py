@@ -94,7 +94,7 @@ class Orphans:
     def _report_what_the_delete_may_overlook(self, there: list[Owned], old: Desired, desired: Desired) -> None:
         """Report what is not recent and matches the old properties but not the new ones."""
         for owned in there:
-            equal = old.matches(owned.destination) and not desired.matches(owned.destination)
+            equal = _equals(owned, old) and not _equals(owned, desired)
             if equal and not self._is_recent(owned) and self._may_be_of_the_create(owned.ownership):
                 report_possible_orphan(owned.arn, MAY_BE_LEFT)
 
@@ -125,7 +125,7 @@ class Orphans:
             if (
                 self._is_recent(owned)
                 and old
-                and old.matches(owned.destination)
+                and _equals(owned, old)
                 and owned.ownership.is_earlier_than(self.request)
                 # Else CloudFormation knew it, and may have retained it, before an update went back to this id.
                 and (replaced is None or owned.ownership.follows(replaced))
@@ -133,7 +133,8 @@ class Orphans:
                 self._try_to_dispose_of(owned)
             else:
                 report_possible_orphan(owned.arn, "created by an earlier update of this resource")
-        if old and old.adopt_arn and old.adopt_arn != result.arn and str(old.adopt_arn) != self.id:
+        # Only the Update of a marker adopts.
+        if old and old.adopt_arn and old.adopt_arn != result.arn and not DestinationArn.parse(self.id):
             Adoption(self.invocation).release(old.adopt_arn, only_if=self._replaced_this_id)
 
     def _replaced_this_id(self, ownership: Ownership) -> bool:
@@ -191,7 +192,7 @@ class Orphans:
     ) -> bool:
         """Delete what the Create left of the resource's destinations, or release it; whether there was something."""
         if desired.adopt_arn:
-            return Adoption(self.invocation).release(desired.adopt_arn, only_if=self._may_be_of_the_create)
+            return Adoption(self.invocation).release(desired.adopt_arn, only_if=self._may_be_adopted_by_the_create)
         left = [each for each in owned if self._may_be_of_the_create(each.ownership)]
         if not self.id.startswith(UNCONFIRMED):
             left = self._without_what_is_not_certain(left, desired, reported)
@@ -209,12 +210,16 @@ class Orphans:
             and not ownership.is_later_than(self.request)
         )
 
+    def _may_be_adopted_by_the_create(self, ownership: Ownership) -> bool:
+        """The same for one that AdoptArn names, which an earlier resource may have created and retained."""
+        return ownership.adopted and self._may_be_of_the_create(ownership)
+
     def _without_what_is_not_certain(
         self, left: list[Owned], desired: Desired, reported: set[DestinationArn]
     ) -> list[Owned]:
         """A made-up id does not name its Create: what is old, or of several requests, or differs, is only reported."""
         recent = [each for each in left if self._is_recent(each)]
-        equal = [each for each in left if desired.matches(each.destination)]
+        equal = [each for each in left if _equals(each, desired)]
         certain = [each for each in recent if each in equal]
         if len({each.ownership.token for each in certain}) > 1:
             certain = []
@@ -244,3 +249,8 @@ class Orphans:
         self.appfabric.clock.sleep(CONSISTENT_AFTER)
         if Ownership.read(self.appfabric.get_tags(owned.arn) or {}) == owned.ownership:
             delete_orphan(owned.arn, self.appfabric)
+
+
+def _equals(owned: Owned, desired: Desired) -> bool:
+    """Whether a destination is what a request with these properties creates, tags included."""
+    return desired.matches(owned.destination) and desired.tags.items() <= owned.tags.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ingestion_destination.appfabric.client import AppFabric
@@ -16,9 +17,10 @@ READ_WITHIN = 20.0
 
 @dataclass(frozen=True, kw_only=True)
 class Owned:
-    """A destination with what its ownership tags say."""
+    """A destination with its tags, and with what the ownership tags among them say."""
 
     destination: Destination
+    tags: Mapping[str, str]
     ownership: Ownership
 
     @property
@@ -64,7 +66,8 @@ class Search:
         for arn in dict.fromkeys(arn for each in dict.fromkeys(parents) for arn in appfabric.list_destinations(each)):
             ownership = None
             try:
-                ownership = Ownership.read(appfabric.within(READ_WITHIN).get_tags(arn) or {})
+                tags = appfabric.within(READ_WITHIN).get_tags(arn) or {}
+                ownership = Ownership.read(tags)
                 if ownership is None or ownership.owner != self.owner:
                     continue
                 destination = appfabric.get(arn)
@@ -76,5 +79,5 @@ class Search:
                     logger.warning("skipping an unreadable destination", arn=str(arn), reason=failure.reason)
                 continue
             if destination:
-                found.append(Owned(destination=destination, ownership=ownership))
+                found.append(Owned(destination=destination, tags=tags, ownership=ownership))
         return found

@@ -15,6 +15,7 @@ RAW = properties(ProcessingConfiguration=processing("raw", "json"))
 MADE_UP = "audit-logs-Destination-1A2B3C4D5E6F"
 OTHERS = f"{INGESTION}/ingestiondestination/ffffffff-4444-4444-8444-444444444444"
 PREFIX = "custom-appfabric-ingestion-destination:"
+TAGGED = [{"Key": "a", "Value": "1"}]
 HOUR = 3600
 
 
@@ -60,14 +61,49 @@ def test_every_invocation_of_a_request_sends_the_same_tags(resource: CustomResou
 # Retained destinations
 
 
+@pytest.mark.parametrize("wanted", [RAW, properties(Tags=TAGGED)], ids=["schema", "tags"])
 @pytest.mark.parametrize("id", ["unconfirmed:7f3c", MADE_UP])
 def test_the_delete_of_a_canceled_create_leaves_a_retained_destination_that_differs(
-    resource: CustomResource, id: str
+    resource: CustomResource, id: str, wanted: dict[str, Any]
 ) -> None:
     retained = resource.create()
     resource.time.sleep(HOUR)
-    assert resource.delete(id, RAW).status == "SUCCESS"
+    assert resource.delete(id, wanted).status == "SUCCESS"
     assert list(resource.appfabric.destinations) == [retained.id]
+
+
+@pytest.mark.parametrize("how", ["Delete", "Update"])
+def test_the_end_of_a_canceled_adoption_leaves_the_tags_of_what_was_created_and_retained(
+    resource: CustomResource, how: str
+) -> None:
+    """Nothing was adopted yet when the Create was canceled."""
+    retained = resource.create()
+    resource.place(OTHERS)
+    resource.time.sleep(HOUR)
+    before = str(resource.appfabric.destinations[retained.id])
+    if how == "Delete":
+        ended = resource.delete(MADE_UP, properties(AdoptArn=retained.id))
+    else:
+        ended = resource.update(MADE_UP, properties(AdoptArn=OTHERS), properties(AdoptArn=retained.id))
+    assert ended.status == "SUCCESS"
+    assert str(resource.appfabric.destinations[retained.id]) == before
+
+
+def test_a_sweep_does_not_release_what_was_never_adopted_in_place_of_a_destination(resource: CustomResource) -> None:
+    """AdoptArn may name the resource's own destination, which is then replaced and retained."""
+    first = resource.create()
+    resource.time.sleep(60)
+    second = resource.update(first.id, RAW, properties())
+    named = {"AdoptArn": second.id}
+    resource.time.sleep(60)
+    assert resource.update(second.id, {**RAW, **named}, RAW).id == second.id
+    resource.time.sleep(60)
+    assert resource.update(second.id, properties(**named), {**RAW, **named}).id == first.id
+    before = str(resource.appfabric.destinations[second.id])
+    resource.time.sleep(60)
+    elsewhere = properties(DestinationConfiguration=to_bucket("elsewhere"))
+    assert resource.update(first.id, elsewhere, properties(**named)).status == "SUCCESS"
+    assert str(resource.appfabric.destinations[second.id]) == before
 
 
 def test_a_replacement_does_not_reuse_a_retained_destination(resource: CustomResource) -> None:
@@ -332,6 +368,22 @@ def test_a_retried_rollback_leaves_the_next_replacement(resource: CustomResource
     assert replacement.id in resource.appfabric.destinations
 
 
+def test_a_retried_rollback_leaves_the_tags_of_what_it_went_back_to(resource: CustomResource) -> None:
+    """What it went back from could not be deleted. Since then the template has the tag that the rollback dropped."""
+    first = resource.create()
+    resource.time.sleep(60)
+    tagged = {**RAW, "Tags": TAGGED}
+    second = resource.update(first.id, tagged, properties())
+    resource.time.sleep(60)
+    rollback = update(resource, second.id, properties(), tagged)
+    assert resource.send(rollback).id == first.id
+    resource.time.sleep(60)
+    assert resource.update(first.id, properties(Tags=TAGGED), properties()).status == "SUCCESS"
+    resource.time.sleep(60)
+    assert resource.send(rollback).id == first.id
+    assert resource.tags_of(first.id) == {"a": "1"}
+
+
 @pytest.mark.parametrize("refused", [True, False])
 def test_a_retried_create_whose_response_is_lost_leaves_the_live_destination(
     resource: CustomResource, refused: bool
@@ -461,6 +513,19 @@ def test_a_replacement_of_no_destination_whose_response_was_lost_is_deleted(reso
     rolled_back = resource.update(id, properties(), RAW)
     resource.delete(id, RAW)
     assert list(resource.appfabric.destinations) == [rolled_back.id]
+
+
+def test_an_orphan_without_the_tags_of_the_old_properties_is_reported(resource: CustomResource, logs: Logs) -> None:
+    """A rollback has retained it, perhaps: what was deleted by hand was created again with other tags."""
+    first = resource.create()
+    resource.time.sleep(60)
+    resource.appfabric.destinations.clear()
+    retained = resource.update(first.id, properties(), properties())
+    resource.time.sleep(60)
+    tagged = properties(Tags=TAGGED)
+    assert resource.update(first.id, properties(), tagged).status == "SUCCESS"
+    assert retained.id in resource.appfabric.destinations
+    assert retained.id in reported(logs)
 
 
 # The invalid ones are those of an update that failed because of them, after another one that CloudFormation canceled.
@@ -724,6 +789,19 @@ def test_a_false_404_does_not_make_others_destinations_deletable(resource: Custo
     other = CustomResource(logical_id="Other")
     resource.place(OTHERS, tags=other.ownership_tags("x"))
     resource.appfabric.inject(Fault(operation="ListTagsForResource", error="ResourceNotFoundException"))
+    assert resource.delete(OTHERS).status == "SUCCESS"
+    assert list(resource.appfabric.destinations) == [OTHERS]
+    assert reported(logs) == {OTHERS}
+
+
+def test_tags_that_seem_to_be_gone_do_not_make_others_destinations_deletable(
+    resource: CustomResource, logs: Logs
+) -> None:
+    other = CustomResource(logical_id="Other")
+    resource.place(OTHERS, tags=other.ownership_tags("x"))
+    resource.appfabric.inject(Fault(operation="ListTagsForResource", error="ResourceNotFoundException"))
+    listed = Fault(operation="ListIngestionDestinations", error="ResourceNotFoundException", times=2)
+    resource.appfabric.inject(listed)
     assert resource.delete(OTHERS).status == "SUCCESS"
     assert list(resource.appfabric.destinations) == [OTHERS]
     assert reported(logs) == {OTHERS}
