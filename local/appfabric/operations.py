@@ -210,6 +210,7 @@ def _merged(tags: Mapping[str, str], more: Iterable[Mapping[str, str]]) -> dict[
     if any(key.lower().startswith("aws:") for key in added):
         raise invalid("Tag keys that begin with aws: are reserved")
     merged = {**tags, **added}
-    if len(merged) > TAGS_PER_RESOURCE:
+    # AWS's own do not count, as that page says.
+    if sum(not key.startswith("aws:") for key in merged) > TAGS_PER_RESOURCE:
         raise invalid(f"A resource has at most {TAGS_PER_RESOURCE} tags")
     return merged

@@ -67,17 +67,19 @@ class Adoption:
         """Set the four tags, then drop the claim: a Delete that releases the destination meanwhile leaves nothing."""
         mine, was_in_doubt = self.ownership.owner.claim, self.journal.entry.create_in_doubt
         self.journal.record(create_in_doubt=True)
+        claimed = False
         try:
             appfabric.tag(arn, {mine: self.ownership.token})
             appfabric.clock.sleep(CONSISTENT_AFTER)
             self._refuse_what_another_adopts(arn, appfabric)
+            claimed = True
             appfabric.tag(
                 arn, self.ownership.tags, before_retry=lambda: self._refuse_what_another_adopts(arn, appfabric)
             )
             appfabric.untag(arn, [mine])
         except BaseException as failure:
             dropped = self._drop_claim(arn)
-            if dropped and isinstance(failure, ResourceConflict) and not failure.in_doubt:
+            if dropped and not claimed and isinstance(failure, ResourceConflict):
                 self.journal.record(create_in_doubt=was_in_doubt)
             raise
 
@@ -193,7 +195,8 @@ def _differences(destination: Destination, tags: Mapping[str, str], desired: Des
 
 
 def _refuse_without_room(tags: Mapping[str, str]) -> None:
-    other_tags = [key for key in tags if not is_ownership_tag(key)]
+    # AWS does not count its own (not tried with AppFabric): those that another stack created have three.
+    other_tags = [key for key in tags if not is_ownership_tag(key) and not key.startswith("aws:")]
     if len(other_tags) >= MAX_TAGS:
         raise InvalidRequest(
             f"AdoptArn: the destination has {len(other_tags)} tags, and AppFabric allows 50: remove some, because"

@@ -28,7 +28,7 @@ from ingestion_destination.observability import logger, report_possible_orphan
 from ingestion_destination.observation import Observed, may_have_been_touched, observe, read_until_certain
 from ingestion_destination.orphans import Orphans
 from ingestion_destination.ownership import NOT_CREATED, REQUEST, Ownership
-from ingestion_destination.properties import Desired, attributes_of
+from ingestion_destination.properties import MOST_TAGS, Desired, attributes_of
 from ingestion_destination.rollback import roll_back
 
 # An Update this soon after a replacement that wants the old configuration again is taken for a rollback.
@@ -228,10 +228,13 @@ class Lifecycle:
         dropped = {key: value for key, value in old.items() if key not in desired.tags}
         to_remove = sorted(key for key, value in dropped.items() if observed.tags.get(key) == value)
         to_set = {key: value for key, value in desired.tags.items() if observed.tags.get(key) != value}
-        if to_remove:
-            self.appfabric.untag(observed.destination.arn, to_remove)
+        arn, has_room = observed.destination.arn, len({*observed.tags, *to_set}) <= MOST_TAGS
+        if to_remove and not has_room:
+            self.appfabric.untag(arn, to_remove)
         if to_set:
-            self.appfabric.tag(observed.destination.arn, to_set)
+            self.appfabric.tag(arn, to_set)
+        if to_remove and has_room:  # last, so that a failure in between loses none
+            self.appfabric.untag(arn, to_remove)
 
     def _record_adoption(self, observed: Observed, desired: Desired) -> None:
         """Record that AdoptArn was taken out, or put in for the resource's own destination: see `delete`."""

@@ -62,6 +62,7 @@ class Orphans:
             overtaken = any(owned.ownership.is_later_than(self.request) for owned in found)
             if not overtaken:
                 self._delete_what_replaced_this_id(found, old, result, started_from)
+                self._report_another_of_the_same(found, desired, result)
                 if follows_a_failed_create and old and old != desired:
                     self._sweep_after_a_create(found, old, desired)
         except HandlerError as failure:  # the update itself is done
@@ -137,6 +138,15 @@ class Orphans:
         if old and old.adopt_arn and old.adopt_arn != result.arn and not DestinationArn.parse(self.id):
             Adoption(self.invocation).release(old.adopt_arn, only_if=self._replaced_this_id)
 
+    def _report_another_of_the_same(self, found: list[Owned], desired: Desired, result: Destination) -> None:
+        """Report what is exactly what this Update put in place of its id: a rollback that comes late leaves it so."""
+        if not DestinationArn.parse(self.id) or str(result.arn) == self.id:
+            return
+        for owned in found:
+            its_own = str(owned.arn) in {self.id, str(result.arn)} or self._replaced_this_id(owned.ownership)
+            if not its_own and _equals(owned, desired):
+                report_possible_orphan(owned.arn, "equal to what this update ended with: is it in its stack?")
+
     def _replaced_this_id(self, ownership: Ownership) -> bool:
         return (
             ownership.is_in_place_of(self.id)
@@ -154,18 +164,18 @@ class Orphans:
         """
         desired, names_its_create = Desired.parse_if_valid(self.request.properties), self.id.startswith(UNCONFIRMED)
         if desired is None:
-            # A Create with these could not have created anything, but one that was in doubt had valid ones.
-            if names_its_create:
-                report_possible_orphan(None, "what a Create left cannot be searched for: the properties are invalid")
+            # A Create with these created nothing, but they may be those of an update that failed since.
+            report_possible_orphan(None, "what a Create left cannot be searched for: the properties are invalid")
             return
         reported: set[DestinationArn] = set()
         found, failure = False, None
         for _ in self._until_no_create_is_in_flight():
             try:
-                owned = [] if desired.adopt_arn else self.search.find(self.appfabric, desired.parents)
+                owned = self.search.find(self.appfabric, desired.parents)
                 left = self._dispose_of_what_the_create_left(desired, owned, reported, dispose_of=self._dispose_of)
                 found = left or found
-                failure = next(iter(self.search.unreadable.values()), None) if not found else None
+                unreadable = self.search.unreadable if not (found or desired.adopt_arn) else {}
+                failure = next(iter(unreadable.values()), None)
             except HandlerError as error:
                 failure = error
             if found and names_its_create and failure is None:
@@ -190,15 +200,19 @@ class Orphans:
         *,
         dispose_of: Callable[[Owned], None],
     ) -> bool:
-        """Delete what the Create left of the resource's destinations, or release it; whether there was something."""
-        if desired.adopt_arn:
-            return Adoption(self.invocation).release(desired.adopt_arn, only_if=self._may_be_adopted_by_the_create)
-        left = [each for each in owned if self._may_be_of_the_create(each.ownership)]
+        """Delete what the Create left of the resource's destinations, or release it; whether there was something.
+
+        Both when there is an AdoptArn: it may have come with an update that failed since.
+        """
+        released = desired.adopt_arn is not None and Adoption(self.invocation).release(
+            desired.adopt_arn, only_if=self._may_be_adopted_by_the_create
+        )
+        left = [each for each in owned if each.arn != desired.adopt_arn and self._may_be_of_the_create(each.ownership)]
         if not self.id.startswith(UNCONFIRMED):
             left = self._without_what_is_not_certain(left, desired, reported)
         for each in left:
             dispose_of(each)
-        return bool(left)
+        return released or bool(left)
 
     def _may_be_of_the_create(self, ownership: Ownership) -> bool:
         """Whether a destination may be what this id stands for."""

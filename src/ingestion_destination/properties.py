@@ -30,8 +30,9 @@ from ingestion_destination.exceptions import InvalidRequest, printable, shorten
 from ingestion_destination.ownership import OWNERSHIP_TAGS, is_ownership_tag
 from ingestion_destination.validation import Reader
 
-# AppFabric takes 50 on a destination.
-MAX_TAGS = 50 - len(OWNERSHIP_TAGS)
+# What AppFabric takes on a destination, and what is left of it for the template's own.
+MOST_TAGS = 50
+MAX_TAGS = MOST_TAGS - len(OWNERSHIP_TAGS)
 # The API's name of a property and the native type's: one property, either name.
 _APP_BUNDLE_NAMES = ("AppBundleIdentifier", "AppBundleArn")
 _INGESTION_NAMES = ("IngestionIdentifier", "IngestionArn")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from ingestion_destination.appfabric.client import AppFabric
-from ingestion_destination.appfabric.destination import Destination, DestinationArn
+from ingestion_destination.appfabric.destination import Destination, DestinationArn, Target
 from ingestion_destination.exceptions import HandlerError, InternalFailure
 from ingestion_destination.invocation import Invocation
 from ingestion_destination.journal import Entry
 from ingestion_destination.observability import logger, report_possible_orphan
 from ingestion_destination.orphans import delete_orphan
+from ingestion_destination.properties import Desired
 
 
 def roll_back(invocation: Invocation, *, is_id_live: bool) -> None:
@@ -27,7 +30,7 @@ def roll_back(invocation: Invocation, *, is_id_live: bool) -> None:
         report_unfinished(done)
         return
     if done.before_move:
-        _restore(done.before_move, appfabric)
+        _restore(done.before_move, Desired.parse(invocation.request.properties).target, appfabric)
     if done.created and not invocation.request.may_be_duplicate:
         is_swept = is_id_live and invocation.owner.is_unique
         _delete(done.created, appfabric, unless_active=is_swept and invocation.is_late)
@@ -43,10 +46,16 @@ def report_unfinished(done: Entry) -> None:
         report_possible_orphan(done.adopting, "a request that failed may have created, or adopted, a destination")
 
 
-def _restore(before: Destination, appfabric: AppFabric) -> None:
+def _restore(before: Destination, moved_to: Target, appfabric: AppFabric) -> None:
+    """Point a destination to where it was, unless a later request has pointed it elsewhere since."""
     try:
         if before.target is None:
             raise InternalFailure("it wrote to a kind of target that this version does not know")
+        with suppress(HandlerError):  # what cannot be read is restored all the same
+            live = appfabric.get(before.arn)
+            if live and live.target not in {before.target, moved_to}:
+                logger.warning("not restored: it was pointed elsewhere meanwhile", destination=str(before.arn))
+                return
         appfabric.update(before.arn, before.target)
     except HandlerError as failure:
         logger.error("could not restore the destination", destination=str(before.arn), reason=failure.reason)

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from ingestion_destination.cloudformation.delivery import Undelivered
 from local.appfabric import Fault
@@ -118,6 +119,13 @@ def test_an_adoption_needs_room_for_the_claim_and_the_ownership_tags(
     assert fits or not adopter.mutations()
 
 
+def test_tags_of_aws_need_no_room(adopter: CustomResource) -> None:
+    """The native type leaves three of CloudFormation's."""
+    tags = {f"key-{i}": "x" for i in range(45)} | {f"aws:cloudformation:{i}": "x" for i in range(3)}
+    adopter.appfabric.destinations[EXISTING].tags = tags
+    assert adopter.create(adopting()).status == "SUCCESS"
+
+
 @pytest.mark.parametrize(
     "order",
     [
@@ -139,6 +147,25 @@ def test_a_failed_adoption_is_released_by_the_delete_that_follows(impatient: Cus
     resource.appfabric.clear_injections()
     assert resource.delete(response.id, adopting(**SAME)).status == "SUCCESS"
     assert str(state(resource)) == before
+
+
+def test_a_conflict_after_the_tagging_does_not_deny_the_adoption(
+    adopter: CustomResource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not an error of UntagResource, by the model."""
+    client, before = adopter.provider.client(), str(state(adopter))
+    untag, conflicts = client.untag_resource, [{"Error": {"Code": "ConflictException", "Message": ""}}]
+
+    def conflicts_once(**parameters: Any) -> Any:
+        if conflicts:
+            raise ClientError({**conflicts.pop(), "ResponseMetadata": {"HTTPStatusCode": 409}}, "UntagResource")
+        return untag(**parameters)
+
+    monkeypatch.setattr(client, "untag_resource", conflicts_once)
+    response = adopter.create(adopting(**SAME))
+    assert (response.status, response.id[:12]) == ("FAILED", "unconfirmed:")
+    adopter.delete(response.id, adopting(**SAME))
+    assert str(state(adopter)) == before
 
 
 def test_an_adoption_that_is_ended_drops_its_claim(adopter: CustomResource, monkeypatch: pytest.MonkeyPatch) -> None:

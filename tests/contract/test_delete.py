@@ -2,9 +2,10 @@
 
 import pytest
 
+from ingestion_destination.cloudformation.delivery import Undelivered
 from local.appfabric import Fault
 from tests.conftest import Logs
-from tests.support.custom_resource import CustomResource
+from tests.support.custom_resource import Context, CustomResource
 from tests.support.properties import BUNDLE, INGESTION, OTHER_INGESTION, properties
 
 NEVER_CREATED = f"{INGESTION}/ingestiondestination/99999999-9999-4999-8999-999999999999"
@@ -192,10 +193,29 @@ def test_an_older_destination_of_this_resource_is_reported_and_not_deleted(
 
 @pytest.mark.parametrize("id", [MADE_UP, "unconfirmed:7f3c"])
 def test_with_invalid_properties_nothing_is_searched_for(resource: CustomResource, id: str, logs: Logs) -> None:
-    """`unconfirmed:` is the id of a Create whose properties were valid: CloudFormation sent others with its Delete."""
+    """They may be those of an update that failed since: what the Create left is not known then."""
     assert resource.delete(id, {"AppBundleIdentifier": "x"}).status == "SUCCESS"
     assert not resource.calls()
-    assert logs.counted("PossibleOrphans") == (id != MADE_UP)
+    assert logs.counted("PossibleOrphans") == 1
+
+
+@pytest.mark.parametrize("sent", ["tried", "in effect"])
+@pytest.mark.parametrize("names_its_create", [True, False])
+def test_what_a_create_left_is_found_though_an_update_would_adopt_another(
+    resource: CustomResource, sent: str, names_its_create: bool
+) -> None:
+    """The Create's responses were lost; an update of its id fails, and its properties may come with the Delete."""
+    event = resource.event("Create")
+    resource.mailbox.refuse.append(Undelivered("TimeoutError"))
+    with pytest.raises(Undelivered):
+        resource.provider(event, Context(resource.time, 300))
+    id = f"unconfirmed:{event['RequestId']}" if names_its_create else MADE_UP
+    resource.time.sleep(720)
+    adopts = properties(AdoptArn=NEVER_CREATED)
+    assert resource.update(id, adopts, properties()).status == "FAILED"
+    resource.time.sleep(60)
+    assert resource.delete(id, adopts if sent == "tried" else properties()).status == "SUCCESS"
+    assert not resource.appfabric.destinations
 
 
 def test_a_search_in_a_missing_ingestion_succeeds(resource: CustomResource) -> None:

@@ -76,6 +76,18 @@ def test_an_update_of_the_service_timeout_expires_by_the_shorter_one(resource: C
     assert not resource.calls()
 
 
+def test_a_service_timeout_that_is_too_short_can_be_rolled_back(resource: CustomResource) -> None:
+    created = resource.create()
+    mistaken = properties(ServiceTimeout="1", DestinationConfiguration=to_bucket("other"))
+    for new, old, status in [(mistaken, properties(), "FAILED"), (properties(), mistaken, "SUCCESS")]:
+        resource.time.sleep(60)
+        event = resource.event(
+            "Update", PhysicalResourceId=created.id, ResourceProperties=new, OldResourceProperties=old
+        )
+        resource.time.sleep(1.5)  # as a cold start takes
+        assert resource.send(event).status == status
+
+
 @pytest.mark.parametrize(
     "fault",
     [{"hang": 600}, {"error": "ThrottlingException"}, {"error": "InternalServerException"}, {"cut": True}],

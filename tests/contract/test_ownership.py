@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ingestion_destination.cloudformation.delivery import Undelivered
-from local.appfabric import Fault, Outcome
+from local.appfabric import Call, Fault, Outcome
 from tests.conftest import Logs
 from tests.support.custom_resource import Context, CustomResource
 from tests.support.properties import INGESTION, STACK_ID, processing, properties, to_bucket, to_stream
@@ -632,6 +632,58 @@ def test_a_move_is_restored_when_tagging_fails(resource: CustomResource) -> None
     new = properties(DestinationConfiguration=to_stream("abc"), Tags=[{"Key": "a", "Value": "1"}])
     assert resource.update(current.id, new, properties()).reason.startswith("ValidationException")
     assert "audit-logs" in str(resource.appfabric.destinations[current.id].destination)
+
+
+def test_what_a_later_update_pointed_elsewhere_is_not_restored(resource: CustomResource) -> None:
+    """The first update is canceled while it waits for Active, and fails after a rollback and another update."""
+    current = resource.create()
+    resource.time.sleep(60)
+    one, two = (properties(DestinationConfiguration=to_bucket(name)) for name in ("one", "two"))
+    canceled = update(resource, current.id, one, properties())
+    outcome = Outcome(operation="UpdateIngestionDestination", status="Active", pending_gets=6)
+    resource.appfabric.inject(outcome)
+    another = CustomResource()
+    another.time, another.appfabric, another.mailbox.time = resource.time, resource.appfabric, resource.time
+    another.cold_start()
+    waits: list[Call] = []
+
+    def meanwhile(call: Call) -> None:
+        if call.operation == "GetIngestionDestination":
+            waits.append(call)
+        if len(waits) == 5:
+            waits.append(call)
+            another.time.sleep(1)
+            assert another.update(current.id, properties(), one).status == "SUCCESS"
+            another.time.sleep(1)
+            assert another.update(current.id, two, properties()).status == "SUCCESS"
+            resource.appfabric.destinations[current.id].status = "Failed"
+
+    resource.appfabric.subscribe(meanwhile)
+    assert resource.send(canceled).status == "FAILED"
+    assert "two" in str(resource.appfabric.destinations[current.id].destination)
+
+
+# Rollbacks that come too late to go back
+
+
+@pytest.mark.parametrize("why", ["late", "changed by hand", "replacement deleted by hand"])
+def test_what_a_rollback_does_not_go_back_to_is_reported(resource: CustomResource, logs: Logs, why: str) -> None:
+    """The new one is equal to it, and CloudFormation may not delete it."""
+    old = properties(Tags=TAGGED)
+    first = resource.create(old)
+    resource.time.sleep(60)
+    second = resource.update(first.id, RAW, old)
+    if why == "late":
+        resource.time.sleep(2 * HOUR)
+    elif why == "changed by hand":
+        resource.appfabric.destinations[first.id].destination = {
+            "auditLog": {"destination": {"s3Bucket": {"bucketName": "by-hand"}}}
+        }
+    else:
+        del resource.appfabric.destinations[second.id]
+    rolled_back = resource.update(second.id, old, RAW)
+    assert rolled_back.status == "SUCCESS"
+    assert (rolled_back.id != first.id and first.id in reported(logs)) == (why != "changed by hand")
 
 
 # Tags that others set

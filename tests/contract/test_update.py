@@ -219,9 +219,27 @@ def test_the_templates_tags_are_updated_and_others_stay(resource: CustomResource
         "new": "1",
         "by-hand": "stays",
     }
-    untag, tag = resource.calls("UntagResource", "TagResource")
+    tag, untag = resource.calls("UntagResource", "TagResource")
     assert untag.parameters["tagKeys"] == ["gone"]
     assert {each["key"] for each in tag.parameters["tags"]} == {"changed", "new"}
+
+
+def test_a_tag_that_cannot_be_set_costs_none_that_the_rollback_would_have_to_set(resource: CustomResource) -> None:
+    """The role may remove tags only."""
+    old, new = (properties(Tags=[{"Key": key, "Value": "1"}]) for key in "ab")
+    created = resource.create(old)
+    resource.time.sleep(100)
+    resource.appfabric.inject(Fault(operation="TagResource", error="AccessDeniedException", times=99))
+    assert resource.update(created.id, new, old).status == "FAILED"
+    assert resource.update(created.id, old, new).status == "SUCCESS"
+    assert resource.tags_of(created.id) == {"a": "1"}
+
+
+def test_all_of_the_tags_that_appfabric_takes_can_be_exchanged(resource: CustomResource) -> None:
+    old, new = ([{"Key": f"{key}{number}", "Value": "1"} for number in range(46)] for key in "ab")
+    created = resource.create(properties(Tags=old))
+    assert resource.update(created.id, properties(Tags=new), properties(Tags=old)).status == "SUCCESS"
+    assert resource.tags_of(created.id).keys() == {f"b{number}" for number in range(46)}
 
 
 def test_a_destination_without_ownership_tags_can_be_updated(resource: CustomResource) -> None:

@@ -16,6 +16,8 @@ from uuid import NAMESPACE_URL, uuid5
 REQUEST_TYPES = ("Create", "Update", "Delete")
 # The first invocation begins within seconds of its request; Lambda waits for a minute before it retries an event.
 FIRST_WITHIN = 10.0
+# Within a shorter ServiceTimeout hardly anything can be done.
+SHORTEST_TIMEOUT = 30.0
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
@@ -102,10 +104,13 @@ class Request:
     def service_timeout(self) -> float | None:
         """Seconds that CloudFormation waits for the response, None when the template does not say.
 
-        While an update changes it, which of the two values is in force is not documented: the shorter one is assumed.
+        While an update changes it, which of the two values is in force is not documented: the shorter one is assumed,
+        unless the old one leaves no time to work: the rollback of such a mistake could never succeed.
         """
-        timeouts = [_service_timeout(properties) for properties in (self.properties, self.old_properties)]
-        return min((seconds for seconds in timeouts if seconds is not None), default=None)
+        new, old = _service_timeout(self.properties), _service_timeout(self.old_properties)
+        if old is None or old < SHORTEST_TIMEOUT:
+            return new
+        return old if new is None else min(new, old)
 
 
 def _service_timeout(properties: Mapping[str, Any]) -> float | None:
