@@ -113,7 +113,7 @@ class Adoption:
         Returns:
             Whether it was this resource's and meant.
         """
-        appfabric, claim = self.invocation.appfabric, self.ownership.owner.claim
+        appfabric = self.invocation.appfabric
         tags = appfabric.get_tags(arn) or {}
         if only_if and self._is_meant(tags, only_if):  # of two readings either may be the older one: both must say so
             appfabric.clock.sleep(CONSISTENT_AFTER)
@@ -121,12 +121,14 @@ class Adoption:
         released = self._is_meant(tags, only_if)
         with suppress(_NoLongerOwned):
             if released:  # all of them, because what was read may be out of date
-                appfabric.untag(
-                    arn, [*OWNERSHIP_TAGS, claim], before_retry=lambda: self._expect_ownership(arn, only_if)
-                )
-            elif claim in tags:
-                appfabric.untag(arn, [claim])
+                keys = [*OWNERSHIP_TAGS, self.ownership.owner.claim]
+                appfabric.untag(arn, keys, before_retry=lambda: self._expect_ownership(arn, only_if))
         return released
+
+    def drop_claim(self, arn: DestinationArn) -> None:
+        """Drop what an adoption left that can no longer be in flight: until then its claim keeps others away."""
+        if self.ownership.owner.claim in (self.invocation.appfabric.get_tags(arn) or {}):
+            self.invocation.appfabric.untag(arn, [self.ownership.owner.claim])
 
     def _expect_ownership(self, arn: DestinationArn, only_if: Callable[[Ownership], bool] | None) -> None:
         """Raise when the destination is not meant any more: another invocation released it, and others have it."""

@@ -144,7 +144,7 @@ class Orphans:
             return
         for owned in found:
             its_own = str(owned.arn) in {self.id, str(result.arn)} or self._replaced_this_id(owned.ownership)
-            if not its_own and _equals(owned, desired):
+            if not its_own and desired.matches(owned.destination):
                 report_possible_orphan(owned.arn, "equal to what this update ended with: is it in its stack?")
 
     def _replaced_this_id(self, ownership: Ownership) -> bool:
@@ -180,6 +180,8 @@ class Orphans:
                 failure = error
             if found and names_its_create and failure is None:
                 return
+        if desired.adopt_arn:
+            Adoption(self.invocation).drop_claim(desired.adopt_arn)
         if failure:
             raise failure
 
@@ -266,5 +268,5 @@ class Orphans:
 
 
 def _equals(owned: Owned, desired: Desired) -> bool:
-    """Whether a destination is what a request with these properties creates, tags included."""
+    """Whether a destination is what a request with these properties creates; others may have tagged it as well."""
     return desired.matches(owned.destination) and desired.tags.items() <= owned.tags.items()

@@ -717,3 +717,17 @@ def test_a_late_duplicate_may_create_what_the_first_invocation_denies(deployment
     throttled = Plan(calls=(Fault(0, "throttled", 999),), duplicate_after=250)
     deployment.create(throttled, Plan(calls=(Fault(3, "hangs after the effect", 9),), latency=3))
     assert deployment.scenario.excused == {12}
+
+
+# A claim is dropped while the adoption is in flight
+
+
+def test_the_delete_of_a_canceled_adoption_leaves_its_claim_while_that_may_be_in_flight(
+    deployment: Deployment,
+) -> None:
+    """Else another stack adopts the destination too, and the first one's Delete takes its ownership tags."""
+    tags_slowly = Plan(calls=(Fault(4, "slow"),))
+    deployment.create(tags_slowly, wanted=ADOPTS, fails_at=1.7, wait=NOT)
+    deployment.scenario.time_passes(4.25)
+    other = deployment.scenario.stacks[1]
+    deployment.scenario.go(lambda: other.create({"Dest": ADOPTS}, Options()), wait=TO_THE_END)
