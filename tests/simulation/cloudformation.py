@@ -30,11 +30,11 @@ class Options:
         rollback_sends_update: Whether a rollback sends an Update for what was replaced, before it deletes it.
         continues: What happens to a Create that failed and was kept: one of the three constants above.
         old_is_tried: Whether the Update after one that failed and was kept has the failed one's properties as the old
-            ones, rather than those that were in effect.
+            ones, and a Delete after it as its own, rather than those that were in effect.
         deletes_with_new: Whether what an Update replaced is deleted with the new properties.
         cancels_updates: Whether Updates in progress are canceled too when something else fails.
         deletes_current: Whether what an update replaced is deleted even if the resource has returned to it.
-        retain: The logical ids whose DeletionPolicy is Retain.
+        retain: The logical ids whose DeletionPolicy is Retain; what a rollback would delete is retained too.
         refused: The numbers of the requests whose pre-signed URL rejects every response.
     """
 
@@ -65,6 +65,7 @@ class Resource:
         complete: Whether CloudFormation considers it created or updated.
         created: Whether its Create succeeded.
         tried: The properties of an Update that failed.
+        replaced_by: The properties of what replaced it, when its Delete comes with these.
         since: The request that put it into its current state.
     """
 
@@ -74,6 +75,7 @@ class Resource:
     complete: bool = False
     created: bool = False
     tried: Mapping[str, Any] | None = None
+    replaced_by: Mapping[str, Any] | None = None
     since: Request | None = None
 
 
@@ -212,7 +214,8 @@ class Stack:
             if resource.id != stable.id and not self._options.rollback_sends_update:
                 gone.append(replace(resource))
                 # What was replaced may have been updated in place before that, by an update that failed and was kept.
-                resource = next((replace(each) for each in self.replaced if each.id == stable.id), replace(stable))
+                again = (replace(each, replaced_by=None) for each in self.replaced if each.id == stable.id)
+                resource = next(again, replace(stable))
                 self.replaced = [each for each in self.replaced if each.id != stable.id]
                 self.resources[logical_id] = resource
                 if resource.properties != stable.properties:
@@ -226,9 +229,11 @@ class Stack:
         # What is stuck may still be what this replaced: it is deleted when the stack is.
         self.replaced = [each for each in self.replaced if not done and each.id in ids and each.id not in now]
         unique = {resource.id: resource for resource in gone if resource.id not in now}
-        for id in [*unique]:
+        for id, each in [*unique.items()]:
             if self.retains_replaced and id in ids:
                 self._retain(unique.pop(id), "UpdateReplacePolicy")
+            elif id not in ids and each.complete and each.logical_id in self._options.retain:
+                self._retain(unique.pop(id), "DeletionPolicy")
         self._clean_up(list(unique.values()))
         if done:
             self._stable = {k: replace(r) for k, r in self.resources.items()}
@@ -275,10 +280,12 @@ class Stack:
         create, delete = self._creation(failed.logical_id, properties), self._deletion(failed)
 
         def update() -> bool:
-            ending = self._request("Update", failed.logical_id, failed.id, properties, failed.properties)
+            ending = self._request("Update", failed.logical_id, failed.id, properties, self._old(failed))
             if ending.succeeded:
                 self._move(failed, ending, properties)
                 failed.created = True
+            else:
+                failed.tried = properties
             return ending.succeeded
 
         def replace_it() -> bool:
@@ -292,8 +299,7 @@ class Stack:
 
     def _changing(self, resource: Resource, properties: Mapping[str, Any]) -> Callable[[], bool]:
         def update() -> bool:
-            old = resource.tried if resource.tried is not None and self._options.old_is_tried else resource.properties
-            ending = self._request("Update", resource.logical_id, resource.id, properties, old)
+            ending = self._request("Update", resource.logical_id, resource.id, properties, self._old(resource))
             if ending.succeeded:
                 self._move(resource, ending, properties)
             else:
@@ -322,7 +328,8 @@ class Stack:
     def _deletion(self, resource: Resource) -> Callable[[], bool]:
         def delete() -> bool:
             resource.complete = False
-            ending = self._request("Delete", resource.logical_id, resource.id, resource.properties)
+            properties = resource.replaced_by if resource.replaced_by is not None else self._old(resource)
+            ending = self._request("Delete", resource.logical_id, resource.id, properties)
             if ending.succeeded:
                 if self.resources.get(resource.logical_id) is resource:
                     del self.resources[resource.logical_id]
@@ -332,13 +339,15 @@ class Stack:
 
         return delete
 
+    def _old(self, resource: Resource) -> Mapping[str, Any]:
+        """What CloudFormation takes for the properties of a resource, perhaps those of an Update that failed."""
+        return resource.tried if resource.tried is not None and self._options.old_is_tried else resource.properties
+
     def _move(self, resource: Resource, ending: Ending, properties: Mapping[str, Any]) -> None:
         """Record a successful Update of a resource; if the id changed, the old resource is replaced."""
         if ending.id != resource.id:
-            old = replace(resource)
-            if self._options.deletes_with_new and not old.id.startswith("arn:"):
-                old.properties = properties
-            self.replaced.append(old)
+            replaced_by = properties if self._options.deletes_with_new else None
+            self.replaced.append(replace(resource, tried=None, replaced_by=replaced_by))
         resource.id, resource.properties, resource.complete = ending.id, properties, True
         resource.tried, resource.since = None, ending.request
 

@@ -4,6 +4,7 @@
 2. What was retained, was adopted and released, or belongs to others is unchanged.
 3. The provider leaves no destination without an owner that it does not report.
 4. Each invocation responds once and in time, and changes nothing when it must not.
+5. A rollback that failed succeeds when it is continued, and a stack can be deleted, once nothing goes wrong any more.
 
 Nothing here is taken from the code under test: a message counts as a report by its level and its field `arn` alone.
 """
@@ -46,7 +47,7 @@ class Violation:
 
     Attributes:
         kind: "lost", "identity", "target", "tags", "ownership" (invariant 1), "retained", "adopted", "others",
-            "hand tag" (2), "orphan", "stack" (3), "invocation" (4).
+            "hand tag" (2), "orphan" (3), "invocation" (4), "rollback", "stack" (5).
         arn: The destination concerned, "" if none.
         resource: StackId and logical id of the resource concerned.
         invocation: The invocation concerned.

@@ -207,9 +207,10 @@ def forged_tags(violation: Violation, facts: Facts) -> bool:
 
 
 @_residual(9)
-def rollback_onto_a_broken_bucket(_violation: Violation, _facts: Facts) -> bool:
-    """A rollback that must itself move back, to a broken bucket or late, fails: it is stuck, which violates nothing."""
-    return False
+def rollback_that_has_no_room(violation: Violation, facts: Facts) -> bool:
+    """A rollback fails that must move back to a broken bucket (continuing helps), or create one at a full quota."""
+    failed = [r for r in facts.requests if r.rollback and r.resource == violation.resource and not r.succeeded][-1:]
+    return violation.kind == "rollback" and any("Quota" in (r.response or {}).get("Reason", "") for r in failed)
 
 
 @_residual(10)
