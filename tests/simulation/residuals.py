@@ -331,8 +331,10 @@ def claim_that_is_left(violation: Violation, facts: Facts) -> bool:
 
 
 @_residual(15)
-def tag_that_no_valid_old_properties_name(violation: Violation, facts: Facts) -> bool:
-    """After --disable-rollback the old properties may not be those in effect: a tag that they do not name stays."""
+def what_no_valid_old_properties_name(violation: Violation, facts: Facts) -> bool:
+    """After --disable-rollback the old properties may not be those in effect: what they do not name stays."""
+    if violation.kind in {"orphan", "adopted"}:
+        return _is_left_by_a_create_that_no_later_request_names(violation, facts)
     if violation.kind != "tags":
         return False
     requests, creation = facts.requests_for(violation.arn), facts.creation(violation.arn)
@@ -347,6 +349,26 @@ def tag_that_no_valid_old_properties_name(violation: Violation, facts: Facts) ->
     named = {*tags_of(last.properties), *(() if invalid else tags_of(last.old_properties))}
     earlier = [request for request in requests if request.number < last.number]
     return violation.key not in named and any(violation.key in tags_of(each.properties) for each in earlier)
+
+
+def _is_left_by_a_create_that_no_later_request_names(violation: Violation, facts: Facts) -> bool:
+    """Whether an Update of a marker failed, and none that succeeded since names what its Create created or adopted."""
+    creation, live = facts.creation(violation.arn), facts.destinations.get(violation.arn)
+    token = creation.request.token if creation else ownership_tags(live).get("Request", "")[:36] if live else ""
+    creates = [r for r in facts.requests if r.type == "Create" and r.token == token]
+    if not creates:
+        return False
+    create, name = creates[0], "AdoptArn" if violation.kind == "adopted" else "IngestionIdentifier"
+    later = [r for r in facts.requests if r.resource == create.resource and r.number > create.number]
+    of_the_marker = [r for r in later if r.type != "Create" and not r.id.startswith("arn:")]
+    failed = [r for r in of_the_marker if r.type == "Update" and not r.succeeded]
+    named = {
+        each.get(name)
+        for r in of_the_marker
+        if r.succeeded
+        for each in (r.properties, r.old_properties if r.type == "Update" else {})
+    }
+    return bool(failed) and create.properties.get(name) not in named
 
 
 @_residual(16)
