@@ -103,8 +103,8 @@ class Deadline:
     ) -> Deadline:
         """Divide an invocation.
 
-        A Create's calls end half a ServiceTimeout after its request at the latest, and a Delete searches a little
-        longer than that, so that the search covers them whatever the ServiceTimeout is.
+        A Create's calls end two fifths of a ServiceTimeout after its request at the latest, and a Delete searches a
+        little longer than that, so that the search covers them whatever the ServiceTimeout is.
 
         Args:
             now: By the monotonic clock.
@@ -124,9 +124,9 @@ class Deadline:
         work_ends = rollback_ends if is_delete else rollback_ends - min(7.5, left / 8)
         return cls(
             early_ends=requested + EARLY_WITHIN,
-            create_ends=min(work_ends, requested + min(CREATE_WITHIN, timeout / 2)),
-            # The last search, and deleting what it finds, are part of the work.
-            search_ends=min(work_ends - min(3.0, left / 8), requested + min(SEARCH_WITHIN, timeout / 2 + 5)),
+            create_ends=min(work_ends, requested + min(CREATE_WITHIN, timeout * 0.4)),
+            # The last search, and reading again and deleting what it finds, are part of the work.
+            search_ends=min(work_ends - min(6.0, left / 5), requested + min(SEARCH_WITHIN, timeout / 2 + 5)),
             work_ends=work_ends,
             rollback_ends=rollback_ends,
             response_ends=response_ends,

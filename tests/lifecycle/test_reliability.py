@@ -24,7 +24,7 @@ from local.processes import kill_session
 from tests.support.properties import INGESTION, processing, properties, to_stream
 
 ARTIFACT = Path(__file__).parents[2] / ".aws-sam" / "build" / "ProviderFunction"
-LIMIT = 20
+LIMIT = 30
 HAND_MADE = f"{INGESTION}/ingestiondestination/99999999-9999-4999-8999-999999999991"
 OF_ANOTHER_STACK = f"{INGESTION}/ingestiondestination/99999999-9999-4999-8999-999999999992"
 RAW = {"ProcessingConfiguration": processing("raw", "json")}
@@ -243,12 +243,12 @@ def cannot_be_deleted_at_first(scenario: Scenario) -> None:
 
 
 SCENARIOS = (
+    has_no_response_to_its_create,  # takes longest
     dies_before_its_create_took_effect,
     dies_after_its_create_took_effect,
     dies_and_is_throttled_then,
     is_canceled_while_its_create_runs,
     is_canceled_and_its_container_dies,
-    has_no_response_to_its_create,
     fails_to_become_active,
     dies_in_the_middle_of_a_change,
     dies_in_the_middle_of_a_replacement,

@@ -445,7 +445,7 @@ def test_a_duplicate_within_ten_seconds_denies_an_adoption_in_place_of_a_failed_
     short = properties(AdoptArn=HAND_MADE[0], ServiceTimeout="60")
     deployment.create(Plan(latency=9), wanted=short, preserve=True)
     cannot_read = Plan(calls=(Fault(0, "404 though it exists", 999),))
-    succeeds = Plan(latency=3, duplicate_after=0.05)
+    succeeds = Plan(latency=2, duplicate_after=0.05)
     deployment.update(succeeds, cannot_read, wanted=short, continues=UPDATE_IT, preserve=True)
     deployment.delete()
     assert 12 in deployment.scenario.excused
