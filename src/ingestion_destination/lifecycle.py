@@ -148,15 +148,15 @@ class Lifecycle:
             return self._create(desired)
         if not predecessor.ownership.was_returned_to_by(self.request):  # else this is a duplicate: all has been done
             self._update_tags(predecessor, desired)
-            self._record_return_to(predecessor.destination.arn, predecessor.ownership)
+            self._record_return_to(predecessor.destination.arn, predecessor.ownership, desired)
         return predecessor.destination
 
-    def _record_return_to(self, arn: DestinationArn, ownership: Ownership) -> None:
+    def _record_return_to(self, arn: DestinationArn, ownership: Ownership, desired: Desired) -> None:
         """Record when a destination was gone back to: what was created in its place before then, CloudFormation knew.
 
         It may have been retained, and later sweeps are to leave it. A rollback must not fail for that.
         """
-        returned_to = ownership.returned_to_by(self.request)
+        returned_to = replace(ownership.returned_to_by(self.request), adopted=arn == desired.adopt_arn)
         left = self.appfabric.ends - self.appfabric.clock.monotonic()
         appfabric = self.appfabric.within(min(RECORD_WITHIN, left / 3))
 

@@ -354,6 +354,17 @@ def test_the_rollback_of_a_replacement_of_an_adopted_destination_creates_one_whe
     assert (again.status, again.id) == ("SUCCESS", response.id)
 
 
+def test_what_is_gone_back_to_without_adopt_arn_is_deleted_with_the_resource(adopter: CustomResource) -> None:
+    """The adopted one was retained when an update replaced it and took AdoptArn out."""
+    adopter.create(adopting())
+    replaced = adopter.update(EXISTING, properties(**RAW), adopting())
+    adopter.time.sleep(60)
+    assert adopter.update(replaced.id, properties(), properties(**RAW)).id == EXISTING
+    adopter.time.sleep(60)
+    assert adopter.delete(EXISTING, properties()).status == "SUCCESS"
+    assert EXISTING not in adopter.appfabric.destinations
+
+
 def test_a_rollback_returns_to_what_adopt_arn_names_however_late(adopter: CustomResource) -> None:
     """It may not be released yet: CloudFormation does that at the end of the update."""
     adopter.create(adopting())
