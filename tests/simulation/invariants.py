@@ -290,8 +290,8 @@ def _adopted(facts: Facts, before: Destination, adopters: list[Request]) -> Iter
 
 
 def _without_return(tags: dict[str, str]) -> dict[str, str]:
-    """Ownership tags but for when an Update, canceled perhaps, went back to the destination."""
-    return {key: value.partition("/returned=")[0] for key, value in tags.items()}
+    """Ownership tags but for what an Update, canceled perhaps, that went back to the destination adds to them."""
+    return {key: value.partition("/")[0] if key == "Request" else value for key, value in tags.items()}
 
 
 def _is_pending(facts: Facts, request: Request) -> bool:

@@ -69,8 +69,13 @@ def switching_back_under_retain(violation: Violation, facts: Facts) -> bool:
             calls = [facts.removal(violation.arn), *changes]
             deleted = any(call and call.request.type == "Delete" and call.request.id == violation.arn for call in calls)
             return violation.kind in {"lost", "retained", "ownership"} and deleted
-    removal = facts.removal(violation.arn)
-    if violation.kind != "retained" or removal is None or removal.request.type != "Update":
+    removal, creation = facts.removal(violation.arn), facts.creation(violation.arn)
+    if violation.kind not in {"retained", "adopted"} or removal is None or removal.request.type != "Update":
+        return False
+    by_rollback = any((r.id, r.policy) == (violation.arn, "DeletionPolicy") for r in facts.retained)
+    if by_rollback and creation and creation.request.id == removal.request.id:
+        return True  # a rollback went back from it without an Update
+    if violation.kind == "adopted":
         return False
     # A rollback of what was gone back to, from the violation's destination.
     live = removal.request.id
