@@ -30,7 +30,7 @@ class Adoption:
 
     def __init__(self, invocation: Invocation) -> None:
         self.invocation, self.journal = invocation, invocation.journal
-        self.ownership = replace(invocation.ownership, adopted=True, adopt_arn="")
+        self.ownership = replace(invocation.ownership, adopted=True)
 
     def adopt(self, arn: DestinationArn, desired: Desired) -> Destination:
         """Take a destination over that is exactly what the template describes.

@@ -135,28 +135,42 @@ class Lifecycle:
         return self._create_or_adopt(desired)
 
     def _create_again(self, desired: Desired) -> Destination:
-        """Create what was deleted by hand; CloudFormation then deletes the old id, which succeeds."""
-        self._refuse_adoption(desired, None)
-        return self._create(desired)
+        """Create what was deleted by hand, or adopt another; CloudFormation then deletes the old id, which succeeds."""
+        old_adopt_arn = DestinationArn.parse(str(self.request.old_properties.get("AdoptArn")))
+        if desired.adopt_arn not in {None, self.arn, old_adopt_arn}:
+            return self._create_or_adopt(desired)
+        return self._create_in_place(desired, named=self.invocation.ownership.naming(old_adopt_arn, desired.adopt_arn))
 
     def _replace(self, observed: Observed, desired: Desired) -> Destination:
         """Create another destination in place of the old one, which CloudFormation then deletes; or roll back to it."""
         predecessor = self._predecessor_wanted_again(observed.ownership, desired)
-        if predecessor is None or predecessor.destination.arn != desired.adopt_arn:
-            self._refuse_adoption(desired, observed.ownership)
+        self._refuse_adoption(desired, observed, predecessor)
         if predecessor is None or predecessor.ownership is None:
-            return self._create(desired)
+            return self._create_in_place(desired, named=self._named_before(observed, desired))
         if not predecessor.ownership.was_returned_to_by(self.request):  # else this is a duplicate: all has been done
             self._update_tags(predecessor, desired)
             self._record_return_to(predecessor.destination.arn, predecessor.ownership, desired)
         return predecessor.destination
+
+    def _create_in_place(self, desired: Desired, *, named: Ownership) -> Destination:
+        """Create, and record what AdoptArn named before: the create call has the tags that follow from the request."""
+        created = self._create(desired)
+        if named != self.invocation.ownership:
+            self.appfabric.tag(created.arn, {REQUEST: named.tags[REQUEST]})
+        return created
+
+    def _named_before(self, observed: Observed, desired: Desired) -> Ownership:
+        """The new destination's ownership, with what AdoptArn named of the one that it replaces."""
+        before = observed.ownership
+        ownership = replace(self.invocation.ownership, named=before.named if before else ())
+        return ownership.naming(self.arn if before and before.adopted else None, desired.adopt_arn)
 
     def _record_return_to(self, arn: DestinationArn, ownership: Ownership, desired: Desired) -> None:
         """Record when a destination was gone back to: what was created in its place before then, CloudFormation knew.
 
         It may have been retained, and later sweeps are to leave it. A rollback must not fail for that.
         """
-        returned_to = replace(ownership.returned_to_by(self.request), adopted=arn == desired.adopt_arn)
+        returned_to = _in_step(ownership.returned_to_by(self.request), arn, desired)
         left = self.appfabric.ends - self.appfabric.clock.monotonic()
         appfabric = self.appfabric.within(min(RECORD_WITHIN, left / 3))
 
@@ -196,7 +210,7 @@ class Lifecycle:
 
         Only what this request moved is waited for: a bucket that filled up last week must not block an update of tags.
         """
-        self._refuse_adoption(desired, observed.ownership)
+        self._refuse_adoption(desired, observed)
         destination, moves = observed.destination, observed.destination.target != desired.target
         # By an earlier invocation of this request, whose move is waited for then, or by a later request.
         touched = may_have_been_touched(destination, self.invocation)
@@ -239,34 +253,35 @@ class Lifecycle:
     def _record_adoption(self, observed: Observed, desired: Desired) -> None:
         """Record that AdoptArn was taken out, or put in for the resource's own destination: see `delete`."""
         arn, ownership = observed.destination.arn, observed.ownership
-        adopted = arn == desired.adopt_arn
-        if ownership and ownership.adopted != adopted:
-            self.appfabric.tag(arn, {REQUEST: replace(ownership, adopted=adopted).tags[REQUEST]})
+        if ownership and ownership != (in_step := _in_step(ownership, arn, desired)):
+            self.appfabric.tag(arn, {REQUEST: in_step.tags[REQUEST]})
 
-    def _refuse_adoption(self, desired: Desired, ownership: Ownership | None) -> None:
-        """A resource that has a destination adopts no other one; AdoptArn may go on naming what that replaced."""
-        if desired.adopt_arn is None or str(desired.adopt_arn) == self.id:
+    def _refuse_adoption(self, desired: Desired, observed: Observed, predecessor: Observed | None = None) -> None:
+        """A resource that has a destination adopts no other one; AdoptArn may go on naming what it named before."""
+        if desired.adopt_arn is None or desired.adopt_arn == self.arn:
             return
-        if ownership:
-            replaced = ownership.adopt_arn == desired.adopt_arn.uuid
-        else:
-            replaced = self.request.old_properties.get("AdoptArn") == str(desired.adopt_arn)
-        if not replaced:
-            raise InvalidRequest("AdoptArn: this resource already has a destination; AdoptArn is for a new resource")
+        if observed.ownership is None and self.request.old_properties.get("AdoptArn") == str(desired.adopt_arn):
+            return  # somebody removed the record
+        for each in filter(None, (observed, predecessor)):
+            if each.ownership and desired.adopt_arn.uuid in each.ownership.named:
+                return
+        if predecessor and predecessor.destination.arn == desired.adopt_arn:
+            return
+        raise InvalidRequest("AdoptArn: this resource already has a destination; AdoptArn is for a new resource")
 
     # Delete
 
     def _delete_own(self, arn: DestinationArn) -> None:
-        tags = self.appfabric.get_tags(arn)
-        if tags is None:  # gone, it seems: if it is not, the tags have to say whose it is
+        ownership = Ownership.read(self.appfabric.get_tags(arn) or {})
+        if ownership is None:  # gone, it seems, or adopted just now: if it is there, the tags have to say whose it is
             self.appfabric.clock.sleep(CONSISTENT_AFTER)
-            tags = self.appfabric.get_tags(arn)
-        ownership = Ownership.read(tags or {})
+            ownership = Ownership.read(self.appfabric.get_tags(arn) or {})
         if ownership and ownership.owner != self.owner:
             report_possible_orphan(arn, "not deleted: its tags name another owner")
         elif ownership and ownership.is_later_than(self.request):
             logger.warning("not deleted: a later request has adopted it or gone back to it", arn=str(arn))
         elif ownership and ownership.adopted:
+            logger.warning("not deleted but released: AdoptArn named it when an update last succeeded", arn=str(arn))
             self._release(arn)
         else:
             self.appfabric.delete(arn)
@@ -282,3 +297,10 @@ class Lifecycle:
 
     def _succeed(self, destination: Destination) -> Response:
         return Response(physical_resource_id=str(destination.arn), data=attributes_of(destination))
+
+
+def _in_step(ownership: Ownership, arn: DestinationArn, desired: Desired) -> Ownership:
+    """What is recorded of a destination once the template is in effect: whether, and what, AdoptArn names."""
+    adopted = desired.adopt_arn == arn
+    taken_out = ownership.adopted and not adopted
+    return replace(ownership.naming(arn if taken_out else None), adopted=adopted)

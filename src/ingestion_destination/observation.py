@@ -58,6 +58,8 @@ def observe(arn: DestinationArn, desired: Desired, invocation: Invocation) -> Ob
     observed = read_until_certain(arn, appfabric)
     if observed is None or old is None or _is_as_left(observed, old, desired):
         return observed
+    if observed.ownership and desired.needs_replacement(observed.destination):
+        return observed  # whoever changed it, it is replaced: its schema and format, and where it lies, never change
     _settle(observed.destination, desired, invocation)
     return read_until_certain(arn, appfabric)
 
@@ -67,6 +69,7 @@ def _is_as_left(observed: Observed, old: Desired, desired: Desired) -> bool:
     new = {key: value for key, value in desired.tags.items() if old.tags.get(key) != value}
     return (
         observed.ownership is not None  # else what was created just now may not have its tags yet
+        and observed.ownership.adopted == (old.adopt_arn == observed.destination.arn)
         and old.matches(observed.destination)
         and old.tags.items() <= observed.tags.items()
         and not new.items() & observed.tags.items()

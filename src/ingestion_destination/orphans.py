@@ -75,7 +75,9 @@ class Orphans:
             raise self.invocation.record_overtaken()
         self._report_unreadable(result)
         live = {owned.arn for owned in found} | self.search.unreadable.keys() | {result.arn}
-        if started_from and started_from.destination.arn not in live:
+        searched = [each.parents for each in (desired, old) if each]
+        was_listed = started_from and any(each.contain(started_from.destination.arn) for each in searched)
+        if started_from and was_listed and started_from.destination.arn not in live:
             report_possible_orphan(
                 result.arn, "it replaces what was deleted before this update had ended: is it in its stack?"
             )
@@ -85,7 +87,7 @@ class Orphans:
         there = [owned for owned in found if old.parents.contain(owned.arn)]
         adopts_another = desired.adopt_arn is not None and desired.adopt_arn != old.adopt_arn
         made_up = self.owner.has_made_up(self.id)
-        if old.parents != desired.parents or adopts_another:
+        if not old.parents.are(desired.parents) or adopts_another:
             left = self._dispose_of_what_the_create_left(old, there, set(), dispose_of=self._try_to_dispose_of)
             if made_up and not left:  # waiting for it would take minutes
                 report_possible_orphan(old.adopt_arn, "a canceled Create may still create, or adopt, a destination")
@@ -132,20 +134,20 @@ class Orphans:
                 and (replaced is None or owned.ownership.follows(replaced))
             ):
                 self._try_to_dispose_of(owned)
-            else:
+            elif self._is_recent(owned) or not (replaced and replaced.returned_at):
                 report_possible_orphan(owned.arn, "created by an earlier update of this resource")
-        # Only the Update of a marker adopts.
-        if old and old.adopt_arn and old.adopt_arn != result.arn and not DestinationArn.parse(self.id):
+        # Only the Update of an id that stands for no destination adopts one.
+        if old and old.adopt_arn and old.adopt_arn != result.arn and started_from is None:
             Adoption(self.invocation).release(old.adopt_arn, only_if=self._replaced_this_id)
 
     def _report_another_of_the_same(self, found: list[Owned], desired: Desired, result: Destination) -> None:
-        """Report what is exactly what this Update put in place of its id: a rollback that comes late leaves it so."""
+        """Report what is like what this Update put in place of its id: what a rollback could not use again."""
         if not DestinationArn.parse(self.id) or str(result.arn) == self.id:
             return
         for owned in found:
             its_own = str(owned.arn) in {self.id, str(result.arn)} or self._replaced_this_id(owned.ownership)
-            if not its_own and desired.matches(owned.destination):
-                report_possible_orphan(owned.arn, "equal to what this update ended with: is it in its stack?")
+            if not its_own and not desired.needs_replacement(owned.destination):
+                report_possible_orphan(owned.arn, "like what this update ended with: is it in its stack?")
 
     def _replaced_this_id(self, ownership: Ownership) -> bool:
         return (
@@ -260,10 +262,11 @@ class Orphans:
     def _dispose_of(self, owned: Owned) -> None:
         """Delete what this resource created; release what it adopted, perhaps just now: tags are read again."""
         if owned.ownership.adopted:
-            Adoption(self.invocation).release(owned.arn, only_if=lambda found: found == owned.ownership)
+            Adoption(self.invocation).release(owned.arn, only_if=owned.ownership.is_held_as)
             return
         self.appfabric.clock.sleep(CONSISTENT_AFTER)
-        if Ownership.read(self.appfabric.get_tags(owned.arn) or {}) == owned.ownership:
+        now = Ownership.read(self.appfabric.get_tags(owned.arn) or {})
+        if now and now.is_held_as(owned.ownership):
             delete_orphan(owned.arn, self.appfabric)
 
 

@@ -29,6 +29,8 @@ UNCONFIRMED = "unconfirmed:"
 NOTHING = "none"
 # What may follow the time in the Request tag, each after a slash.
 ADOPTED, ADOPT_ARN, RETURNED = "adopted", "AdoptArn", "returned"
+# So many UUIDs fit into a tag's 256 characters.
+MOST_NAMED = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,8 +83,8 @@ class Ownership:
         returned_at: When CloudFormation made the last request that went back to the destination; None for never.
         replaces: The PhysicalResourceId that it was created in place of, `none` for a Create.
         adopted: Whether AdoptArn names the destination, so that it is released and never deleted.
-        adopt_arn: The UUID of another destination, which AdoptArn named when an Update created this one; "" for none.
-            The template may go on naming it, and a rollback may name it again, without effect.
+        named: The UUIDs of the destinations that AdoptArn named earlier in the resource's life, the latest last. The
+            template may go on naming one, and a rollback may name one again, without effect.
     """
 
     owner: Owner
@@ -90,7 +92,7 @@ class Ownership:
     requested_at: datetime | None
     replaces: str
     adopted: bool = False
-    adopt_arn: str = ""
+    named: tuple[str, ...] = ()
     returned_at: datetime | None = None
 
     @classmethod
@@ -101,7 +103,6 @@ class Ownership:
             token=request.client_token,
             requested_at=request.signed_at,
             replaces=_tag_value(request.physical_resource_id) or NOTHING,
-            adopt_arn=_adopt_arn(request),
         )
 
     @classmethod
@@ -118,7 +119,7 @@ class Ownership:
             requested_at=_parse_time(requested_at),
             replaces=tags.get(REPLACES, ""),
             adopted=ADOPTED in details,
-            adopt_arn=details.get(ADOPT_ARN, ""),
+            named=tuple(filter(None, details.get(ADOPT_ARN, "").split("+"))),
             returned_at=_parse_time(details.get(RETURNED, "")),
         )
 
@@ -127,7 +128,7 @@ class Ownership:
         """The four tags."""
         request = f"{self.token}@{_time_text(self.requested_at)}"
         request += f"/{ADOPTED}" if self.adopted else ""
-        request += f"/{ADOPT_ARN}={self.adopt_arn}" if self.adopt_arn else ""
+        request += f"/{ADOPT_ARN}={'+'.join(self.named)}" if self.named else ""
         request += f"/{RETURNED}={_time_text(self.returned_at)}" if self.returned_at else ""
         return {
             STACK_ID: self.owner.stack_id,
@@ -135,6 +136,11 @@ class Ownership:
             REQUEST: request,
             REPLACES: self.replaces,
         }
+
+    def naming(self, *arns: DestinationArn | None) -> Ownership:
+        """The same with destinations that AdoptArn named."""
+        uuids = [arn.uuid for arn in arns if arn]
+        return replace(self, named=tuple(dict.fromkeys([*self.named, *uuids]))[-MOST_NAMED:])
 
     def returned_to_by(self, request: Request) -> Ownership:
         """The same for a destination that a later request of its resource goes back to."""
@@ -148,6 +154,10 @@ class Ownership:
     def held_since(self) -> datetime | None:
         """When CloudFormation made the last request that made the destination the resource's."""
         return self.returned_at or self.requested_at
+
+    def is_held_as(self, other: Ownership) -> bool:
+        """Whether it is the resource's by the same requests; what AdoptArn named may be recorded a moment later."""
+        return replace(self, named=other.named) == other
 
     def is_in_place_of(self, physical_resource_id: str) -> bool:
         """Whether the destination was created in place of this id."""
@@ -175,15 +185,6 @@ class Ownership:
 def is_ownership_tag(key: str) -> bool:
     """Whether a tag key is one that this resource writes itself."""
     return key in OWNERSHIP_TAGS or key.startswith(CLAIM)
-
-
-def _adopt_arn(request: Request) -> str:
-    """The UUID in the AdoptArn, the old one if there is one, of a request that may replace a destination."""
-    if DestinationArn.parse(request.physical_resource_id):
-        for properties in (request.old_properties, request.properties):
-            if arn := DestinationArn.parse(str(properties.get("AdoptArn"))):
-                return arn.uuid
-    return ""
 
 
 def _tag_value(physical_resource_id: str) -> str:

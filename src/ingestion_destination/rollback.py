@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from ingestion_destination.appfabric.client import AppFabric
+from ingestion_destination.appfabric.client import CONSISTENT_AFTER, AppFabric
 from ingestion_destination.appfabric.destination import Destination, DestinationArn, Target
 from ingestion_destination.exceptions import HandlerError, InternalFailure
 from ingestion_destination.invocation import Invocation
@@ -51,14 +51,27 @@ def _restore(before: Destination, moved_to: Target, appfabric: AppFabric) -> Non
     try:
         if before.target is None:
             raise InternalFailure("it wrote to a kind of target that this version does not know")
-        with suppress(HandlerError):  # what cannot be read is restored all the same
-            live = appfabric.get(before.arn)
-            if live and live.target not in {before.target, moved_to}:
-                logger.warning("not restored: it was pointed elsewhere meanwhile", destination=str(before.arn))
-                return
+        if _is_elsewhere(before, moved_to, appfabric):
+            logger.error("not restored: it was pointed elsewhere meanwhile", destination=str(before.arn))
+            return
         appfabric.update(before.arn, before.target)
     except HandlerError as failure:
         logger.error("could not restore the destination", destination=str(before.arn), reason=failure.reason)
+
+
+def _is_elsewhere(before: Destination, moved_to: Target, appfabric: AppFabric) -> bool:
+    """Whether two readings show a target that is neither the old nor the new one.
+
+    What cannot be read is restored all the same, for which there must be time.
+    """
+    with suppress(HandlerError):
+        for wait in (0, CONSISTENT_AFTER):
+            appfabric.clock.sleep(wait)
+            live = appfabric.within((appfabric.ends - appfabric.clock.monotonic()) / 3).get(before.arn)
+            if live is None or live.target in {before.target, moved_to}:
+                return False
+        return True
+    return False
 
 
 def _delete(arn: DestinationArn, appfabric: AppFabric, *, unless_active: bool) -> None:

@@ -354,6 +354,40 @@ def test_the_rollback_of_a_replacement_of_an_adopted_destination_creates_one_whe
     assert (again.status, again.id) == ("SUCCESS", response.id)
 
 
+def test_a_rollback_of_adopt_arn_taken_out_does_not_believe_old_tags(adopter: CustomResource) -> None:
+    adopter.create(adopting())
+    adopter.time.sleep(60)
+    adopter.delay_tags(3)
+    assert adopter.update(EXISTING, properties(), adopting()).status == "SUCCESS"
+    adopter.time.sleep(1)
+    assert adopter.update(EXISTING, adopting(), properties()).status == "SUCCESS"
+    adopter.time.sleep(60)
+    adopter.delete(EXISTING, properties())  # as after an update that failed
+    assert EXISTING in adopter.appfabric.destinations
+
+
+def test_a_rollback_of_adopt_arn_put_in_does_not_believe_old_tags(adopter: CustomResource) -> None:
+    created = adopter.create()
+    adopter.time.sleep(60)
+    adopter.delay_tags(3)
+    named = properties(AdoptArn=created.id)
+    assert adopter.update(created.id, named, properties()).status == "SUCCESS"
+    adopter.time.sleep(1)
+    assert adopter.update(created.id, properties(), named).status == "SUCCESS"
+    adopter.time.sleep(60)
+    adopter.delete(created.id, properties())
+    assert created.id not in adopter.appfabric.destinations
+
+
+def test_a_delete_does_not_believe_tags_from_before_an_adoption(adopter: CustomResource) -> None:
+    """It comes a second later, with properties without AdoptArn."""
+    adopter.delay_tags(3)
+    assert adopter.update(MADE_UP, adopting(), properties()).id == EXISTING
+    adopter.time.sleep(1)
+    assert adopter.delete(EXISTING, properties()).status == "SUCCESS"
+    assert EXISTING in adopter.appfabric.destinations
+
+
 def test_what_is_gone_back_to_without_adopt_arn_is_deleted_with_the_resource(adopter: CustomResource) -> None:
     """The adopted one was retained when an update replaced it and took AdoptArn out."""
     adopter.create(adopting())
@@ -402,6 +436,72 @@ def test_the_rollback_of_a_destination_created_in_place_of_an_adopted_one_that_w
     adopter.time.sleep(60)
     response = adopter.update(created.id, adopting(), properties(**ELSEWHERE))
     assert (response.status, response.id) == ("SUCCESS", created.id)
+
+
+def test_a_destination_deleted_by_hand_may_be_followed_by_an_adopted_one(adopter: CustomResource) -> None:
+    created = adopter.create()
+    del adopter.appfabric.destinations[created.id]
+    assert adopter.update(created.id, adopting(), properties()).id == EXISTING
+    adopter.delete(created.id, properties())
+    adopter.time.sleep(60)
+    adopter.delete(EXISTING, adopting())
+    _, tags = state(adopter)
+    assert tags == TAGS
+
+
+def test_an_adoption_in_place_of_a_destination_deleted_by_hand_can_be_rolled_back(adopter: CustomResource) -> None:
+    """Its response was lost: CloudFormation knows the old id."""
+    created, before = adopter.create(), str(state(adopter))
+    del adopter.appfabric.destinations[created.id]
+    event = adopter.event(
+        "Update", PhysicalResourceId=created.id, ResourceProperties=adopting(), OldResourceProperties=properties()
+    )
+    adopter.mailbox.refuse.append(Undelivered("TimeoutError"))
+    with pytest.raises(Undelivered):
+        adopter.provider(event, Context(adopter.time, 300))
+    adopter.time.sleep(720)
+    assert adopter.update(created.id, properties(), adopting()).status == "SUCCESS"
+    assert str(state(adopter)) == before
+
+
+@pytest.mark.parametrize("mistaken", [True, False], ids=["after a mistake", "at once"])
+def test_what_adopt_arn_names_may_change_with_a_replacement(adopter: CustomResource, mistaken: bool) -> None:
+    """After --disable-rollback the old properties are perhaps those of the mistake."""
+    adopter.create(adopting())
+    replaced = adopter.update(EXISTING, adopting(**RAW), adopting())
+    adopter.time.sleep(2 * HOUR)
+    old = adopting(**RAW)
+    if mistaken:
+        old = {**old, "AdoptArn": EXISTING.replace("4444", "5555")}
+        assert adopter.update(replaced.id, old, adopting(**RAW)).status == "FAILED"
+    parquet = processing("ocsf", "parquet")
+    new = adopting(ProcessingConfiguration=parquet) | ({} if mistaken else {"AdoptArn": replaced.id})
+    third = adopter.update(replaced.id, new, old)
+    adopter.time.sleep(2 * HOUR)
+    tagged = {**new, **SAME}
+    assert adopter.update(third.id, tagged, new).status == "SUCCESS"
+    adopter.time.sleep(60)
+    assert adopter.update(third.id, new, tagged).status == "SUCCESS"
+
+
+def test_several_updates_may_be_rolled_back_to_what_adopt_arn_named(adopter: CustomResource) -> None:
+    """After --disable-rollback, by rollback-stack: AdoptArn was taken out first, and the format changed then."""
+    adopter.create(adopting())
+    replaced = adopter.update(EXISTING, adopting(**RAW), adopting())
+    adopter.time.sleep(2 * HOUR)
+    assert adopter.update(replaced.id, properties(**RAW), adopting(**RAW)).status == "SUCCESS"
+    parquet = properties(ProcessingConfiguration=processing("ocsf", "parquet"))
+    third = adopter.update(replaced.id, parquet, properties(**RAW))
+    adopter.time.sleep(2 * HOUR)
+    assert adopter.update(third.id, adopting(**RAW), parquet).status == "SUCCESS"
+
+
+def test_a_refused_adoption_stays_refused_after_a_replacement(adopter: CustomResource) -> None:
+    created = adopter.create()
+    assert adopter.update(created.id, adopting(), properties()).status == "FAILED"
+    replaced = adopter.update(created.id, properties(**RAW), adopting())
+    adopter.time.sleep(2 * HOUR)
+    assert adopter.update(replaced.id, adopting(**RAW), properties(**RAW)).status == "FAILED"
 
 
 def test_a_resource_with_a_destination_cannot_adopt_another(adopter: CustomResource) -> None:

@@ -21,6 +21,7 @@ from ingestion_destination.cloudformation.delivery import Undelivered
 from ingestion_destination.deadline import Clock
 from ingestion_destination.provider import Provider
 from local import appfabric
+from local.appfabric import Call
 from tests.support.properties import STACK_ID, properties
 
 MUTATING = {
@@ -130,12 +131,35 @@ class CustomResource:
         )
         appfabric.attach(client, self.appfabric)
         client.meta.events.register("after-call.appfabric", refuse_unreadable)
+        self.client: Any = client
         self.provider = Provider(
             client=lambda: client,
             delivery=self.mailbox,  # type: ignore[arg-type]
             clock=self.time.as_clock(),
             started=self.time.clock(),
         )
+
+    def delay_tags(self, seconds: float) -> None:
+        """Let a list of tags be as old as that: what it shows was so then."""
+        history: dict[str, list[tuple[float, dict[str, str]]]] = {}
+        list_tags = self.client.list_tags_for_resource
+
+        def remember(call: Call | None = None) -> None:
+            at = self.time.passed if call else float("-inf")
+            for arn, destination in self.appfabric.destinations.items():
+                history.setdefault(arn, []).append((at, dict(destination.tags)))
+
+        def list_old_tags(**parameters: Any) -> Any:
+            returned = list_tags(**parameters)
+            arn = parameters["resourceArn"]
+            old = [tags for at, tags in history.get(arn, []) if at <= self.time.passed - seconds]
+            if old:
+                returned["tags"] = [{"key": key, "value": value} for key, value in old[-1].items()]
+            return returned
+
+        remember()
+        self.appfabric.subscribe(remember)
+        self.client.list_tags_for_resource = list_old_tags
 
     def event(self, request_type: str, **changed: Any) -> dict[str, Any]:
         """Return a request as CloudFormation sends it; `None` removes a member."""

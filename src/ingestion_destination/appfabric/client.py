@@ -356,19 +356,24 @@ class AppFabric:
         self, arn: DestinationArn, call: Callable[[], T], before_retry: Callable[[], None] | None
     ) -> T | NotFound:
         """What a call returns, or how it failed when the destination is not listed either."""
-        pause = INITIAL_BACKOFF
-        while True:
-            try:
-                return call()
-            except NotFound as failure:
-                if not self._is_listed(arn):
-                    return failure
-                if self.clock.monotonic() + pause >= self.ends:
-                    raise
-            self.clock.sleep(pause)
-            pause = min(2 * pause, MAX_PAUSE)
-            if before_retry:
-                before_retry()
+        pause, in_doubt = INITIAL_BACKOFF, False
+        try:
+            while True:
+                try:
+                    return call()
+                except NotFound as failure:
+                    in_doubt = failure.in_doubt = failure.in_doubt or in_doubt
+                    if not self._is_listed(arn):
+                        return failure
+                    if self.clock.monotonic() + pause >= self.ends:
+                        raise
+                self.clock.sleep(pause)
+                pause = min(2 * pause, MAX_PAUSE)
+                if before_retry:
+                    before_retry()
+        except HandlerError as failure:
+            failure.in_doubt = failure.in_doubt or in_doubt
+            raise
 
     def _call(
         self,

@@ -74,9 +74,13 @@ class Parents:
             return named.lower() == self.app_bundle.lower()
         return not named or _uuid(named) == _uuid(self.app_bundle)
 
+    def are(self, others: Parents) -> bool:
+        """Whether these are the same ones; a UUID and the ARN that ends in it are equal."""
+        return _uuid(self.app_bundle) == _uuid(others.app_bundle) and _uuid(self.ingestion) == _uuid(others.ingestion)
+
     def contain(self, arn: DestinationArn) -> bool:
-        """Whether the destination is one of this ingestion's; a UUID and the ARN that ends in it are equal."""
-        return _uuid(self.app_bundle) == _uuid(arn.app_bundle) and _uuid(self.ingestion) == _uuid(arn.ingestion)
+        """Whether the destination is one of this ingestion's."""
+        return self.are(Parents(app_bundle=arn.app_bundle, ingestion=arn.ingestion))
 
 
 @dataclass(frozen=True, kw_only=True)
