@@ -64,7 +64,7 @@ NOTES = """\
 * **Drift.** CloudFormation detects none for custom resources, and cannot import them. An update compares the template
   with the live destination, not with the last template, and so corrects what it finds.
 * **Status.** `Failed` fails a Create, and an Update that changed the destination, with AppFabric's reason. A
-  destination that failed later does not stop an Update that changes only its tags.
+  destination that failed later does not stop an Update that changes only its tags, nor its adoption.
 * **Regions.** AppFabric is in `us-east-1`, `eu-west-1` and `ap-northeast-1`.
 * **Permissions.** Whoever deploys needs none for AppFabric: the provider's role has them.
 """

@@ -162,7 +162,7 @@ class Adoption:
         keys += sorted(_claims(tags) - {self.ownership.owner.claim})
         if keys:
             raise InvalidRequest(
-                "AdoptArn: the destination belongs to another resource. If that resource no longer exists: "
+                "AdoptArn: the destination belongs to another resource. If that is gone, or has another one by now: "
                 f"aws appfabric untag-resource --resource-arn {arn} --tag-keys {' '.join(keys)}"
             )
 
