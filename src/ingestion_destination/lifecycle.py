@@ -15,6 +15,7 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requestt
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ingestion_destination.adoption import Adoption
@@ -139,7 +140,7 @@ class Lifecycle:
         old_adopt_arn = DestinationArn.parse(str(self.request.old_properties.get("AdoptArn")))
         if desired.adopt_arn not in {None, self.arn, old_adopt_arn}:
             return self._create_or_adopt(desired)
-        return self._create_in_place(desired, named=self.invocation.ownership.naming(old_adopt_arn, desired.adopt_arn))
+        return self._create_in_place(desired, named=[each.uuid for each in (old_adopt_arn, desired.adopt_arn) if each])
 
     def _replace(self, observed: Observed, desired: Desired) -> Destination:
         """Create another destination in place of the old one, which CloudFormation then deletes; or roll back to it."""
@@ -152,18 +153,21 @@ class Lifecycle:
             self._record_return_to(predecessor.destination.arn, predecessor.ownership, desired)
         return predecessor.destination
 
-    def _create_in_place(self, desired: Desired, *, named: Ownership) -> Destination:
-        """Create, and record what AdoptArn named before: the create call has the tags that follow from the request."""
+    def _create_in_place(self, desired: Desired, *, named: Sequence[str]) -> Destination:
+        """Create, and then record what AdoptArn named: a create call has the same tags in every invocation."""
         created = self._create(desired)
-        if named != self.invocation.ownership:
-            self.appfabric.tag(created.arn, {REQUEST: named.tags[REQUEST]})
+        if named:  # of what an earlier invocation created, more may be recorded by now
+            ownership = Ownership.read(self.appfabric.get_tags(created.arn) or {}) or self.invocation.ownership
+            self.appfabric.tag(created.arn, {REQUEST: ownership.naming(*named).tags[REQUEST]})
         return created
 
-    def _named_before(self, observed: Observed, desired: Desired) -> Ownership:
-        """The new destination's ownership, with what AdoptArn named of the one that it replaces."""
-        before = observed.ownership
-        ownership = replace(self.invocation.ownership, named=before.named if before else ())
-        return ownership.naming(self.arn if before and before.adopted else None, desired.adopt_arn)
+    def _named_before(self, observed: Observed, desired: Desired) -> list[str]:
+        """The UUIDs of what AdoptArn names, or named of the destination that is replaced, which it may have adopted."""
+        named: list[str] = []
+        if observed.ownership:
+            named += observed.ownership.named
+            named += [observed.destination.arn.uuid] if observed.ownership.adopted else []
+        return [*named, *([desired.adopt_arn.uuid] if desired.adopt_arn else [])]
 
     def _record_return_to(self, arn: DestinationArn, ownership: Ownership, desired: Desired) -> None:
         """Record when a destination was gone back to: what was created in its place before then, CloudFormation knew.
@@ -303,4 +307,4 @@ def _in_step(ownership: Ownership, arn: DestinationArn, desired: Desired) -> Own
     """What is recorded of a destination once the template is in effect: whether, and what, AdoptArn names."""
     adopted = desired.adopt_arn == arn
     taken_out = ownership.adopted and not adopted
-    return replace(ownership.naming(arn if taken_out else None), adopted=adopted)
+    return replace(ownership.naming(arn.uuid) if taken_out else ownership, adopted=adopted)

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 
-from ingestion_destination.appfabric.destination import DestinationArn
 from ingestion_destination.cloudformation.request import Request
 
 PREFIX = "custom-appfabric-ingestion-destination:"
@@ -137,9 +136,8 @@ class Ownership:
             REPLACES: self.replaces,
         }
 
-    def naming(self, *arns: DestinationArn | None) -> Ownership:
-        """The same with destinations that AdoptArn named."""
-        uuids = [arn.uuid for arn in arns if arn]
+    def naming(self, *uuids: str) -> Ownership:
+        """The same with more destinations that AdoptArn named."""
         return replace(self, named=tuple(dict.fromkeys([*self.named, *uuids]))[-MOST_NAMED:])
 
     def returned_to_by(self, request: Request) -> Ownership:

@@ -496,6 +496,28 @@ def test_several_updates_may_be_rolled_back_to_what_adopt_arn_named(adopter: Cus
     assert adopter.update(third.id, adopting(**RAW), parquet).status == "SUCCESS"
 
 
+def test_a_late_duplicate_keeps_what_was_recorded_of_a_replacement_since(adopter: CustomResource) -> None:
+    """It finds what its first invocation created, and which an update has gone back to since."""
+    adopter.create(adopting())
+    event = adopter.event(
+        "Update",
+        PhysicalResourceId=EXISTING,
+        ResourceProperties=adopting(**RAW),
+        OldResourceProperties=adopting(),
+    )
+    replaced = adopter.send(event)
+    adopter.time.sleep(60)
+    parquet = adopting(ProcessingConfiguration=processing("ocsf", "parquet"))
+    third = adopter.update(replaced.id, parquet, adopting(**RAW))
+    adopter.time.sleep(60)
+    assert adopter.update(third.id, adopting(**RAW), parquet).id == replaced.id
+    before = dict(adopter.appfabric.destinations[replaced.id].tags)
+    adopter.time.sleep(60)
+    adopter.send(event)
+    assert "/returned=" in str(before)
+    assert adopter.appfabric.destinations[replaced.id].tags == before
+
+
 def test_a_refused_adoption_stays_refused_after_a_replacement(adopter: CustomResource) -> None:
     created = adopter.create()
     assert adopter.update(created.id, adopting(), properties()).status == "FAILED"
