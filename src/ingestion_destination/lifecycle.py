@@ -19,14 +19,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ingestion_destination.adoption import Adoption
-from ingestion_destination.appfabric.client import CONSISTENT_AFTER
+from ingestion_destination.appfabric.client import CONSISTENT_AFTER, AppFabric
 from ingestion_destination.appfabric.destination import Destination, DestinationArn
 from ingestion_destination.cloudformation.response import Response
 from ingestion_destination.creation import Creation
 from ingestion_destination.exceptions import HandlerError, InvalidRequest, ResourceConflict
 from ingestion_destination.invocation import Invocation
 from ingestion_destination.observability import logger, report_possible_orphan
-from ingestion_destination.observation import Observed, may_have_been_touched, observe, read_until_certain
+from ingestion_destination.observation import Observed, may_have_been_touched, observe, read, read_until_certain
 from ingestion_destination.orphans import Orphans
 from ingestion_destination.ownership import NOT_CREATED, REQUEST, Ownership
 from ingestion_destination.properties import MOST_TAGS, Desired, attributes_of
@@ -37,6 +37,7 @@ ROLLED_BACK_WITHIN = 3600.0
 # Neither sweeping up after earlier updates nor recording a return must delay the response for longer.
 SWEEP_WITHIN = 120.0
 RECORD_WITHIN = 20.0
+CANNOT_ADOPT = "AdoptArn: this resource already has a destination; AdoptArn is for a new resource"
 
 
 class Lifecycle:
@@ -136,10 +137,10 @@ class Lifecycle:
         return self._create_or_adopt(desired)
 
     def _create_again(self, desired: Desired) -> Destination:
-        """Create what was deleted by hand, or adopt another; CloudFormation then deletes the old id, which succeeds."""
+        """Create what was deleted by hand; CloudFormation then deletes the old id, which succeeds."""
         old_adopt_arn = DestinationArn.parse(str(self.request.old_properties.get("AdoptArn")))
         if desired.adopt_arn not in {None, self.arn, old_adopt_arn}:
-            return self._create_or_adopt(desired)
+            raise InvalidRequest(CANNOT_ADOPT)
         return self._create_in_place(desired, named=[each.uuid for each in (old_adopt_arn, desired.adopt_arn) if each])
 
     def _replace(self, observed: Observed, desired: Desired) -> Destination:
@@ -147,7 +148,7 @@ class Lifecycle:
         predecessor = self._predecessor_wanted_again(observed.ownership, desired)
         self._refuse_adoption(desired, observed, predecessor)
         if predecessor is None or predecessor.ownership is None:
-            return self._create_in_place(desired, named=self._named_before(observed, desired))
+            return self._create_in_place(desired, named=_what_adopt_arn_named(observed, desired))
         if not predecessor.ownership.was_returned_to_by(self.request):  # else this is a duplicate: all has been done
             self._update_tags(predecessor, desired)
             self._record_return_to(predecessor.destination.arn, predecessor.ownership, desired)
@@ -156,18 +157,14 @@ class Lifecycle:
     def _create_in_place(self, desired: Desired, *, named: Sequence[str]) -> Destination:
         """Create, and then record what AdoptArn named: a create call has the same tags in every invocation."""
         created = self._create(desired)
-        if named:  # of what an earlier invocation created, more may be recorded by now
-            ownership = Ownership.read(self.appfabric.get_tags(created.arn) or {}) or self.invocation.ownership
-            self.appfabric.tag(created.arn, {REQUEST: ownership.naming(*named).tags[REQUEST]})
+        if not named:
+            return created
+        self.appfabric.clock.sleep(CONSISTENT_AFTER)  # until then it may not be found
+        # An earlier invocation of this request may have created it, so that more is recorded by now.
+        ownership = Ownership.read(self.appfabric.get_tags(created.arn) or {})
+        if ownership and ownership.token == self.request.client_token and not ownership.is_later_than(self.request):
+            self._record(created.arn, ownership, ownership.naming(*named), self.appfabric)
         return created
-
-    def _named_before(self, observed: Observed, desired: Desired) -> list[str]:
-        """The UUIDs of what AdoptArn names, or named of the destination that is replaced, which it may have adopted."""
-        named: list[str] = []
-        if observed.ownership:
-            named += observed.ownership.named
-            named += [observed.destination.arn.uuid] if observed.ownership.adopted else []
-        return [*named, *([desired.adopt_arn.uuid] if desired.adopt_arn else [])]
 
     def _record_return_to(self, arn: DestinationArn, ownership: Ownership, desired: Desired) -> None:
         """Record when a destination was gone back to: what was created in its place before then, CloudFormation knew.
@@ -176,17 +173,24 @@ class Lifecycle:
         """
         returned_to = _in_step(ownership.returned_to_by(self.request), arn, desired)
         left = self.appfabric.ends - self.appfabric.clock.monotonic()
-        appfabric = self.appfabric.within(min(RECORD_WITHIN, left / 3))
-
-        def expect_ownership() -> None:
-            if Ownership.read(appfabric.get_tags(arn) or {}) not in {ownership, returned_to}:
-                raise ResourceConflict("its ownership tags have changed")
-
         try:
-            expect_ownership()
-            appfabric.tag(arn, {REQUEST: returned_to.tags[REQUEST]}, before_retry=expect_ownership)
+            self._record(arn, ownership, returned_to, self.appfabric.within(min(RECORD_WITHIN, left / 3)))
         except HandlerError as failure:
             logger.warning("the return to a destination could not be recorded", arn=str(arn), reason=failure.reason)
+
+    def _record(self, arn: DestinationArn, before: Ownership, after: Ownership, appfabric: AppFabric) -> None:
+        """Record something in the Request tag, unless others have, or nobody has, the destination by now.
+
+        Raises:
+            ResourceConflict: Its ownership tags are neither as before nor as after.
+        """
+
+        def expect_ownership() -> None:
+            if Ownership.read(appfabric.get_tags(arn) or {}) not in {before, after}:
+                raise ResourceConflict("the destination's ownership tags have changed")
+
+        expect_ownership()
+        appfabric.tag(arn, {REQUEST: after.tags[REQUEST]}, before_retry=expect_ownership)
 
     def _predecessor_wanted_again(self, ownership: Ownership | None, desired: Desired) -> Observed | None:
         """The destination that was replaced just now, when it is what is wanted again: this is a rollback."""
@@ -258,29 +262,38 @@ class Lifecycle:
         """Record that AdoptArn was taken out, or put in for the resource's own destination: see `delete`."""
         arn, ownership = observed.destination.arn, observed.ownership
         if ownership and ownership != (in_step := _in_step(ownership, arn, desired)):
-            self.appfabric.tag(arn, {REQUEST: in_step.tags[REQUEST]})
+            self._record(arn, ownership, in_step, self.appfabric)
 
     def _refuse_adoption(self, desired: Desired, observed: Observed, predecessor: Observed | None = None) -> None:
         """A resource that has a destination adopts no other one; AdoptArn may go on naming what it named before."""
-        if desired.adopt_arn is None or desired.adopt_arn == self.arn:
-            return
-        if observed.ownership is None and self.request.old_properties.get("AdoptArn") == str(desired.adopt_arn):
-            return  # somebody removed the record
-        for each in filter(None, (observed, predecessor)):
-            if each.ownership and desired.adopt_arn.uuid in each.ownership.named:
-                return
-        if predecessor and predecessor.destination.arn == desired.adopt_arn:
-            return
-        raise InvalidRequest("AdoptArn: this resource already has a destination; AdoptArn is for a new resource")
+        if not self._named_before(desired, observed, predecessor):
+            self.appfabric.clock.sleep(CONSISTENT_AFTER)  # what was recorded just now may not be listed yet
+            again = read(observed.destination.arn, self.appfabric)
+            if again is None or not self._named_before(desired, again, predecessor):
+                raise InvalidRequest(CANNOT_ADOPT)
+
+    def _named_before(self, desired: Desired, observed: Observed, predecessor: Observed | None) -> bool:
+        """Whether AdoptArn names nothing new."""
+        if desired.adopt_arn in {None, self.arn, predecessor.destination.arn if predecessor else None}:
+            return True
+        if observed.ownership is None:  # somebody removed the record
+            return self.request.old_properties.get("AdoptArn") == str(desired.adopt_arn)
+        recorded = [each.ownership.named for each in (observed, predecessor) if each and each.ownership]
+        return any(desired.adopt_arn and desired.adopt_arn.uuid in named for named in recorded)
 
     # Delete
 
     def _delete_own(self, arn: DestinationArn) -> None:
-        ownership = Ownership.read(self.appfabric.get_tags(arn) or {})
-        if ownership is None:  # gone, it seems, or adopted just now: if it is there, the tags have to say whose it is
+        tags = self.appfabric.get_tags(arn)
+        if Ownership.read(tags or {}) is None:  # gone, it seems, or adopted just now: the tags have to say whose it is
             self.appfabric.clock.sleep(CONSISTENT_AFTER)
-            ownership = Ownership.read(self.appfabric.get_tags(arn) or {})
-        if ownership and ownership.owner != self.owner:
+            tags = self.appfabric.get_tags(arn)
+        ownership = Ownership.read(tags or {})
+        if tags is not None and ownership is None and self.request.may_be_duplicate:
+            report_possible_orphan(
+                arn, "not deleted: its tags name no owner, and an earlier invocation may have released it"
+            )
+        elif ownership and ownership.owner != self.owner:
             report_possible_orphan(arn, "not deleted: its tags name another owner")
         elif ownership and ownership.is_later_than(self.request):
             logger.warning("not deleted: a later request has adopted it or gone back to it", arn=str(arn))
@@ -308,3 +321,12 @@ def _in_step(ownership: Ownership, arn: DestinationArn, desired: Desired) -> Own
     adopted = desired.adopt_arn == arn
     taken_out = ownership.adopted and not adopted
     return replace(ownership.naming(arn.uuid) if taken_out else ownership, adopted=adopted)
+
+
+def _what_adopt_arn_named(observed: Observed, desired: Desired) -> list[str]:
+    """The UUIDs of what AdoptArn names, and named earlier, when a destination is replaced, which may be one of them."""
+    named: list[str] = []
+    if observed.ownership:
+        named += observed.ownership.named
+        named += [observed.destination.arn.uuid] if observed.ownership.adopted else []
+    return [*named, *([desired.adopt_arn.uuid] if desired.adopt_arn else [])]

@@ -58,7 +58,7 @@ def observe(arn: DestinationArn, desired: Desired, invocation: Invocation) -> Ob
     observed = read_until_certain(arn, appfabric)
     if observed is None or old is None or _is_as_left(observed, old, desired):
         return observed
-    if observed.ownership and desired.needs_replacement(observed.destination):
+    if _is_recorded(observed, old) and desired.needs_replacement(observed.destination):
         return observed  # whoever changed it, it is replaced: its schema and format, and where it lies, never change
     _settle(observed.destination, desired, invocation)
     return read_until_certain(arn, appfabric)
@@ -68,12 +68,19 @@ def _is_as_left(observed: Observed, old: Desired, desired: Desired) -> bool:
     """Whether a destination is as a request with the old properties leaves it, and not yet as the new ones want."""
     new = {key: value for key, value in desired.tags.items() if old.tags.get(key) != value}
     return (
-        observed.ownership is not None  # else what was created just now may not have its tags yet
-        and observed.ownership.adopted == (old.adopt_arn == observed.destination.arn)
+        _is_recorded(observed, old)
         and old.matches(observed.destination)
         and old.tags.items() <= observed.tags.items()
         and not new.items() & observed.tags.items()
     )
+
+
+def _is_recorded(observed: Observed, old: Desired) -> bool:
+    """Whether the ownership tags say what a request with the old properties records: else they may be older."""
+    ownership, named = observed.ownership, old.adopt_arn
+    if ownership is None or ownership.adopted != (named == observed.destination.arn):
+        return False
+    return named is None or ownership.adopted or named.uuid in ownership.named
 
 
 def _settle(destination: Destination, desired: Desired, invocation: Invocation) -> None:

@@ -134,10 +134,10 @@ class Orphans:
                 and (replaced is None or owned.ownership.follows(replaced))
             ):
                 self._try_to_dispose_of(owned)
-            elif self._is_recent(owned) or not (replaced and replaced.returned_at):
+            elif self._is_recent(owned) or not (replaced and replaced.returned_at) or owned.ownership.follows(replaced):
                 report_possible_orphan(owned.arn, "created by an earlier update of this resource")
-        # Only the Update of an id that stands for no destination adopts one.
-        if old and old.adopt_arn and old.adopt_arn != result.arn and started_from is None:
+        # Only the Update of a marker adopts.
+        if old and old.adopt_arn and old.adopt_arn != result.arn and not DestinationArn.parse(self.id):
             Adoption(self.invocation).release(old.adopt_arn, only_if=self._replaced_this_id)
 
     def _report_another_of_the_same(self, found: list[Owned], desired: Desired, result: Destination) -> None:
@@ -167,7 +167,8 @@ class Orphans:
         desired, names_its_create = Desired.parse_if_valid(self.request.properties), self.id.startswith(UNCONFIRMED)
         if desired is None:
             # A Create with these created nothing, but they may be those of an update that failed since.
-            report_possible_orphan(None, "what a Create left cannot be searched for: the properties are invalid")
+            adopted = DestinationArn.parse(str(self.request.properties.get("AdoptArn")))
+            report_possible_orphan(adopted, "what a Create left cannot be searched for: the properties are invalid")
             return
         reported: set[DestinationArn] = set()
         found, failure = False, None

@@ -138,7 +138,8 @@ class Ownership:
 
     def naming(self, *uuids: str) -> Ownership:
         """The same with more destinations that AdoptArn named."""
-        return replace(self, named=tuple(dict.fromkeys([*self.named, *uuids]))[-MOST_NAMED:])
+        latest_first = dict.fromkeys(reversed([*self.named, *uuids]))
+        return replace(self, named=tuple([*latest_first][MOST_NAMED - 1 :: -1]))
 
     def returned_to_by(self, request: Request) -> Ownership:
         """The same for a destination that a later request of its resource goes back to."""

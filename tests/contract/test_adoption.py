@@ -7,7 +7,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from ingestion_destination.cloudformation.delivery import Undelivered
-from local.appfabric import Fault
+from ingestion_destination.ownership import Ownership
+from local.appfabric import Call, Fault
 from tests.support.custom_resource import Context, CustomResource
 from tests.support.properties import INGESTION, OTHER_INGESTION, STACK_ID, processing, properties, to_stream
 
@@ -305,6 +306,20 @@ def test_a_delete_releases_an_adopted_destination_whatever_properties_it_comes_w
     assert tags == TAGS
 
 
+def test_a_retried_delete_leaves_what_its_first_invocation_released(adopter: CustomResource) -> None:
+    """It comes with the properties of an update that failed, and the tags name no owner any more."""
+    adopter.create(adopting())
+    adopter.time.sleep(60)
+    event = adopter.event("Delete", PhysicalResourceId=EXISTING, ResourceProperties=properties())
+    adopter.mailbox.refuse.append(Undelivered("TimeoutError"))
+    with pytest.raises(Undelivered):
+        adopter.provider(event, Context(adopter.time, 300))
+    before = str(state(adopter))
+    adopter.time.sleep(60)
+    assert adopter.send(event).status == "SUCCESS"
+    assert str(state(adopter)) == before
+
+
 def test_a_rolled_back_removal_of_adopt_arn_leaves_the_destination_adopted(adopter: CustomResource) -> None:
     adopter.create(adopting())
     assert adopter.update(EXISTING, properties(), adopting()).status == "SUCCESS"
@@ -438,32 +453,6 @@ def test_the_rollback_of_a_destination_created_in_place_of_an_adopted_one_that_w
     assert (response.status, response.id) == ("SUCCESS", created.id)
 
 
-def test_a_destination_deleted_by_hand_may_be_followed_by_an_adopted_one(adopter: CustomResource) -> None:
-    created = adopter.create()
-    del adopter.appfabric.destinations[created.id]
-    assert adopter.update(created.id, adopting(), properties()).id == EXISTING
-    adopter.delete(created.id, properties())
-    adopter.time.sleep(60)
-    adopter.delete(EXISTING, adopting())
-    _, tags = state(adopter)
-    assert tags == TAGS
-
-
-def test_an_adoption_in_place_of_a_destination_deleted_by_hand_can_be_rolled_back(adopter: CustomResource) -> None:
-    """Its response was lost: CloudFormation knows the old id."""
-    created, before = adopter.create(), str(state(adopter))
-    del adopter.appfabric.destinations[created.id]
-    event = adopter.event(
-        "Update", PhysicalResourceId=created.id, ResourceProperties=adopting(), OldResourceProperties=properties()
-    )
-    adopter.mailbox.refuse.append(Undelivered("TimeoutError"))
-    with pytest.raises(Undelivered):
-        adopter.provider(event, Context(adopter.time, 300))
-    adopter.time.sleep(720)
-    assert adopter.update(created.id, properties(), adopting()).status == "SUCCESS"
-    assert str(state(adopter)) == before
-
-
 @pytest.mark.parametrize("mistaken", [True, False], ids=["after a mistake", "at once"])
 def test_what_adopt_arn_names_may_change_with_a_replacement(adopter: CustomResource, mistaken: bool) -> None:
     """After --disable-rollback the old properties are perhaps those of the mistake."""
@@ -516,6 +505,50 @@ def test_a_late_duplicate_keeps_what_was_recorded_of_a_replacement_since(adopter
     adopter.send(event)
     assert "/returned=" in str(before)
     assert adopter.appfabric.destinations[replaced.id].tags == before
+
+
+@pytest.mark.parametrize("new", [properties(**RAW), adopting(**RAW)], ids=["taken out", "kept"])
+def test_a_rollback_that_follows_at_once_waits_for_what_is_recorded(
+    adopter: CustomResource, new: dict[str, Any]
+) -> None:
+    """It has to create one, because somebody changed the adopted one."""
+    adopter.create(adopting(**SAME))
+    adopter.appfabric.destinations[EXISTING].tags["team"] = "by hand"
+    adopter.time.sleep(60)
+    adopter.delay_tags(3)
+    replaced = adopter.update(EXISTING, new, adopting(**SAME))
+    adopter.time.sleep(1)
+    assert adopter.update(replaced.id, adopting(**SAME), new).status == "SUCCESS"
+
+
+def test_a_destination_that_is_not_listed_yet_does_not_fail_a_replacement(adopter: CustomResource) -> None:
+    adopter.create(adopting())
+    adopter.time.sleep(60)
+    created_at, tag = [], adopter.client.tag_resource
+
+    def tag_what_is_known(**parameters: Any) -> Any:
+        created_at[:] = created_at or [adopter.time.passed]
+        if adopter.time.passed < created_at[0] + 3:
+            raise ClientError({"Error": {"Code": "ResourceNotFoundException"}}, "TagResource")
+        return tag(**parameters)
+
+    def note_creation(call: Call) -> None:
+        if call.operation == "CreateIngestionDestination":
+            created_at.append(adopter.time.passed)
+
+    adopter.appfabric.subscribe(note_creation)
+    adopter.client.tag_resource = tag_what_is_known
+    listed = Fault(operation="ListIngestionDestinations", error="ResourceNotFoundException", times=2)
+    adopter.appfabric.inject(listed)
+    assert adopter.update(EXISTING, adopting(**RAW), adopting()).status == "SUCCESS"
+
+
+def test_of_what_adopt_arn_named_the_latest_is_recorded() -> None:
+    ownership = Ownership.read({f"{PREFIX}StackId": "s", f"{PREFIX}LogicalResourceId": "l"})
+    assert ownership
+    named = ownership.naming("a", "b", "c").naming("d", "a", "e")
+    assert named.named == ("c", "d", "a", "e")
+    assert Ownership.read(named.tags) == named
 
 
 def test_a_refused_adoption_stays_refused_after_a_replacement(adopter: CustomResource) -> None:

@@ -132,6 +132,18 @@ def superseded_update(resource: CustomResource) -> ReceivedResponse:
     return resource.send(event)
 
 
+def untagged_meanwhile(resource: CustomResource) -> ReceivedResponse:
+    arn = resource.create().id
+    resource.time.sleep(60)
+
+    def untag(call: Call) -> None:
+        if call.operation == "ListTagsForResource":
+            resource.appfabric.destinations[arn].tags = {}
+
+    resource.appfabric.subscribe(untag)
+    return resource.update(arn, properties(AdoptArn=arn), properties())
+
+
 def update_of_another_owner(resource: CustomResource) -> ReceivedResponse:
     arn = resource.create().id
     resource.logical_id = "Other"
@@ -288,6 +300,7 @@ PROVOCATIONS: dict[str, Provocation] = {
     "InvalidRequest: the destination's tags name another owner: resource … in stack …": update_of_another_owner,
     "ResourceConflict: the destination was updated after this request was made, by an earlier invocation that failed or"
     " by a later request; nothing was changed": superseded_update,
+    "ResourceConflict: the destination's ownership tags have changed": untagged_meanwhile,
     "ResourceConflict: superseded by a later request: CloudFormation canceled this one, or it arrived late": (
         superseded_create
     ),

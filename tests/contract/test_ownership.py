@@ -752,6 +752,24 @@ def test_what_was_retained_before_its_predecessor_was_used_again_is_not_reported
     assert not logs.errors()
 
 
+def test_what_was_created_after_its_predecessor_was_used_again_is_reported_however_old(
+    resource: CustomResource, logs: Logs
+) -> None:
+    """CloudFormation never had a response, and knows nothing of it."""
+    current = resource.create()
+    resource.time.sleep(60)
+    replaced = resource.update(current.id, RAW, properties())
+    resource.time.sleep(60)
+    assert resource.update(replaced.id, properties(), RAW).id == current.id
+    resource.delete(replaced.id, RAW)
+    resource.time.sleep(HOUR)
+    send_and_lose_response(resource, update(resource, current.id, RAW, properties()))
+    (lost,) = set(resource.appfabric.destinations) - {current.id}
+    resource.time.sleep(4 * HOUR)
+    assert resource.update(current.id, properties(Tags=TAGGED), RAW).id == current.id
+    assert [line["arn"] for line in logs.errors() if line["message"].startswith("possible orphan")] == [lost]
+
+
 def test_another_spelling_of_the_ingestion_does_not_lead_elsewhere(resource: CustomResource, logs: Logs) -> None:
     by_uuid = properties(IngestionIdentifier=INGESTION[-36:])
     assert resource.update(MADE_UP, by_uuid, properties()).status == "SUCCESS"
