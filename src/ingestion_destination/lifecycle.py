@@ -186,8 +186,11 @@ class Lifecycle:
         """
 
         def expect_ownership() -> None:
-            if Ownership.read(appfabric.get_tags(arn) or {}) not in {before, after}:
-                raise ResourceConflict("the destination's ownership tags have changed")
+            for wait in (0, CONSISTENT_AFTER):  # one reading may be older than what was read before it
+                appfabric.clock.sleep(wait)
+                if Ownership.read(appfabric.get_tags(arn) or {}) in {before, after}:
+                    return
+            raise ResourceConflict("the destination's ownership tags have changed")
 
         expect_ownership()
         appfabric.tag(arn, {REQUEST: after.tags[REQUEST]}, before_retry=expect_ownership)
@@ -285,10 +288,11 @@ class Lifecycle:
 
     def _delete_own(self, arn: DestinationArn) -> None:
         tags = self.appfabric.get_tags(arn)
-        if Ownership.read(tags or {}) is None:  # gone, it seems, or adopted just now: the tags have to say whose it is
+        ownership = Ownership.read(tags or {})
+        if ownership is None or ownership.adopted:  # gone, it seems, or AdoptArn may have been put in or out just now
             self.appfabric.clock.sleep(CONSISTENT_AFTER)
             tags = self.appfabric.get_tags(arn)
-        ownership = Ownership.read(tags or {})
+            ownership = Ownership.read(tags or {})
         if tags is not None and ownership is None and self.request.may_be_duplicate:
             report_possible_orphan(
                 arn, "not deleted: its tags name no owner, and an earlier invocation may have released it"

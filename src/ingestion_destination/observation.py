@@ -56,11 +56,16 @@ def observe(arn: DestinationArn, desired: Desired, invocation: Invocation) -> Ob
     """
     appfabric, old = invocation.appfabric, invocation.old
     observed = read_until_certain(arn, appfabric)
-    if observed is None or old is None or _is_as_left(observed, old, desired):
+    if observed is None or old is None:
         return observed
-    if _is_recorded(observed, old) and desired.needs_replacement(observed.destination):
-        return observed  # whoever changed it, it is replaced: its schema and format, and where it lies, never change
-    _settle(observed.destination, desired, invocation)
+    # What is replaced is replaced, whoever changed it: its schema and format, and where it lies, never change.
+    is_clear = desired.needs_replacement(observed.destination) or _is_as_left(observed, old, desired)
+    if is_clear and _is_recorded(observed, old):
+        return observed
+    if is_clear:
+        appfabric.clock.sleep(CONSISTENT_AFTER)
+    else:
+        _settle(observed.destination, desired, invocation)
     return read_until_certain(arn, appfabric)
 
 
@@ -68,8 +73,7 @@ def _is_as_left(observed: Observed, old: Desired, desired: Desired) -> bool:
     """Whether a destination is as a request with the old properties leaves it, and not yet as the new ones want."""
     new = {key: value for key, value in desired.tags.items() if old.tags.get(key) != value}
     return (
-        _is_recorded(observed, old)
-        and old.matches(observed.destination)
+        old.matches(observed.destination)
         and old.tags.items() <= observed.tags.items()
         and not new.items() & observed.tags.items()
     )

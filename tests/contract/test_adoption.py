@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 from ingestion_destination.cloudformation.delivery import Undelivered
 from ingestion_destination.ownership import Ownership
 from local.appfabric import Call, Fault
+from tests.conftest import Logs
 from tests.support.custom_resource import Context, CustomResource
 from tests.support.properties import INGESTION, OTHER_INGESTION, STACK_ID, processing, properties, to_stream
 
@@ -369,10 +370,11 @@ def test_the_rollback_of_a_replacement_of_an_adopted_destination_creates_one_whe
     assert (again.status, again.id) == ("SUCCESS", response.id)
 
 
-def test_a_rollback_of_adopt_arn_taken_out_does_not_believe_old_tags(adopter: CustomResource) -> None:
+@pytest.mark.parametrize("only", [None, 1, 2, 3])
+def test_a_rollback_of_adopt_arn_taken_out_does_not_believe_old_tags(adopter: CustomResource, only: int) -> None:
     adopter.create(adopting())
     adopter.time.sleep(60)
-    adopter.delay_tags(3)
+    adopter.delay_tags(3, only=only)
     assert adopter.update(EXISTING, properties(), adopting()).status == "SUCCESS"
     adopter.time.sleep(1)
     assert adopter.update(EXISTING, adopting(), properties()).status == "SUCCESS"
@@ -381,10 +383,11 @@ def test_a_rollback_of_adopt_arn_taken_out_does_not_believe_old_tags(adopter: Cu
     assert EXISTING in adopter.appfabric.destinations
 
 
-def test_a_rollback_of_adopt_arn_put_in_does_not_believe_old_tags(adopter: CustomResource) -> None:
+@pytest.mark.parametrize("only", [None, 1, 2, 3])
+def test_a_rollback_of_adopt_arn_put_in_does_not_believe_old_tags(adopter: CustomResource, only: int) -> None:
     created = adopter.create()
     adopter.time.sleep(60)
-    adopter.delay_tags(3)
+    adopter.delay_tags(3, only=only)
     named = properties(AdoptArn=created.id)
     assert adopter.update(created.id, named, properties()).status == "SUCCESS"
     adopter.time.sleep(1)
@@ -392,6 +395,16 @@ def test_a_rollback_of_adopt_arn_put_in_does_not_believe_old_tags(adopter: Custo
     adopter.time.sleep(60)
     adopter.delete(created.id, properties())
     assert created.id not in adopter.appfabric.destinations
+
+
+def test_a_delete_does_not_believe_tags_from_before_adopt_arn_was_taken_out(adopter: CustomResource) -> None:
+    adopter.create(adopting())
+    adopter.time.sleep(60)
+    adopter.delay_tags(3)
+    assert adopter.update(EXISTING, properties(), adopting()).status == "SUCCESS"
+    adopter.time.sleep(1)
+    assert adopter.delete(EXISTING, properties()).status == "SUCCESS"
+    assert EXISTING not in adopter.appfabric.destinations
 
 
 def test_a_delete_does_not_believe_tags_from_before_an_adoption(adopter: CustomResource) -> None:
@@ -551,10 +564,11 @@ def test_of_what_adopt_arn_named_the_latest_is_recorded() -> None:
     assert Ownership.read(named.tags) == named
 
 
-def test_a_refused_adoption_stays_refused_after_a_replacement(adopter: CustomResource) -> None:
+def test_a_refused_adoption_stays_refused_after_a_replacement(adopter: CustomResource, logs: Logs) -> None:
     created = adopter.create()
     assert adopter.update(created.id, adopting(), properties()).status == "FAILED"
     replaced = adopter.update(created.id, properties(**RAW), adopting())
+    assert not [line for line in logs.errors() if line.get("arn")]  # the replacement does not take long
     adopter.time.sleep(2 * HOUR)
     assert adopter.update(replaced.id, adopting(**RAW), properties(**RAW)).status == "FAILED"
 

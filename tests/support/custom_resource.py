@@ -118,6 +118,7 @@ class CustomResource:
         self.mailbox = Mailbox(self.time)
         self.timeout = timeout
         self.logical_id = logical_id
+        self.readings = 0
         self.cold_start()
 
     def cold_start(self) -> None:
@@ -139,8 +140,8 @@ class CustomResource:
             started=self.time.clock(),
         )
 
-    def delay_tags(self, seconds: float) -> None:
-        """Let a list of tags be as old as that: what it shows was so then."""
+    def delay_tags(self, seconds: float, *, only: int | None = None) -> None:
+        """Let lists of tags be as old as that, or only one of those that each request reads, the first one being 1."""
         history: dict[str, list[tuple[float, dict[str, str]]]] = {}
         list_tags = self.client.list_tags_for_resource
 
@@ -151,6 +152,9 @@ class CustomResource:
 
         def list_old_tags(**parameters: Any) -> Any:
             returned = list_tags(**parameters)
+            self.readings += 1
+            if only not in {None, self.readings}:
+                return returned
             arn = parameters["resourceArn"]
             old = [tags for at, tags in history.get(arn, []) if at <= self.time.passed - seconds]
             if old:
@@ -181,7 +185,7 @@ class CustomResource:
 
     def send(self, event: dict[str, Any]) -> ReceivedResponse:
         """Invoke the provider, which must respond exactly once, in time and as CloudFormation documents."""
-        before, began = len(self.mailbox.received), self.time.passed
+        before, began, self.readings = len(self.mailbox.received), self.time.passed, 0
         result = self.provider(event, Context(self.time, self.timeout))
         assert result is None
         (received,) = self.mailbox.received[before:]
