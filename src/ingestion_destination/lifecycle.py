@@ -37,7 +37,7 @@ ROLLED_BACK_WITHIN = 3600.0
 # Neither sweeping up after earlier updates nor recording a return must delay the response for longer.
 SWEEP_WITHIN = 120.0
 RECORD_WITHIN = 20.0
-CANNOT_ADOPT = "AdoptArn: this resource already has a destination; AdoptArn is for a new resource"
+CANNOT_ADOPT = "AdoptArn: this resource has a destination, or had one; AdoptArn is for a new resource"
 
 
 class Lifecycle:

@@ -243,7 +243,7 @@ PROVOCATIONS: dict[str, Provocation] = {
     "ResourceConflict: AdoptArn: another resource is adopting this destination at the same time": simultaneous_adoption,
     "InvalidRequest: AdoptArn: the destination belongs to another resource. If that is gone, or has another one by now:"
     " aws appfabric untag-resource --resource-arn … --tag-keys …": adopt({f"{CLAIM}other": "x"}),
-    "InvalidRequest: AdoptArn: this resource already has a destination; AdoptArn is for a new resource": update(
+    "InvalidRequest: AdoptArn: this resource has a destination, or had one; AdoptArn is for a new resource": update(
         AdoptArn=EXISTING
     ),
     # AppFabric rejects the call
