@@ -97,7 +97,7 @@ class Orphans:
     def _report_what_the_delete_may_overlook(self, there: list[Owned], old: Desired, desired: Desired) -> None:
         """Report what is not recent and matches the old properties but not the new ones."""
         for owned in there:
-            equal = _equals(owned, old) and not _equals(owned, desired)
+            equal = old.matches(owned.destination) and not desired.matches(owned.destination)
             if equal and not self._is_recent(owned) and self._may_be_of_the_create(owned.ownership):
                 report_possible_orphan(owned.arn, MAY_BE_LEFT)
 
@@ -238,12 +238,11 @@ class Orphans:
     ) -> list[Owned]:
         """A made-up id does not name its Create: what is old, or of several requests, or differs, is only reported."""
         recent = [each for each in left if self._is_recent(each)]
-        equal = [each for each in left if _equals(each, desired)]
-        certain = [each for each in recent if each in equal]
+        certain = [each for each in recent if _equals(each, desired)]
         if len({each.ownership.token for each in certain}) > 1:
             certain = []
         for each in left:
-            suspicious = each in recent or each in equal
+            suspicious = each in recent or desired.matches(each.destination)
             if suspicious and each not in certain and each.arn not in reported:
                 reported.add(each.arn)
                 report_possible_orphan(each.arn, MAY_BE_LEFT)

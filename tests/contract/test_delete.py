@@ -191,6 +191,15 @@ def test_an_older_destination_of_this_resource_is_reported_and_not_deleted(
     assert line["arn"] == retained.id
 
 
+def test_what_differs_in_its_tags_alone_is_reported_however_old(resource: CustomResource, logs: Logs) -> None:
+    """The Delete comes with the properties of an update that failed."""
+    left = resource.create()
+    resource.time.sleep(4 * 3600)
+    assert resource.delete(MADE_UP, properties(Tags=[{"Key": "a", "Value": "1"}])).status == "SUCCESS"
+    (line,) = logs.errors()
+    assert line["arn"] == left.id
+
+
 @pytest.mark.parametrize("id", [MADE_UP, "unconfirmed:7f3c"])
 def test_with_invalid_properties_nothing_is_searched_for(resource: CustomResource, id: str, logs: Logs) -> None:
     """They may be those of an update that failed since: what the Create left is not known then."""
