@@ -1,6 +1,7 @@
 import io
 import json
 import os
+import random
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -69,6 +70,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_testnodedown(node: Any) -> None:
     """A worker of pytest-xdist has ended."""
     OF_WORKERS.update(getattr(node, "workeroutput", {}).get("played", {}))
+
+
+@pytest.fixture(autouse=True)
+def same_dice() -> None:
+    """The pauses between attempts are random: each test gets the same ones every time."""
+    random.seed(0)
 
 
 @pytest.fixture(autouse=True)
