@@ -363,17 +363,15 @@ def _is_left_by_a_create_that_no_later_request_names(violation: Violation, facts
     creates = [r for r in facts.requests if r.type == "Create" and r.token == token]
     if not creates:
         return False
-    create, name = creates[0], "AdoptArn" if violation.kind == "adopted" else "IngestionIdentifier"
+    create = creates[0]
     later = [r for r in facts.requests if r.resource == create.resource and r.number > create.number]
     of_the_marker = [r for r in later if r.type != "Create" and not r.id.startswith("arn:")]
     failed = [r for r in of_the_marker if r.type == "Update" and not r.succeeded]
-    named = {
-        each.get(name)
-        for r in of_the_marker
-        if r.succeeded
-        for each in (r.properties, r.old_properties if r.type == "Update" else {})
-    }
-    return bool(failed) and create.properties.get(name) not in named
+    sent = [r.properties for r in of_the_marker if r.succeeded]
+    sent += [r.old_properties for r in of_the_marker if r.succeeded and r.type == "Update"]
+    if violation.kind == "adopted":
+        return bool(failed) and create.properties.get("AdoptArn") not in [each.get("AdoptArn") for each in sent]
+    return bool(failed) and live is not None and not any(equal(live, each) for each in sent if each)
 
 
 @_residual(16)
@@ -414,4 +412,4 @@ def _had_invalid_old_properties(update: Request, facts: Facts) -> bool:
 
 
 def _is_late(call: Call) -> bool:
-    return call.ended is not None and call.effect_at is not None and call.effect_at > call.ended
+    return "takes effect" in call.fault and call.effect_at is not None
