@@ -293,7 +293,9 @@ class Lifecycle:
             self.appfabric.clock.sleep(CONSISTENT_AFTER)
             tags = self.appfabric.get_tags(arn)
             ownership = Ownership.read(tags or {})
-        if tags is not None and ownership is None and self.request.may_be_duplicate:
+        if tags is None:
+            logger.info("it is gone: nothing to delete", arn=str(arn))
+        elif ownership is None and self.request.may_be_duplicate:
             report_possible_orphan(
                 arn, "not deleted: its tags name no owner, and an earlier invocation may have released it"
             )
