@@ -73,7 +73,7 @@ def pytest_testnodedown(node: Any) -> None:
 
 
 @pytest.fixture(autouse=True)
-def same_dice() -> None:
+def same_pauses() -> None:
     """The pauses between attempts are random: each test gets the same ones every time."""
     random.seed(0)
 

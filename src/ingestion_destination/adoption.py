@@ -126,7 +126,7 @@ class Adoption:
         return released
 
     def drop_claim(self, arn: DestinationArn) -> None:
-        """Drop what an adoption left that can no longer be in flight: until then its claim keeps others away."""
+        """Drop the claim of an adoption that can no longer be in flight; until then it keeps other resources away."""
         if self.ownership.owner.claim in (self.invocation.appfabric.get_tags(arn) or {}):
             self.invocation.appfabric.untag(arn, [self.ownership.owner.claim])
 
@@ -162,7 +162,8 @@ class Adoption:
         keys += sorted(_claims(tags) - {self.ownership.owner.claim})
         if keys:
             raise InvalidRequest(
-                "AdoptArn: the destination belongs to another resource. If that is gone, or has another one by now: "
+                "AdoptArn: the destination belongs to another resource. If that resource is gone, or has another"
+                " destination by now: "
                 f"aws appfabric untag-resource --resource-arn {arn} --tag-keys {' '.join(keys)}"
             )
 
@@ -197,7 +198,7 @@ def _differences(destination: Destination, tags: Mapping[str, str], desired: Des
 
 
 def _refuse_without_room(tags: Mapping[str, str]) -> None:
-    # AWS does not count its own (not tried with AppFabric): those that another stack created have three.
+    # AWS does not count its own tags (not confirmed for AppFabric); what the native type created has three of them.
     other_tags = [key for key in tags if not is_ownership_tag(key) and not key.startswith("aws:")]
     if len(other_tags) >= MAX_TAGS:
         raise InvalidRequest(

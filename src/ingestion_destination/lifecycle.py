@@ -262,7 +262,7 @@ class Lifecycle:
             self.appfabric.untag(arn, to_remove)
 
     def _record_adoption(self, observed: Observed, desired: Desired) -> None:
-        """Record that AdoptArn was taken out, or put in for the resource's own destination: see `delete`."""
+        """Record that AdoptArn was removed, or was added for the resource's own destination: see `delete`."""
         arn, ownership = observed.destination.arn, observed.ownership
         if ownership and ownership != (in_step := _in_step(ownership, arn, desired)):
             self._record(arn, ownership, in_step, self.appfabric)
@@ -277,19 +277,20 @@ class Lifecycle:
 
     def _named_before(self, desired: Desired, observed: Observed, predecessor: Observed | None) -> bool:
         """Whether AdoptArn names nothing new."""
-        if desired.adopt_arn in {None, self.arn, predecessor.destination.arn if predecessor else None}:
+        arn = desired.adopt_arn
+        if arn is None or arn in {self.arn, predecessor.destination.arn if predecessor else None}:
             return True
         if observed.ownership is None:  # somebody removed the record
-            return self.request.old_properties.get("AdoptArn") == str(desired.adopt_arn)
-        recorded = [each.ownership.named for each in (observed, predecessor) if each and each.ownership]
-        return any(desired.adopt_arn and desired.adopt_arn.uuid in named for named in recorded)
+            return self.request.old_properties.get("AdoptArn") == str(arn)
+        recorded = [each.ownership for each in (observed, predecessor) if each]
+        return any(arn.uuid in ownership.named for ownership in recorded if ownership)
 
     # Delete
 
     def _delete_own(self, arn: DestinationArn) -> None:
         tags = self.appfabric.get_tags(arn)
         ownership = Ownership.read(tags or {})
-        if ownership is None or ownership.adopted:  # gone, it seems, or AdoptArn may have been put in or out just now
+        if ownership is None or ownership.adopted:  # it seems to be gone, or AdoptArn may just have changed
             self.appfabric.clock.sleep(CONSISTENT_AFTER)
             tags = self.appfabric.get_tags(arn)
             ownership = Ownership.read(tags or {})
@@ -325,8 +326,8 @@ class Lifecycle:
 def _in_step(ownership: Ownership, arn: DestinationArn, desired: Desired) -> Ownership:
     """What is recorded of a destination once the template is in effect: whether, and what, AdoptArn names."""
     adopted = desired.adopt_arn == arn
-    taken_out = ownership.adopted and not adopted
-    return replace(ownership.naming(arn.uuid) if taken_out else ownership, adopted=adopted)
+    removed = ownership.adopted and not adopted
+    return replace(ownership.naming(arn.uuid) if removed else ownership, adopted=adopted)
 
 
 def _what_adopt_arn_named(observed: Observed, desired: Desired) -> list[str]:

@@ -38,6 +38,7 @@ class Orphans:
         self.invocation = invocation
         self.request, self.appfabric = invocation.request, invocation.appfabric
         self.owner, self.id = invocation.owner, invocation.request.physical_resource_id
+        self.arn = DestinationArn.parse(self.id)  # None for a marker
         self.search = Search(owner=self.owner)
 
     # After an Update
@@ -56,9 +57,10 @@ class Orphans:
         if not self.owner.is_unique:
             return
         old = self.invocation.old
+        parents = [each.parents for each in (desired, old) if each]
         follows_a_failed_create = self.owner.may_have_left_a_destination(self.id)
         try:
-            found = self.search.find(self.appfabric, desired.parents, *([old.parents] if old else []))
+            found = self.search.find(self.appfabric, *parents)
             overtaken = any(owned.ownership.is_later_than(self.request) for owned in found)
             if not overtaken:
                 self._delete_what_replaced_this_id(found, old, result, started_from)
@@ -75,9 +77,8 @@ class Orphans:
             raise self.invocation.record_overtaken()
         self._report_unreadable(result)
         live = {owned.arn for owned in found} | self.search.unreadable.keys() | {result.arn}
-        searched = [each.parents for each in (desired, old) if each]
-        was_listed = started_from and any(each.contain(started_from.destination.arn) for each in searched)
-        if started_from and was_listed and started_from.destination.arn not in live:
+        start = started_from.destination.arn if started_from else None
+        if start and start not in live and any(each.contain(start) for each in parents):
             report_possible_orphan(
                 result.arn, "it replaces what was deleted before this update had ended: is it in its stack?"
             )
@@ -105,7 +106,7 @@ class Orphans:
         """Report what may be what is searched for, and could not be read."""
         others = []
         for arn, failure in self.search.may_be_own.items():
-            if str(arn) in {self.id, str(result.arn)}:
+            if arn in {self.arn, result.arn}:
                 continue
             if arn in self.search.unreadable_own:
                 report_possible_orphan(
@@ -119,35 +120,39 @@ class Orphans:
     def _delete_what_replaced_this_id(
         self, found: list[Owned], old: Desired | None, result: Destination, started_from: Observed | None
     ) -> None:
-        replaced = next((owned.ownership for owned in found if str(owned.arn) == self.id), None)
+        replaced = next((owned.ownership for owned in found if owned.arn == self.arn), None)
         if replaced is None and started_from:
             replaced = started_from.ownership
         for owned in found:
             if owned.arn == result.arn or not self._replaced_this_id(owned.ownership):
                 continue
+            # Else CloudFormation knew it, and may have retained it, before an update went back to this id.
+            follows = replaced is None or owned.ownership.follows(replaced)
             if (
                 self._is_recent(owned)
                 and old
                 and _equals(owned, old)
                 and owned.ownership.is_earlier_than(self.request)
-                # Else CloudFormation knew it, and may have retained it, before an update went back to this id.
-                and (replaced is None or owned.ownership.follows(replaced))
+                and follows
             ):
                 self._try_to_dispose_of(owned)
-            elif self._is_recent(owned) or not (replaced and replaced.returned_at) or owned.ownership.follows(replaced):
+            elif self._is_recent(owned) or follows or not (replaced and replaced.returned_at):
                 report_possible_orphan(owned.arn, "created by an earlier update of this resource")
         # Only the Update of a marker adopts.
-        if old and old.adopt_arn and old.adopt_arn != result.arn and not DestinationArn.parse(self.id):
+        if old and old.adopt_arn and old.adopt_arn != result.arn and self.arn is None:
             Adoption(self.invocation).release(old.adopt_arn, only_if=self._replaced_this_id)
 
     def _report_another_of_the_same(self, found: list[Owned], desired: Desired, result: Destination) -> None:
-        """Report what is like what this Update put in place of its id: what a rollback could not use again."""
-        if not DestinationArn.parse(self.id) or str(result.arn) == self.id:
+        """Report what could have become what is wanted, and was not used again: a rollback came too late for it."""
+        if self.arn is None or result.arn == self.arn:
             return
         for owned in found:
-            its_own = str(owned.arn) in {self.id, str(result.arn)} or self._replaced_this_id(owned.ownership)
-            if not its_own and not desired.needs_replacement(owned.destination):
-                report_possible_orphan(owned.arn, "like what this update ended with: is it in its stack?")
+            is_known = owned.arn in {self.arn, result.arn} or self._replaced_this_id(owned.ownership)
+            if not is_known and not desired.needs_replacement(owned.destination):
+                report_possible_orphan(
+                    owned.arn,
+                    "at most its bucket, stream or tags differ from those of this update's result: is it in its stack?",
+                )
 
     def _replaced_this_id(self, ownership: Ownership) -> bool:
         return (

@@ -241,8 +241,8 @@ PROVOCATIONS: dict[str, Provocation] = {
     "InvalidRequest: AdoptArn: the destination has … tags, and AppFabric allows 50: remove some, because adoption needs"
     " room for five more, one of them temporarily": adopt({f"key-{i}": "" for i in range(46)}),
     "ResourceConflict: AdoptArn: another resource is adopting this destination at the same time": simultaneous_adoption,
-    "InvalidRequest: AdoptArn: the destination belongs to another resource. If that is gone, or has another one by now:"
-    " aws appfabric untag-resource --resource-arn … --tag-keys …": adopt({f"{CLAIM}other": "x"}),
+    "InvalidRequest: AdoptArn: the destination belongs to another resource. If that resource is gone, or has another"
+    " destination by now: aws appfabric untag-resource --resource-arn … --tag-keys …": adopt({f"{CLAIM}other": "x"}),
     "InvalidRequest: AdoptArn: this resource has a destination, or had one; AdoptArn is for a new resource": update(
         AdoptArn=EXISTING
     ),

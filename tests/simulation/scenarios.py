@@ -327,7 +327,7 @@ class Scenario(RuleBasedStateMachine):
         """Continue a rollback that failed, now that nothing goes wrong any more."""
         self.time_passes(1)
         for destination in self.simulation.appfabric.destinations.values():
-            destination.status = "Active"  # its bucket is mended
+            destination.status = "Active"  # its bucket works again
         self.go(lambda: stack.resume(Options()))
         if stack.state == "stuck" and not self.simulation.unreadable:
             for logical_id in stack.stuck:

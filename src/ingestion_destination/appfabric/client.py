@@ -196,15 +196,7 @@ class AppFabric:
         Raises:
             NotFound: It is gone, as with `get`.
         """
-        return self._if_there(
-            arn,
-            lambda: self._call(
-                "UpdateIngestionDestination",
-                lambda client: _destination(
-                    client.update_ingestion_destination(**_ids(arn), destinationConfiguration=target.to_configuration())
-                ),
-            ),
-        )
+        return self._if_there(arn, lambda: self._update(arn, target))
 
     def delete(self, arn: DestinationArn) -> None:
         """Delete the destination; one that is gone already, alone or with its ingestion, counts as deleted.
@@ -232,15 +224,7 @@ class AppFabric:
         Raises:
             NotFound: It is gone, as with `get`.
         """
-        self._if_there(
-            arn,
-            lambda: self._call(
-                "TagResource",
-                lambda client: client.tag_resource(resourceArn=str(arn), tags=_to_tag_list(tags)),
-                before_retry=before_retry,
-            ),
-            before_retry,
-        )
+        self._if_there(arn, lambda: self._tag(arn, tags, before_retry), before_retry)
 
     def untag(
         self, arn: DestinationArn, keys: Sequence[str], *, before_retry: Callable[[], None] | None = None
@@ -317,6 +301,23 @@ class AppFabric:
             "ListTagsForResource", lambda client: _tags(client.list_tags_for_resource(resourceArn=str(arn)))
         )
 
+    def _update(self, arn: DestinationArn, target: Target) -> Destination:
+        return self._call(
+            "UpdateIngestionDestination",
+            lambda client: _destination(
+                client.update_ingestion_destination(**_ids(arn), destinationConfiguration=target.to_configuration())
+            ),
+        )
+
+    def _tag(
+        self, arn: DestinationArn, tags: Mapping[str, str], before_retry: Callable[[], None] | None
+    ) -> Mapping[str, Any]:
+        return self._call(
+            "TagResource",
+            lambda client: client.tag_resource(resourceArn=str(arn), tags=_to_tag_list(tags)),
+            before_retry=before_retry,
+        )
+
     def _untag(self, arn: DestinationArn, keys: Sequence[str], before_retry: Callable[[], None] | None) -> None:
         self._call(
             "UntagResource",
@@ -355,7 +356,7 @@ class AppFabric:
     def _while_listed(
         self, arn: DestinationArn, call: Callable[[], T], before_retry: Callable[[], None] | None
     ) -> T | NotFound:
-        """What a call returns, or how it failed when the destination is not listed either."""
+        """What a call returns, or the NotFound that it raised when the destination is not listed either."""
         pause, in_doubt = INITIAL_BACKOFF, False
         try:
             while True:
