@@ -29,6 +29,16 @@ def send_and_lose_response(resource: CustomResource, event: dict[str, Any], *, r
         resource.provider(event, Context(resource.time, 300))
 
 
+def replace_and_go_back(resource: CustomResource) -> tuple[str, str]:
+    """The ids of a destination that was used again, and of what had replaced it, which is still there."""
+    current = resource.create().id
+    resource.time.sleep(60)
+    replacement = resource.update(current, RAW, properties()).id
+    resource.time.sleep(60)
+    assert resource.update(replacement, properties(), RAW).id == current
+    return current, replacement
+
+
 def reported(logs: Logs) -> set[str]:
     return {line["arn"] for line in logs.errors() if line.get("arn")}
 
@@ -742,13 +752,9 @@ def test_what_lies_in_an_ingestion_that_was_not_searched_is_not_taken_for_delete
 def test_what_was_retained_before_its_predecessor_was_used_again_is_not_reported_for_ever(
     resource: CustomResource, logs: Logs
 ) -> None:
-    current = resource.create()
-    resource.time.sleep(60)
-    retained = resource.update(current.id, RAW, properties())
-    resource.time.sleep(60)
-    assert resource.update(retained.id, properties(), RAW).id == current.id
+    current, _retained = replace_and_go_back(resource)
     resource.time.sleep(24 * HOUR)
-    assert resource.update(current.id, properties(Tags=TAGGED), properties()).status == "SUCCESS"
+    assert resource.update(current, properties(Tags=TAGGED), properties()).status == "SUCCESS"
     assert not logs.errors()
 
 
@@ -756,17 +762,13 @@ def test_what_was_created_after_its_predecessor_was_used_again_is_reported_howev
     resource: CustomResource, logs: Logs
 ) -> None:
     """CloudFormation never had a response, and knows nothing of it."""
-    current = resource.create()
-    resource.time.sleep(60)
-    replaced = resource.update(current.id, RAW, properties())
-    resource.time.sleep(60)
-    assert resource.update(replaced.id, properties(), RAW).id == current.id
-    resource.delete(replaced.id, RAW)
+    current, replacement = replace_and_go_back(resource)
+    resource.delete(replacement, RAW)
     resource.time.sleep(HOUR)
-    send_and_lose_response(resource, update(resource, current.id, RAW, properties()))
-    (lost,) = set(resource.appfabric.destinations) - {current.id}
+    send_and_lose_response(resource, update(resource, current, RAW, properties()))
+    (lost,) = set(resource.appfabric.destinations) - {current}
     resource.time.sleep(4 * HOUR)
-    assert resource.update(current.id, properties(Tags=TAGGED), RAW).id == current.id
+    assert resource.update(current, properties(Tags=TAGGED), RAW).id == current
     assert [line["arn"] for line in logs.errors() if line["message"].startswith("possible orphan")] == [lost]
 
 
