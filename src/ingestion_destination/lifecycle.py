@@ -146,7 +146,8 @@ class Lifecycle:
     def _replace(self, observed: Observed, desired: Desired) -> Destination:
         """Create another destination in place of the old one, which CloudFormation then deletes; or roll back to it."""
         predecessor = self._predecessor_wanted_again(observed.ownership, desired)
-        self._refuse_adoption(desired, observed, predecessor)
+        if predecessor is None or predecessor.destination.arn != desired.adopt_arn:
+            self._refuse_adoption(desired, observed)
         if predecessor is None or predecessor.ownership is None:
             return self._create_in_place(desired, named=_what_adopt_arn_named(observed, desired))
         if not predecessor.ownership.was_returned_to_by(self.request):  # else this is a duplicate: all has been done
@@ -267,23 +268,22 @@ class Lifecycle:
         if ownership and ownership != (in_step := _in_step(ownership, arn, desired)):
             self._record(arn, ownership, in_step, self.appfabric)
 
-    def _refuse_adoption(self, desired: Desired, observed: Observed, predecessor: Observed | None = None) -> None:
+    def _refuse_adoption(self, desired: Desired, observed: Observed) -> None:
         """A resource that has a destination adopts no other one; AdoptArn may go on naming what it named before."""
-        if not self._named_before(desired, observed, predecessor):
+        if not self._named_before(desired, observed):
             self.appfabric.clock.sleep(CONSISTENT_AFTER)  # what was recorded just now may not be listed yet
             again = read(observed.destination.arn, self.appfabric)
-            if again is None or not self._named_before(desired, again, predecessor):
+            if again is None or not self._named_before(desired, again):
                 raise InvalidRequest(CANNOT_ADOPT)
 
-    def _named_before(self, desired: Desired, observed: Observed, predecessor: Observed | None) -> bool:
+    def _named_before(self, desired: Desired, observed: Observed) -> bool:
         """Whether AdoptArn names nothing new."""
         arn = desired.adopt_arn
-        if arn is None or arn in {self.arn, predecessor.destination.arn if predecessor else None}:
+        if arn is None or arn == self.arn:
             return True
         if observed.ownership is None:  # somebody removed the record
             return self.request.old_properties.get("AdoptArn") == str(arn)
-        recorded = [each.ownership for each in (observed, predecessor) if each]
-        return any(arn.uuid in ownership.named for ownership in recorded if ownership)
+        return arn.uuid in observed.ownership.named
 
     # Delete
 

@@ -295,7 +295,9 @@ def test_once_adopt_arn_is_removed_a_delete_deletes_the_destination(adopter: Cus
     assert not adopter.appfabric.destinations
 
 
-def test_a_delete_releases_an_adopted_destination_whatever_properties_it_comes_with(adopter: CustomResource) -> None:
+def test_a_delete_releases_an_adopted_destination_whatever_properties_it_comes_with(
+    adopter: CustomResource, logs: Logs
+) -> None:
     """CloudFormation may send those of an update that failed, or of one that replaced the destination."""
     adopter.create(adopting())
     adopter.appfabric.inject(Fault(operation="UpdateIngestionDestination", error="AccessDeniedException", times=99))
@@ -305,6 +307,7 @@ def test_a_delete_releases_an_adopted_destination_whatever_properties_it_comes_w
     assert adopter.delete(EXISTING, without).status == "SUCCESS"
     _, tags = state(adopter)
     assert tags == TAGS
+    assert "not deleted but released" in logs.text
 
 
 def test_a_retried_delete_leaves_what_its_first_invocation_released(adopter: CustomResource) -> None:
@@ -513,11 +516,56 @@ def test_a_late_duplicate_keeps_what_was_recorded_of_a_replacement_since(adopter
     third = adopter.update(replaced.id, parquet, adopting(**RAW))
     adopter.time.sleep(60)
     assert adopter.update(third.id, adopting(**RAW), parquet).id == replaced.id
-    before = dict(adopter.appfabric.destinations[replaced.id].tags)
+    assert "/returned=" in str(adopter.appfabric.destinations[replaced.id].tags)
+    adopter.forget_calls()
     adopter.time.sleep(60)
     adopter.send(event)
-    assert "/returned=" in str(before)
-    assert adopter.appfabric.destinations[replaced.id].tags == before
+    assert not adopter.mutations()
+
+
+def test_adopt_arn_may_change_at_once_to_the_replacement(adopter: CustomResource) -> None:
+    """Its record of what AdoptArn named may not be listed yet."""
+    adopter.create(adopting())
+    adopter.time.sleep(60)
+    adopter.delay_tags(3)
+    replaced = adopter.update(EXISTING, adopting(**RAW), adopting())
+    adopter.time.sleep(1)
+    named = {**RAW, "AdoptArn": replaced.id}
+    assert adopter.update(replaced.id, properties(**named), adopting(**RAW)).status == "SUCCESS"
+    adopter.time.sleep(60)
+    assert adopter.update(replaced.id, adopting(**RAW), properties(**named)).status == "SUCCESS"
+
+
+def test_adopt_arn_may_go_on_naming_what_was_replaced_though_somebody_removed_the_tags(adopter: CustomResource) -> None:
+    adopter.create(adopting())
+    replaced = adopter.update(EXISTING, adopting(**RAW), adopting())
+    adopter.appfabric.destinations[replaced.id].tags.clear()
+    adopter.time.sleep(60)
+    assert adopter.update(replaced.id, adopting(**RAW, **SAME), adopting(**RAW)).status == "SUCCESS"
+
+
+def test_an_update_may_go_back_to_a_retained_destination_and_name_it(adopter: CustomResource) -> None:
+    created = adopter.create()
+    replaced = adopter.update(created.id, properties(**RAW), properties())
+    adopter.time.sleep(60)
+    assert adopter.update(replaced.id, properties(AdoptArn=created.id), properties(**RAW)).id == created.id
+    adopter.delete(created.id, properties())
+    assert created.id in adopter.appfabric.destinations
+
+
+def test_others_destinations_that_cannot_be_read_do_not_fail_the_delete_of_an_adoption(
+    adopter: CustomResource,
+) -> None:
+    adopter.place(EXISTING.replace("4444", "5555"))
+    list_tags = adopter.client.list_tags_for_resource
+
+    def list_own_tags(**parameters: Any) -> Any:
+        if parameters["resourceArn"] != EXISTING:
+            raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "ListTagsForResource")
+        return list_tags(**parameters)
+
+    adopter.client.list_tags_for_resource = list_own_tags
+    assert adopter.delete(MADE_UP, adopting()).status == "SUCCESS"
 
 
 @pytest.mark.parametrize("new", [properties(**RAW), adopting(**RAW)], ids=["taken out", "kept"])
@@ -562,6 +610,7 @@ def test_of_what_adopt_arn_named_the_latest_is_recorded() -> None:
     named = ownership.naming("a", "b", "c").naming("d", "a", "e")
     assert named.named == ("c", "d", "a", "e")
     assert Ownership.read(named.tags) == named
+    assert named.is_held_as(ownership)
 
 
 def test_a_refused_adoption_stays_refused_after_a_replacement(adopter: CustomResource, logs: Logs) -> None:

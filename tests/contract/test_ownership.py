@@ -207,17 +207,18 @@ def test_a_rollback_to_a_destination_does_not_fail_when_that_cannot_be_recorded(
     assert "the return to a destination could not be recorded" in {line["message"] for line in logs.lines}
 
 
+@pytest.mark.parametrize("error", ["ThrottlingException", "ResourceNotFoundException"])
 def test_a_return_is_not_recorded_on_what_was_released_meanwhile(
-    resource: CustomResource, monkeypatch: pytest.MonkeyPatch
+    resource: CustomResource, monkeypatch: pytest.MonkeyPatch, error: str
 ) -> None:
-    """A duplicate of the rollback is throttled, and until it sends the call again nobody owns the destination."""
+    """A duplicate of the rollback is refused for a moment, and until it sends the call again nobody owns the destination."""
     first = resource.create(RAW)
     resource.time.sleep(60)
     second = resource.update(first.id, properties(), RAW)
     resource.time.sleep(60)
     back, released = update(resource, second.id, RAW, properties()), resource.appfabric.destinations[first.id]
     sleep, throttled = resource.time.sleep, len(resource.calls("TagResource")) + 1
-    resource.appfabric.inject(Fault(operation="TagResource", error="ThrottlingException"))
+    resource.appfabric.inject(Fault(operation="TagResource", error=error))
 
     def release_and_sleep(seconds: float) -> None:
         if len(resource.calls("TagResource")) == throttled:
@@ -654,6 +655,7 @@ def test_a_move_is_restored_though_the_destination_cannot_be_read(
     outcome = Outcome(operation="UpdateIngestionDestination", status="Active", pending_gets=3)
     resource.appfabric.inject(outcome)
     resource.appfabric.inject(Fault(operation="GetIngestionDestination", skip=1, times=9999, **fault))
+    resource.appfabric.inject(Fault(operation="UpdateIngestionDestination", skip=1, delay=2))
     moved = properties(DestinationConfiguration=to_bucket("moved"))
     assert resource.update(current.id, moved, properties()).status == "FAILED"
     assert str(resource.appfabric.destinations[current.id].destination) == before
@@ -776,6 +778,17 @@ def test_another_spelling_of_the_ingestion_does_not_lead_elsewhere(resource: Cus
     by_uuid = properties(IngestionIdentifier=INGESTION[-36:])
     assert resource.update(MADE_UP, by_uuid, properties()).status == "SUCCESS"
     assert not logs.errors()
+
+
+def test_what_an_earlier_update_created_is_reported_once_though_it_is_like_the_replacement(
+    resource: CustomResource, logs: Logs
+) -> None:
+    current = resource.create()
+    resource.time.sleep(60)
+    send_and_lose_response(resource, update(resource, current.id, RAW, properties()))
+    resource.time.sleep(4 * HOUR)
+    assert resource.update(current.id, RAW, properties()).status == "SUCCESS"
+    assert logs.counted("PossibleOrphans") == 1
 
 
 # Rollbacks that come too late to go back
