@@ -211,7 +211,7 @@ def test_a_rollback_to_a_destination_does_not_fail_when_that_cannot_be_recorded(
 def test_a_return_is_not_recorded_on_what_was_released_meanwhile(
     resource: CustomResource, monkeypatch: pytest.MonkeyPatch, error: str
 ) -> None:
-    """A duplicate of the rollback is refused for a moment, and until it sends the call again nobody owns the destination."""
+    """A duplicate of the rollback is refused for a moment: until it asks again, nobody owns the destination."""
     first = resource.create(RAW)
     resource.time.sleep(60)
     second = resource.update(first.id, properties(), RAW)
