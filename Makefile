@@ -123,10 +123,10 @@ local-destinations: .venv/.ready ## List what is in AppFabric there, with its ow
 local-logs: .venv/.ready ## Print the log of the provider there [STACK=another-provider]
 	@$(LOCAL) logs
 
-# Everything in one run, each module's tests in one process. One process more than there are processors: the tests under
-# Lambda's runtime wait more than they work.
+# Everything in one run, each module's tests in one process. Two processes more than there are processors: the tests
+# under Lambda's runtime wait more than they work.
 PYTEST := env -u SSL_CERT_FILE -u SSL_CERT_DIR $(RUN) -m pytest
-PARALLEL = --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --maxprocesses 5 --dist loadfile --no-loadscope-reorder
+PARALLEL = --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 2)) --maxprocesses 5 --dist loadfile --no-loadscope-reorder
 
 .PHONY: check
 check: style .venv/.ready ## Check style and types, and run the unit tests: some seconds
