@@ -272,7 +272,7 @@ def duplicate_that_counts_as_the_first(violation: Violation, facts: Facts) -> bo
             last is not None
             and last.request.succeeded
             and winner not in {None, last.invocation}
-            and any(each.invocation is winner and each.began < last.began for each in moves)
+            and any(each.invocation is last.invocation for each in moves[:-1])  # it moves back what it moved
             and last.invocation.began < (winner.ended or float("inf"))
         )
     if creation is None:

@@ -430,6 +430,17 @@ def test_of_two_invocations_that_move_at_once_the_one_that_fails_moves_back() ->
     assert 12 in deployment.scenario.excused
 
 
+def test_of_two_invocations_at_once_the_one_that_fails_moves_back_what_the_other_one_found_moved() -> None:
+    """Residual 12, counted and excused."""
+    deployment = Deployment()
+    deployment.create()
+    moved = properties(DestinationConfiguration=to_bucket("two"))
+    pending = Outcome(operation="UpdateIngestionDestination", pending_gets=1)
+    cannot_read_it = Plan(calls=(Fault(4, "403"),), latency=3, duplicate_after=13.9)
+    deployment.update(cannot_read_it, wanted=moved, outcomes=[pending])
+    assert 12 in deployment.scenario.excused
+
+
 def test_of_two_invocations_at_once_each_creates_one_when_the_token_is_forgotten_in_between() -> None:
     """Residual 12, counted and excused."""
     deployment = Deployment(Behavior(tokens="forgotten"))
