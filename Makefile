@@ -184,7 +184,6 @@ docs: .venv/.ready ## Renew docs/reference.md from the schema
 .PHONY: release
 release: .venv/.ready build ## Build the template without a transform, the code and the cfn-lint rules, into dist
 	@$(RUN) -m local.release
-	@$(RUN) -m hatchling build --target wheel --directory dist
 
 src/requirements.txt: pyproject.toml uv.lock | $(UV)
 	@# Without markers: pip would evaluate them for the Python that builds, not for Lambda's.

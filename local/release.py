@@ -1,4 +1,4 @@
-"""`make release`: the function's code, a template without a transform, an SBOM and checksums, in dist/.
+"""`make release`: the code, a template without a transform, the wheel of the rules, an SBOM and checksums, in dist/.
 
 Service-managed StackSets cannot run transforms, and some organizations allow none. The template takes the code from a
 bucket in its own Region (CodeBucket, CodeKey), as a Lambda function always does. Two releases of one commit are equal,
@@ -67,7 +67,8 @@ def main(directory: Path) -> None:
             f"The working tree differs from commit {commit.id[:12]}: commit or remove what `git status` shows"
         )
     template, code = release(directory)
-    described = describe(template, code, commit)
+    wheel = build_rules(directory)
+    described = describe(template, code, wheel, commit)
     for path in (template, code, *described):
         print(_shown(path))
     print("\n" + "\n".join(commands(template, code)))
@@ -89,8 +90,18 @@ def release(directory: Path) -> tuple[Path, Path]:
     return template, code
 
 
-def describe(template: Path, code: Path, commit: Commit) -> tuple[Path, Path]:
-    """Write the SBOM and the checksums beside a template and its code.
+def build_rules(directory: Path) -> Path:
+    """Build the wheel of the cfn-lint rules, whose path hatchling prints, and return its path."""
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", directory],
+        cwd=ROOT,
+        check=True,
+    )
+    return directory / f"cfn_lint_{NAME.replace('-', '_')}-{_version()}-py3-none-any.whl"
+
+
+def describe(template: Path, code: Path, wheel: Path, commit: Commit) -> tuple[Path, Path]:
+    """Write the SBOM of the code, and the checksums, beside a template, its code and the wheel of the rules.
 
     Returns:
         The paths of the SBOM, CycloneDX in JSON, and of the checksums, as `sha256sum --check` reads them.
@@ -100,7 +111,7 @@ def describe(template: Path, code: Path, commit: Commit) -> tuple[Path, Path]:
         ARTIFACT, code, name=NAME, version=_version(), commit=commit.id, time=commit.time, direct=_direct()
     )
     bill.write_text(text)
-    sums = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (template, code, bill)}
+    sums = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (template, code, wheel, bill)}
     checksums.write_text("".join(f"{digest}  {name}\n" for name, digest in sums.items()))
     return bill, checksums
 

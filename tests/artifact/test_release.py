@@ -28,13 +28,14 @@ COMMIT = release.Commit("0123456789abcdef0123456789abcdef01234567", datetime(202
 
 @pytest.fixture(scope="module")
 def released(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Template, code, SBOM and checksums."""
+    """Template, code, wheel, SBOM and checksums."""
     return write(tmp_path_factory.mktemp("release"), COMMIT)
 
 
 def write(directory: Path, commit: release.Commit) -> list[Path]:
     template, code = release.release(directory)
-    return [template, code, *release.describe(template, code, commit)]
+    wheel = release.build_rules(directory)
+    return [template, code, wheel, *release.describe(template, code, wheel, commit)]
 
 
 def test_the_zip_contains_exactly_the_build(released: list[Path], tmp_path: Path) -> None:
@@ -71,7 +72,7 @@ def test_releases_are_reproducible_and_differ_between_commits(released: list[Pat
     assert [path.name for path in again] == [path.name for path in released]
     assert [path.read_bytes() for path in again] == [path.read_bytes() for path in released]
     other = write(tmp_path / "other", release.Commit("f" * 40, COMMIT.time))
-    assert serial(other[2]) != serial(released[2])
+    assert serial(other[3]) != serial(released[3])
 
 
 def serial(bill: Path) -> uuid.UUID:
@@ -79,7 +80,7 @@ def serial(bill: Path) -> uuid.UUID:
 
 
 def test_the_sbom_describes_the_zip(released: list[Path]) -> None:
-    _, code, bill, _ = released
+    _, code, _, bill, _ = released
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(bill.read_text()) is None
     described: Any = json.loads(bill.read_text())
     application = described["metadata"]["component"]
