@@ -357,7 +357,7 @@ def what_no_valid_old_properties_name(violation: Violation, facts: Facts) -> boo
 
 
 def _is_left_by_a_create_that_no_later_request_names(violation: Violation, facts: Facts) -> bool:
-    """Whether an Update of a marker failed, and none that succeeded since names what its Create created or adopted."""
+    """Whether no request for a marker names what its Create left: an Update failed, or the Delete came late."""
     creation, live = facts.creation(violation.arn), facts.destinations.get(violation.arn)
     token = creation.request.token if creation else ownership_tags(live).get("Request", "")[:36] if live else ""
     creates = [r for r in facts.requests if r.type == "Create" and r.token == token]
@@ -367,11 +367,15 @@ def _is_left_by_a_create_that_no_later_request_names(violation: Violation, facts
     later = [r for r in facts.requests if r.resource == create.resource and r.number > create.number]
     of_the_marker = [r for r in later if r.type != "Create" and not r.id.startswith("arn:")]
     failed = [r for r in of_the_marker if r.type == "Update" and not r.succeeded]
-    sent = [r.properties for r in of_the_marker if r.succeeded]
-    sent += [r.old_properties for r in of_the_marker if r.succeeded and r.type == "Update"]
+    succeeded = [r for r in of_the_marker if r.succeeded]
+    late = [r for r in succeeded if r.type == "Delete" and r.at - create.at > 3 * HOUR]
+    sent = [r.properties for r in late or succeeded]
+    sent += [r.old_properties for r in succeeded if r.type == "Update" and not late]
     if violation.kind == "adopted":
-        return bool(failed) and create.properties.get("AdoptArn") not in [each.get("AdoptArn") for each in sent]
-    return bool(failed) and live is not None and not any(equal(live, each) for each in sent if each)
+        named = create.properties.get("AdoptArn") in [each.get("AdoptArn") for each in sent]
+    else:
+        named = live is None or any(equal(live, each) for each in sent if each)
+    return bool(failed or late) and not named
 
 
 @_residual(16)

@@ -648,6 +648,21 @@ def test_a_tag_of_the_destination_that_an_update_goes_back_to_stays(deployment: 
     assert deployment.scenario.excused == {15}
 
 
+@pytest.mark.parametrize(("canceled", "fails_at"), [(ADOPTS, 0.25), (properties(), 0.07)], ids=["adopts", "creates"])
+def test_what_a_canceled_create_left_stays_when_a_late_delete_has_the_properties_of_an_update(
+    canceled: Mapping[str, Any], fails_at: float
+) -> None:
+    """Residual 15, counted and excused: the Update leaves it, because UpdateReplacePolicy may be Retain."""
+    deployment = Deployment()
+    deployment.create(wanted=canceled, fails_at=fails_at, preserve=True)
+    changed = properties(DestinationConfiguration=to_bucket("two"))
+    how = {"deletes_with_new": True, "deletes_current": True, "old_is_tried": False}
+    deployment.update(wanted=changed, fails_at=1, preserve=True, continues=UPDATE_IT, **how)
+    deployment.scenario.time_passes(4 * 3600)
+    deployment.scenario.teardown()
+    assert deployment.scenario.excused == {15}
+
+
 def test_a_tag_that_goes_with_the_replacement_is_removed_from_the_destination_that_an_update_goes_back_to(
     deployment: Deployment,
 ) -> None:
