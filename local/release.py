@@ -1,4 +1,4 @@
-"""`make release`: the code, a template without a transform, the wheel of the rules, an SBOM and checksums, in dist/.
+"""`make release`: the code, a template without a transform, the cfn-lint rules, an SBOM and checksums, in dist/.
 
 Service-managed StackSets cannot run transforms, and some organizations allow none. The template takes the code from a
 bucket in its own Region (CodeBucket, CodeKey), as a Lambda function always does. Two releases of one commit are equal,
