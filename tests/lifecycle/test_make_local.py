@@ -184,7 +184,7 @@ def test_the_variables_are_the_same_while_it_runs(environment: Terminal) -> None
 @pytest.mark.parametrize("shell_name", ["sh", "bash", "dash"])
 def test_the_callers_account_cannot_be_reached_any_more(shell_name: str) -> None:
     printed = subprocess.run(
-        [shell_name, "-euc", f'eval "$(make -s -C {ROOT} local-env)"; env'],
+        [shell_name, "-euc", f'eval "$(make -s -C "{ROOT}" local-env)"; env'],
         env={"PATH": os.environ["PATH"], **CALLERS},
         capture_output=True,
         text=True,
@@ -340,7 +340,7 @@ def test_a_destination_that_no_stack_resource_holds_is_marked(environment: Termi
     shell(f"aws appfabric tag-resource --resource-arn {arn} --tags '{tags}'")
     listed = make("local-destinations").stdout
     assert "NOT HELD by a stack resource: Destination in the stack gone is gone" in listed
-    assert shell(f"python {ROOT}/scripts/list_destinations.py --region {REGION}") == listed  # as for a real account
+    assert shell(f"python '{ROOT}/scripts/list_destinations.py' --region {REGION}") == listed  # as for a real account
     shell(f"aws appfabric delete-ingestion-destination {parents} --ingestion-destination-identifier {arn}")
 
 
